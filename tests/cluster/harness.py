@@ -1,0 +1,228 @@
+"""Starts real daemons on free loopback ports and talks to them. Standard library only."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def wait_for(what, condition, seconds=20.0):
+    """Poll `condition` until it returns something true; fail with `what` after `seconds`."""
+    end = time.monotonic() + seconds
+    last = None
+    while time.monotonic() < end:
+        try:
+            value = condition()
+            if value:
+                return value
+        except (OSError, urllib.error.URLError, AssertionError, ValueError) as error:
+            last = error
+        time.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {seconds} s (last: {last})")
+
+
+class Daemon:
+    def __init__(self, binary, args, log_path, http_port):
+        self.name = pathlib.Path(binary).name
+        self.command = [str(binary)] + args
+        self.log_path = pathlib.Path(log_path)
+        self.http_port = http_port
+        self.process = None
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        wait_for(f"{self.name} healthy", self.healthy)
+        return self
+
+    def healthy(self):
+        if self.process.poll() is not None:
+            raise SystemExit(f"{self.name} ended with {self.process.returncode}:\n"
+                             f"{self.log_path.read_text(errors='replace')[-4000:]}")
+        return http_get(self.url + "/health")[0] == 200
+
+    def stop(self, sig=signal.SIGTERM):
+        """End the process; returns its exit status."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(f"{self.name} did not end within 30 s after signal {sig}")
+        status, self.process = self.process.returncode, None
+        return status
+
+
+class Cluster:
+    """`bins` maps vminsert, vmstorage and vmselect to the folder of the binary."""
+
+    def __init__(self, folder, bins, nodes=1, storage_args=(), insert_args=(), select_args=()):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.storages = []
+        insert_nodes, select_nodes = [], []
+        for index in range(nodes):
+            http, insert, select = free_ports(3)
+            data = self.folder / f"storage{index}"
+            self.storages.append(Daemon(
+                pathlib.Path(bins["vmstorage"]) / "vmstorage",
+                [f"-storageDataPath={data}", f"-httpListenAddr=127.0.0.1:{http}",
+                 f"-vminsertAddr=127.0.0.1:{insert}", f"-vmselectAddr=127.0.0.1:{select}",
+                 "-retentionPeriod=100y", *storage_args],
+                self.folder / f"vmstorage{index}.log", http))
+            insert_nodes.append(f"-storageNode=127.0.0.1:{insert}")
+            select_nodes.append(f"-storageNode=127.0.0.1:{select}")
+        insert_http, select_http = free_ports(2)
+        self.insert = Daemon(pathlib.Path(bins["vminsert"]) / "vminsert",
+                             [f"-httpListenAddr=127.0.0.1:{insert_http}", *insert_nodes,
+                              *insert_args], self.folder / "vminsert.log", insert_http)
+        self.select = Daemon(pathlib.Path(bins["vmselect"]) / "vmselect",
+                             [f"-httpListenAddr=127.0.0.1:{select_http}",
+                              f"-cacheDataPath={self.folder / 'select-cache'}", *select_nodes,
+                              *select_args], self.folder / "vmselect.log", select_http)
+
+    def __enter__(self):
+        try:
+            for daemon in [*self.storages, self.insert, self.select]:
+                daemon.start()
+            # The original places rows on shifted nodes until its workers have dialed.
+            time.sleep(0.5)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc):
+        for daemon in [self.select, self.insert, *self.storages]:
+            daemon.stop()
+
+    def flush(self):
+        for storage in self.storages:
+            http_get(storage.url + "/internal/force_flush")
+
+    def import_text(self, text, tenant="0"):
+        return http_post(f"{self.insert.url}/insert/{tenant}/prometheus/api/v1/import/prometheus",
+                         text.encode())
+
+    def remote_write(self, series, tenant="0"):
+        """`series`: list of (labels dict in order, [(timestamp_ms, value)])."""
+        return http_post(f"{self.insert.url}/insert/{tenant}/prometheus/api/v1/write",
+                         snappy_literal(write_request(series)),
+                         {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy",
+                          "X-Prometheus-Remote-Write-Version": "0.1.0"})
+
+    def api(self, path, tenant="0", **args):
+        pairs = []
+        for key, value in args.items():
+            key = "match[]" if key == "match" else key
+            for item in value if isinstance(value, list) else [value]:
+                pairs.append((key, str(item)))
+        url = (f"{self.select.url}/select/{tenant}/prometheus/api/v1/{path}?"
+               + urllib.parse.urlencode(pairs))
+        status, body = http_get(url)
+        return status, body
+
+    def query(self, query, time_s, tenant="0"):
+        status, body = self.api("query", tenant, query=query, time=time_s, nocache=1)
+        if status != 200:
+            raise AssertionError(f"{query}: {status} {body[:500]!r}")
+        return json.loads(body)
+
+    def export(self, match, tenant="0"):
+        """Sorted list of (sorted labels, timestamps, values) of every exported line, joined."""
+        status, body = self.api("export", tenant, match=match, start=1, end=4102444800)
+        if status != 200:
+            raise AssertionError(f"export: {status} {body[:500]!r}")
+        series = {}
+        for line in body.decode().splitlines():
+            row = json.loads(line)
+            samples = series.setdefault(tuple(sorted(row["metric"].items())), [])
+            samples.extend(zip(row["timestamps"], row["values"]))
+        return sorted((name, sorted(samples, key=lambda s: s[0]))
+                      for name, samples in series.items())
+
+
+def http_get(url):
+    return http_request(urllib.request.Request(url))
+
+
+def http_post(url, body, headers=None):
+    return http_request(urllib.request.Request(url, data=body, headers=headers or {}))
+
+
+def http_request(request):
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def varint(n):
+    out = bytearray()
+    while n >= 0x80:
+        out.append(n & 0x7F | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def field(number, body):
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+def write_request(series):
+    """A prometheus.WriteRequest (remote write 1.0) as protobuf."""
+    out = b""
+    for labels, samples in series:
+        body = b""
+        for name, value in labels.items():
+            body += field(1, field(1, name.encode()) + field(2, value.encode()))
+        for timestamp, value in samples:
+            body += field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + varint(timestamp))
+        out += field(1, body)
+    return out
+
+
+def snappy_literal(data):
+    """A valid snappy block made of literals only."""
+    out = varint(len(data))
+    for at in range(0, len(data), 60):
+        piece = data[at:at + 60]
+        out += bytes([(len(piece) - 1) << 2]) + piece
+    return out
+
+
+def shared_dir(source_dir):
+    path = pathlib.Path(source_dir).parent / "shared"
+    return path if path.is_dir() else None
+
+
+def peer_bin():
+    folder = os.environ.get("VM_PEER_BIN")
+    return pathlib.Path(folder) if folder else None
