@@ -1,0 +1,207 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "lib/encoding/int.h"
+#include "lib/encoding/int64_array.h"
+#include "lib/encoding/zstd.h"
+
+namespace vm::encoding {
+namespace {
+
+std::string ArrayHex(const std::vector<int64_t>& values, MarshalType want) {
+  ByteBuffer dst;
+  int64_t first = 0;
+  EXPECT_EQ(MarshalInt64Array(dst, values, 64, first), want);
+  EXPECT_EQ(first, values[0]);
+  std::vector<int64_t> back;
+  EXPECT_TRUE(UnmarshalInt64Array(back, dst, want, first, values.size()).ok());
+  EXPECT_EQ(back, values);
+  return ToHex(dst);
+}
+
+// If this breaks, parts written by earlier versions and by the original can no longer be read.
+TEST(Int64ArrayTest, EncodesToTheKnownBytes) {
+  const int64_t t = 1795284360000;
+  EXPECT_EQ(ArrayHex({t, t + 15000, t + 30000, t + 45000}, MarshalType::kDeltaConst), "b0ea01");
+  EXPECT_EQ(ArrayHex({1, 2, 3, 4}, MarshalType::kDeltaConst), "02");
+  EXPECT_EQ(ArrayHex({7, 7, 7, 7}, MarshalType::kConst), "");
+  EXPECT_EQ(ArrayHex({10, 15, 40, 41}, MarshalType::kNearestDelta2), "0a282f");
+  EXPECT_EQ(ArrayHex({1500, -2250, 1000000, 1}, MarshalType::kNearestDelta), "cb3a94ac7afd887a");
+  EXPECT_EQ(ArrayHex({std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(), 1, 0},
+                     MarshalType::kNearestDelta),
+            "02fdffffffffffffffff0101");
+  EXPECT_EQ(ArrayHex({0, -64, -128}, MarshalType::kDeltaConst), "ff00");
+}
+
+TEST(Int64ArrayTest, RefusesDelta2OfOneItemAndBytesLeftOver) {
+  std::vector<int64_t> dst = {5};
+  const uint8_t one[] = {2};
+  EXPECT_FALSE(UnmarshalInt64Array(dst, one, MarshalType::kNearestDelta2, 1, 1).ok());
+  EXPECT_FALSE(UnmarshalInt64Array(dst, one, MarshalType::kConst, 1, 3).ok());
+  const uint8_t three[] = {2, 2, 2};
+  EXPECT_FALSE(UnmarshalInt64Array(dst, three, MarshalType::kNearestDelta, 1, 3).ok());
+  EXPECT_FALSE(UnmarshalInt64Array(dst, three, MarshalType::kNearestDelta, 1, 5).ok());
+  EXPECT_FALSE(UnmarshalInt64Array(dst, three, static_cast<MarshalType>(0), 1, 3).ok());
+  EXPECT_EQ(dst, std::vector<int64_t>{5}) << "failed decoding must append nothing";
+}
+
+TEST(IntTest, EncodesToTheKnownBytes) {
+  const auto single = [](int64_t v) {
+    ByteBuffer dst;
+    AppendVarInt64(dst, v);
+    ByteView src = dst;
+    const auto back = TakeVarInt64(src);
+    EXPECT_TRUE(back.ok() && back.value() == v && src.empty());
+    return ToHex(dst);
+  };
+  EXPECT_EQ(single(0), "00");
+  EXPECT_EQ(single(-1), "01");
+  EXPECT_EQ(single(-63), "7d");
+  EXPECT_EQ(single(-64), "ff00");
+  EXPECT_EQ(single(-65), "8101");
+  EXPECT_EQ(single(1700000000000), "80a0abfef962");
+  EXPECT_EQ(single(std::numeric_limits<int64_t>::min()), "ffffffffffffffffff01");
+  ByteBuffer dst;
+  AppendInt16(dst, -2);
+  AppendInt64(dst, 1700000000000);
+  EXPECT_EQ(ToHex(dst), "0003000003179fcad000");
+}
+
+TEST(IntTest, RefusesEveryTruncationAndOverlongNumbers) {
+  ByteBuffer dst;
+  AppendVarUint64(dst, std::numeric_limits<uint64_t>::max());
+  for (size_t n = 0; n < dst.size(); ++n) {
+    ByteView src(dst.data(), n);
+    EXPECT_FALSE(TakeVarUint64(src).ok());
+    EXPECT_EQ(src.size(), n) << "input must stay untouched on error";
+  }
+  ByteBuffer overlong(9, 0xFF);
+  overlong.push_back(2);
+  ByteView src = overlong;
+  EXPECT_FALSE(TakeVarUint64(src).ok());
+}
+
+TEST(ZstdTest, ReadsFramesOfEveryKindAndStopsAtTheLimit) {
+  const ByteBuffer text(100000, 'x');
+  ByteBuffer frame;
+  CompressZstd(frame, text, 1);
+  ByteBuffer two = frame;
+  Append(two, frame);
+  ByteBuffer out;
+  ASSERT_TRUE(DecompressZstd(out, two, 200000).ok());
+  EXPECT_EQ(out.size(), 200000u);
+  out.clear();
+  EXPECT_FALSE(DecompressZstd(out, two, 199999).ok());
+  EXPECT_FALSE(DecompressZstd(out, frame, 99999).ok());
+  EXPECT_FALSE(DecompressZstd(out, ByteView(frame).first(frame.size() - 1), 200000).ok());
+  EXPECT_TRUE(out.empty());
+}
+
+TEST(ZstdTest, StreamDeliversWhatAFlushMadeAvailable) {
+  ZstdStreamCompressor compressor(1);
+  ZstdStreamDecompressor decompressor;
+  for (int round = 0; round < 3; ++round) {
+    ByteBuffer wire, out;
+    compressor.Compress(wire, AsBytes("hello"));
+    compressor.Flush(wire);
+    ByteView src = wire;
+    ASSERT_TRUE(decompressor.Decompress(out, src, 1 << 20).ok());
+    EXPECT_EQ(AsText(out), "hello");
+    EXPECT_TRUE(src.empty());
+  }
+}
+
+std::vector<nlohmann::json> Cases(const char* file) {
+  std::vector<nlohmann::json> cases;
+  std::ifstream in(std::string(VM_SHARED_DIR) + "/conformance/" + file);
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty()) cases.push_back(nlohmann::json::parse(line));
+  }
+  return cases;
+}
+
+std::vector<int64_t> Numbers(const nlohmann::json& list) { return list.get<std::vector<int64_t>>(); }
+
+TEST(Int64ArrayTest, AgreesWithTheRecordedCases) {
+  const auto cases = Cases("encoding.jsonl");
+  if (cases.empty()) GTEST_SKIP() << "no ../shared/conformance beside this checkout";
+  std::map<std::string, int> seen;
+  for (const auto& c : cases) {
+    const std::string kind = c["kind"];
+    SCOPED_TRACE(c.dump().substr(0, 400));
+    ++seen[kind];
+    ByteBuffer dst;
+    if (kind == "int64_array") {
+      const auto values = Numbers(c["values"]);
+      int64_t first = 0;
+      const MarshalType type = MarshalInt64Array(dst, values, c["precision_bits"], first);
+      EXPECT_EQ(static_cast<int>(type), c["marshal_type"].get<int>());
+      EXPECT_EQ(first, c["first_value"].get<int64_t>());
+      EXPECT_EQ(ToHex(dst), c["hex"].get<std::string>());
+    } else if (kind == "is_const") {
+      EXPECT_EQ(IsConst(Numbers(c["input"])), c["expected"].get<bool>());
+    } else if (kind == "is_delta_const") {
+      EXPECT_EQ(IsDeltaConst(Numbers(c["input"])), c["expected"].get<bool>());
+    } else if (kind == "is_gauge") {
+      EXPECT_EQ(IsGauge(Numbers(c["input"])), c["expected"].get<bool>());
+    } else if (kind == "nearest_delta_step") {
+      const auto& in = c["input"];
+      const DeltaStep step = NearestDelta(in["next"], in["prev"], in["precision_bits"],
+                                          TrailingZeros(in["prev"], in["precision_bits"]));
+      EXPECT_EQ(step.delta, c["expected"]["d"].get<int64_t>());
+      EXPECT_EQ(step.trailing_zeros, c["expected"]["trailing_zero_bits"].get<int>());
+    } else if (kind == "nearest_delta_marshal" || kind == "nearest_delta2_marshal") {
+      const auto values = Numbers(c["input"]["values"]);
+      const uint8_t bits = c["input"]["precision_bits"];
+      const int64_t first = kind == "nearest_delta_marshal"
+                                ? MarshalInt64NearestDelta(dst, values, bits)
+                                : MarshalInt64NearestDelta2(dst, values, bits);
+      EXPECT_EQ(first, c["expected"]["first_value"].get<int64_t>());
+      EXPECT_EQ(ToHex(dst), c["expected"]["hex"].get<std::string>());
+    } else if (kind == "nearest_delta_roundtrip" || kind == "nearest_delta2_roundtrip") {
+      const auto values = Numbers(c["values"]);
+      const bool delta = kind == "nearest_delta_roundtrip";
+      const int64_t first = delta ? MarshalInt64NearestDelta(dst, values, c["precision_bits"])
+                                  : MarshalInt64NearestDelta2(dst, values, c["precision_bits"]);
+      EXPECT_EQ(first, c["first_value"].get<int64_t>());
+      EXPECT_EQ(ToHex(dst), c["hex"].get<std::string>());
+      std::vector<int64_t> back;
+      ASSERT_TRUE(UnmarshalInt64Array(
+                      back, dst, delta ? MarshalType::kNearestDelta : MarshalType::kNearestDelta2,
+                      first, values.size())
+                      .ok());
+      EXPECT_EQ(back, Numbers(c["decoded"]));
+    } else if (kind == "ensure_non_decreasing") {
+      auto values = Numbers(c["input"]["a"]);
+      EnsureNonDecreasing(values, c["input"]["v_min"], c["input"]["v_max"]);
+      EXPECT_EQ(values, Numbers(c["expected"]));
+    } else if (kind == "int") {
+      ByteBuffer want;
+      ASSERT_TRUE(FromHex(c.value("shortest_hex", c["hex"].get<std::string>()), want));
+      const std::string type = c["type"];
+      if (type == "uint16") AppendBigEndian<uint16_t>(dst, c["value"].get<uint16_t>());
+      if (type == "uint32") AppendBigEndian<uint32_t>(dst, c["value"].get<uint32_t>());
+      if (type == "uint64") AppendBigEndian<uint64_t>(dst, c["value"].get<uint64_t>());
+      if (type == "int16") AppendInt16(dst, c["value"].get<int16_t>());
+      if (type == "int64") AppendInt64(dst, c["value"].get<int64_t>());
+      if (type == "var_uint64") AppendVarUint64(dst, c["value"].get<uint64_t>());
+      if (type == "var_int64") AppendVarInt64InArray(dst, c["value"].get<int64_t>());
+      EXPECT_EQ(ToHex(dst), ToHex(want));
+    } else if (kind == "bytes") {
+      AppendBytes(dst, AsBytes(c["value"].get_ref<const std::string&>()));
+      EXPECT_EQ(ToHex(dst), c["hex"].get<std::string>());
+    } else {
+      --seen[kind];  // Decimals and rounding: lib/decimal.
+    }
+  }
+  EXPECT_GT(seen["int64_array"], 0);
+  EXPECT_GT(seen["nearest_delta2_roundtrip"], 0);
+}
+
+}  // namespace
+}  // namespace vm::encoding

@@ -1,0 +1,161 @@
+#include "lib/encoding/zstd.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <string>
+
+namespace vm::encoding {
+namespace {
+
+struct FreeContexts {
+  void operator()(ZSTD_CCtx* c) const { ZSTD_freeCCtx(c); }
+  void operator()(ZSTD_DCtx* d) const { ZSTD_freeDCtx(d); }
+};
+
+ZSTD_CCtx* ThreadCompressor() {
+  thread_local std::unique_ptr<ZSTD_CCtx, FreeContexts> context(ZSTD_createCCtx());
+  VM_CHECK(context != nullptr);
+  return context.get();
+}
+
+ZSTD_DCtx* ThreadDecompressor() {
+  thread_local std::unique_ptr<ZSTD_DCtx, FreeContexts> context(ZSTD_createDCtx());
+  VM_CHECK(context != nullptr);
+  return context.get();
+}
+
+Error ZstdError(size_t code) {
+  return Error(ErrorCode::kCorrupted,
+               std::string("cannot decompress zstd data: ") + ZSTD_getErrorName(code));
+}
+
+constexpr size_t kChunkSize = 128 * 1024;
+
+}  // namespace
+
+void CompressZstd(ByteBuffer& dst, ByteView src, int level) {
+  const size_t at = dst.size();
+  dst.resize(at + ZSTD_compressBound(src.size()));
+  const size_t n = ZSTD_compressCCtx(ThreadCompressor(), dst.data() + at, dst.size() - at,
+                                     src.data(), src.size(), level);
+  VM_CHECK_MSG(!ZSTD_isError(n), ZSTD_getErrorName(n));
+  dst.resize(at + n);
+}
+
+Status DecompressZstd(ByteBuffer& dst, ByteView src, size_t max_size) {
+  const size_t start = dst.size();
+  const auto fail = [&](Error error) {
+    dst.resize(start);
+    return error;
+  };
+  if (src.empty()) return Ok();
+  // The common case: one frame that says its size.
+  const unsigned long long size = ZSTD_getFrameContentSize(src.data(), src.size());
+  if (size == ZSTD_CONTENTSIZE_ERROR) {
+    return Error(ErrorCode::kCorrupted, "cannot decompress zstd data: bad frame header");
+  }
+  const size_t frame_size = ZSTD_findFrameCompressedSize(src.data(), src.size());
+  if (size != ZSTD_CONTENTSIZE_UNKNOWN && frame_size == src.size()) {
+    if (size > max_size) {
+      return Error(ErrorCode::kCorrupted, "cannot decompress zstd data: content of " +
+                                              std::to_string(size) + " bytes exceeds " +
+                                              std::to_string(max_size) + " bytes");
+    }
+    dst.resize(start + size);
+    const size_t n = ZSTD_decompressDCtx(ThreadDecompressor(), dst.data() + start, size, src.data(),
+                                         src.size());
+    if (ZSTD_isError(n)) return fail(ZstdError(n));
+    dst.resize(start + n);
+    return Ok();
+  }
+  ZSTD_DCtx* context = ThreadDecompressor();
+  ZSTD_DCtx_reset(context, ZSTD_reset_session_only);
+  ZSTD_inBuffer in{src.data(), src.size(), 0};
+  size_t last = 1;
+  while (true) {
+    const size_t at = dst.size();
+    dst.resize(at + kChunkSize);
+    ZSTD_outBuffer out{dst.data() + at, kChunkSize, 0};
+    last = ZSTD_decompressStream(context, &out, &in);
+    dst.resize(at + out.pos);
+    if (ZSTD_isError(last)) return fail(ZstdError(last));
+    if (dst.size() - start > max_size) {
+      return fail(Error(ErrorCode::kCorrupted, "cannot decompress zstd data: content exceeds " +
+                                                   std::to_string(max_size) + " bytes"));
+    }
+    if (in.pos == in.size && out.pos < out.size) break;
+  }
+  if (last != 0) {
+    return fail(Error(ErrorCode::kCorrupted, "cannot decompress zstd data: unexpected end"));
+  }
+  return Ok();
+}
+
+struct ZstdStreamCompressor::Context {
+  std::unique_ptr<ZSTD_CCtx, FreeContexts> zstd;
+};
+
+ZstdStreamCompressor::ZstdStreamCompressor(int level) : context_(std::make_unique<Context>()) {
+  context_->zstd.reset(ZSTD_createCCtx());
+  VM_CHECK(context_->zstd != nullptr);
+  ZSTD_CCtx_setParameter(context_->zstd.get(), ZSTD_c_compressionLevel, level);
+}
+
+ZstdStreamCompressor::~ZstdStreamCompressor() = default;
+
+namespace {
+
+void Run(ZSTD_CCtx* context, ByteBuffer& dst, ByteView src, ZSTD_EndDirective directive) {
+  ZSTD_inBuffer in{src.data(), src.size(), 0};
+  while (true) {
+    const size_t at = dst.size();
+    dst.resize(at + std::max<size_t>(ZSTD_CStreamOutSize(), 1024));
+    ZSTD_outBuffer out{dst.data() + at, dst.size() - at, 0};
+    const size_t left = ZSTD_compressStream2(context, &out, &in, directive);
+    dst.resize(at + out.pos);
+    VM_CHECK_MSG(!ZSTD_isError(left), ZSTD_getErrorName(left));
+    if (in.pos == in.size && (directive == ZSTD_e_continue || left == 0)) return;
+  }
+}
+
+}  // namespace
+
+void ZstdStreamCompressor::Compress(ByteBuffer& dst, ByteView src) {
+  Run(context_->zstd.get(), dst, src, ZSTD_e_continue);
+}
+
+void ZstdStreamCompressor::Flush(ByteBuffer& dst) {
+  Run(context_->zstd.get(), dst, {}, ZSTD_e_flush);
+}
+
+struct ZstdStreamDecompressor::Context {
+  std::unique_ptr<ZSTD_DCtx, FreeContexts> zstd;
+};
+
+ZstdStreamDecompressor::ZstdStreamDecompressor() : context_(std::make_unique<Context>()) {
+  context_->zstd.reset(ZSTD_createDCtx());
+  VM_CHECK(context_->zstd != nullptr);
+}
+
+ZstdStreamDecompressor::~ZstdStreamDecompressor() = default;
+
+Status ZstdStreamDecompressor::Decompress(ByteBuffer& dst, ByteView& src, size_t max_size) {
+  ZSTD_inBuffer in{src.data(), src.size(), 0};
+  size_t appended = 0;
+  while (appended < max_size) {
+    const size_t at = dst.size();
+    const size_t room = std::min(kChunkSize, max_size - appended);
+    dst.resize(at + room);
+    ZSTD_outBuffer out{dst.data() + at, room, 0};
+    const size_t n = ZSTD_decompressStream(context_->zstd.get(), &out, &in);
+    dst.resize(at + out.pos);
+    appended += out.pos;
+    if (ZSTD_isError(n)) return ZstdError(n);
+    if (in.pos == in.size && out.pos < room) break;
+  }
+  src = src.subspan(in.pos);
+  return Ok();
+}
+
+}  // namespace vm::encoding

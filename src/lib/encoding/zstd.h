@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
+
+namespace vm::encoding {
+
+/// Append one zstd frame of `src`: content size, no checksum, no dictionary. Contexts are reused per thread.
+void CompressZstd(ByteBuffer& dst, ByteView src, int level);
+
+/// Append the content of the zstd frame or frames in `src`. Any valid frame is accepted.
+/// Errors: kCorrupted for broken frames or when more than `max_size` bytes would be appended; `dst`
+/// keeps its old content then.
+Status DecompressZstd(ByteBuffer& dst, ByteView src, size_t max_size);
+
+/// One direction of a connection: a zstd frame that is flushed after each message and never ended.
+/// Not thread-safe.
+class ZstdStreamCompressor {
+ public:
+  explicit ZstdStreamCompressor(int level);
+  ~ZstdStreamCompressor();
+  ZstdStreamCompressor(const ZstdStreamCompressor&) = delete;
+  ZstdStreamCompressor& operator=(const ZstdStreamCompressor&) = delete;
+
+  void Compress(ByteBuffer& dst, ByteView src);
+  /// Make everything compressed so far readable by the peer.
+  void Flush(ByteBuffer& dst);
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+/// Reads what ZstdStreamCompressor writes, and concatenated frames. Not thread-safe.
+class ZstdStreamDecompressor {
+ public:
+  ZstdStreamDecompressor();
+  ~ZstdStreamDecompressor();
+  ZstdStreamDecompressor(const ZstdStreamDecompressor&) = delete;
+  ZstdStreamDecompressor& operator=(const ZstdStreamDecompressor&) = delete;
+
+  /// Append what `src` gives, at most about `max_size` bytes; `src` is advanced past what was used.
+  /// Call again with what is left, also with an empty `src`, until nothing is appended.
+  Status Decompress(ByteBuffer& dst, ByteView& src, size_t max_size);
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
+}  // namespace vm::encoding

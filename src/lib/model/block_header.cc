@@ -1,0 +1,82 @@
+#include "lib/model/block_header.h"
+
+#include <fmt/format.h>
+
+#include "lib/encoding/int.h"
+
+namespace vm::model {
+namespace {
+
+// Type 0 is let through here, as by the reference; decoding refuses it.
+constexpr uint8_t kMaxMarshalType = 6;
+
+}  // namespace
+
+Status CheckBlockHeader(const BlockHeader& h) {
+  // The reference accepts twice the nominal size, so a reader must as well.
+  if (h.rows_count == 0 || h.rows_count > 2 * kMaxRowsPerBlock) {
+    return Error(ErrorCode::kCorrupted, fmt::format("rows_count must be in [1, {}]; got {}",
+                                                    2 * kMaxRowsPerBlock, h.rows_count));
+  }
+  if (h.timestamps_size > kMaxBlockDataSize || h.values_size > kMaxBlockDataSize) {
+    return Error(ErrorCode::kCorrupted,
+                 fmt::format("block data must not exceed {} bytes; got {} and {}", kMaxBlockDataSize,
+                             h.timestamps_size, h.values_size));
+  }
+  const auto timestamps_type = static_cast<uint8_t>(h.timestamps_type);
+  const auto values_type = static_cast<uint8_t>(h.values_type);
+  if (timestamps_type > kMaxMarshalType || values_type > kMaxMarshalType) {
+    return Error(ErrorCode::kCorrupted, fmt::format("marshal types must be in [0, {}]; got {} and {}",
+                                                    kMaxMarshalType, timestamps_type, values_type));
+  }
+  if (h.precision_bits == 0 || h.precision_bits > 64) {
+    return Error(ErrorCode::kCorrupted,
+                 fmt::format("precision_bits must be in [1, 64]; got {}", h.precision_bits));
+  }
+  return Ok();
+}
+
+void MarshalBlockHeader(ByteBuffer& dst, const BlockHeader& h) {
+  MarshalTsid(dst, h.tsid);
+  encoding::AppendInt64(dst, h.min_timestamp);
+  encoding::AppendInt64(dst, h.max_timestamp);
+  encoding::AppendInt64(dst, h.first_value);
+  AppendBigEndian(dst, h.timestamps_offset);
+  AppendBigEndian(dst, h.values_offset);
+  AppendBigEndian(dst, h.timestamps_size);
+  AppendBigEndian(dst, h.values_size);
+  AppendBigEndian(dst, h.rows_count);
+  encoding::AppendInt16(dst, h.scale);
+  dst.push_back(static_cast<uint8_t>(h.timestamps_type));
+  dst.push_back(static_cast<uint8_t>(h.values_type));
+  dst.push_back(h.precision_bits);
+}
+
+Result<BlockHeader> UnmarshalBlockHeader(ByteView& src) {
+  if (src.size() < kBlockHeaderSize) {
+    return Error(ErrorCode::kCorrupted, fmt::format("cannot unmarshal block header: got {} bytes; want {}",
+                                                    src.size(), kBlockHeaderSize));
+  }
+  ByteView in = src;  // `src` moves only when the whole header is good.
+  BlockHeader h;
+  VM_ASSIGN_OR_RETURN(h.tsid, UnmarshalTsid(in));
+  h.min_timestamp = encoding::UnZigZag64(TakeBigEndian<uint64_t>(in));
+  h.max_timestamp = encoding::UnZigZag64(TakeBigEndian<uint64_t>(in));
+  h.first_value = encoding::UnZigZag64(TakeBigEndian<uint64_t>(in));
+  h.timestamps_offset = TakeBigEndian<uint64_t>(in);
+  h.values_offset = TakeBigEndian<uint64_t>(in);
+  h.timestamps_size = TakeBigEndian<uint32_t>(in);
+  h.values_size = TakeBigEndian<uint32_t>(in);
+  h.rows_count = TakeBigEndian<uint32_t>(in);
+  h.scale = encoding::UnZigZag16(TakeBigEndian<uint16_t>(in));
+  h.timestamps_type = static_cast<encoding::MarshalType>(TakeBigEndian<uint8_t>(in));
+  h.values_type = static_cast<encoding::MarshalType>(TakeBigEndian<uint8_t>(in));
+  h.precision_bits = TakeBigEndian<uint8_t>(in);
+  if (Status s = CheckBlockHeader(h); !s.ok()) {
+    return std::move(s).error().WithContext("cannot unmarshal block header");
+  }
+  src = in;
+  return h;
+}
+
+}  // namespace vm::model

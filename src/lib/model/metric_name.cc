@@ -1,0 +1,212 @@
+#include "lib/model/metric_name.h"
+
+#include <algorithm>
+#include <array>
+
+#include "lib/encoding/int.h"
+
+namespace vm::model {
+namespace {
+
+constexpr uint8_t kEscape = 0;
+constexpr uint8_t kTagSeparator = 1;
+constexpr uint8_t kLastEscaped = 2;
+
+struct OrderedKey {
+  std::string_view key;
+  uint8_t order[2];  // The last two bytes of the normalised key; the first is 00.
+};
+
+// Job-like and instance-like keys sort first. Never change: part of the key format.
+constexpr OrderedKey kOrderedKeys[] = {
+    {"namespace", {0, 0}},    {"ns", {0, 1}},         {"datacenter", {0, 8}},
+    {"dc", {0, 9}},           {"environment", {0, 0x0c}}, {"env", {0, 0x0d}},
+    {"cluster", {0, 0x10}},   {"service", {0, 0x18}}, {"job", {0, 0x20}},
+    {"model", {0, 0x28}},     {"type", {0, 0x30}},    {"sensor_type", {0, 0x38}},
+    {"db", {0, 0x40}},        {"instance", {1, 0}},   {"host", {1, 8}},
+    {"server", {1, 0x10}},    {"pod", {1, 0x18}},     {"node", {1, 0x20}},
+    {"device", {1, 0x28}},    {"tenant", {1, 0x30}},  {"client", {1, 0x38}},
+    {"name", {1, 0x40}},      {"measurement", {1, 0x48}},
+};
+
+std::string NormalisedKey(std::string_view key) {
+  const auto find = [](std::string_view name) -> const OrderedKey* {
+    for (const OrderedKey& k : kOrderedKeys) {
+      if (k.key == name) return &k;
+    }
+    return nullptr;
+  };
+  const OrderedKey* found = find(key);
+  if (found == nullptr && key == "SensorType") found = find("sensor_type");
+  if (found == nullptr && !key.empty() && key[0] >= 'A' && key[0] <= 'Z') {
+    std::string lower(key);
+    lower[0] = static_cast<char>(lower[0] - 'A' + 'a');
+    found = find(lower);
+  }
+  // "SensorType" also has a form with a lower first letter.
+  if (found == nullptr && key == "sensorType") found = find("sensor_type");
+  if (found == nullptr) return std::string(key);
+  return {'\0', static_cast<char>(found->order[0]), static_cast<char>(found->order[1])};
+}
+
+Result<std::string_view> TakeShortString(ByteView& src) {
+  VM_ASSIGN_OR_RETURN(const uint16_t size, encoding::TakeUint<uint16_t>(src));
+  if (src.size() < size) {
+    return Error(ErrorCode::kCorrupted, "got " + std::to_string(src.size()) + " bytes; want " +
+                                            std::to_string(size));
+  }
+  const std::string_view text = AsText(src.first(size));
+  src = src.subspan(size);
+  return text;
+}
+
+void AppendShortString(ByteBuffer& dst, std::string_view text) {
+  VM_CHECK(text.size() <= kMaxRawLabelSize);
+  AppendBigEndian(dst, static_cast<uint16_t>(text.size()));
+  Append(dst, text);
+}
+
+}  // namespace
+
+void MarshalTagValue(ByteBuffer& dst, std::string_view value) {
+  for (const uint8_t byte : AsBytes(value)) {
+    if (byte <= kLastEscaped) {
+      dst.push_back(kEscape);
+      dst.push_back(static_cast<uint8_t>('0' + byte));
+    } else {
+      dst.push_back(byte);
+    }
+  }
+  dst.push_back(kTagSeparator);
+}
+
+Status UnmarshalTagValue(ByteView& src, std::string& dst) {
+  const auto end = std::find(src.begin(), src.end(), kTagSeparator);
+  if (end == src.end()) {
+    return Error(ErrorCode::kCorrupted, "cannot unmarshal tag value: no closing byte 01");
+  }
+  const auto size = static_cast<size_t>(end - src.begin());
+  const size_t at = dst.size();
+  for (size_t i = 0; i < size; ++i) {
+    if (src[i] != kEscape) {
+      dst.push_back(static_cast<char>(src[i]));
+      continue;
+    }
+    if (i + 1 >= size || src[i + 1] < '0' || src[i + 1] > '0' + kLastEscaped) {
+      dst.resize(at);
+      return Error(ErrorCode::kCorrupted, "cannot unmarshal tag value: bad escape sequence");
+    }
+    dst.push_back(static_cast<char>(src[++i] - '0'));
+  }
+  src = src.subspan(size + 1);
+  return Ok();
+}
+
+void MetricName::AddTag(std::string_view key, std::string_view value) {
+  if (key.empty()) {
+    metric_group = value;
+  } else if (key == "__name__") {
+    metric_group += value;
+  } else {
+    tags.push_back({std::string(key), std::string(value)});
+  }
+}
+
+void MetricName::SortTags() {
+  struct Keyed {
+    std::string order;
+    Tag tag;
+  };
+  std::vector<Keyed> keyed;
+  keyed.reserve(tags.size());
+  for (Tag& tag : tags) {
+    std::string order = NormalisedKey(tag.key);
+    keyed.push_back({std::move(order), std::move(tag)});
+  }
+  std::stable_sort(keyed.begin(), keyed.end(), [](const Keyed& a, const Keyed& b) {
+    return Less(AsBytes(a.order), AsBytes(b.order));
+  });
+  tags.clear();
+  for (Keyed& k : keyed) {
+    if (!tags.empty() && tags.back().key == k.tag.key) {
+      tags.back() = std::move(k.tag);
+    } else {
+      tags.push_back(std::move(k.tag));
+    }
+  }
+}
+
+void MetricName::MarshalNoTenant(ByteBuffer& dst) const {
+  MarshalTagValue(dst, metric_group);
+  for (const Tag& tag : tags) {
+    MarshalTagValue(dst, tag.key);
+    MarshalTagValue(dst, tag.value);
+  }
+}
+
+void MetricName::Marshal(ByteBuffer& dst) const {
+  AppendBigEndian(dst, tenant.account_id);
+  AppendBigEndian(dst, tenant.project_id);
+  MarshalNoTenant(dst);
+}
+
+Result<MetricName> MetricName::UnmarshalNoTenant(ByteView src) {
+  MetricName name;
+  if (Status s = UnmarshalTagValue(src, name.metric_group); !s.ok()) {
+    return std::move(s).error().WithContext("cannot unmarshal metric group");
+  }
+  while (!src.empty()) {
+    Tag& tag = name.tags.emplace_back();
+    if (Status s = UnmarshalTagValue(src, tag.key); !s.ok()) {
+      return std::move(s).error().WithContext("cannot unmarshal key of tag #" +
+                                              std::to_string(name.tags.size()));
+    }
+    if (Status s = UnmarshalTagValue(src, tag.value); !s.ok()) {
+      return std::move(s).error().WithContext("cannot unmarshal value of tag " + tag.key);
+    }
+  }
+  return name;
+}
+
+Result<MetricName> MetricName::Unmarshal(ByteView src) {
+  if (src.size() < 8) {
+    return Error(ErrorCode::kCorrupted, "cannot unmarshal metric name: got " +
+                                            std::to_string(src.size()) + " bytes; want at least 8");
+  }
+  Tenant tenant;
+  tenant.account_id = TakeBigEndian<uint32_t>(src);
+  tenant.project_id = TakeBigEndian<uint32_t>(src);
+  VM_ASSIGN_OR_RETURN(MetricName name, UnmarshalNoTenant(src));
+  name.tenant = tenant;
+  return name;
+}
+
+Result<MetricName> MetricName::UnmarshalRaw(ByteView src) {
+  if (src.size() < 8) {
+    return Error(ErrorCode::kCorrupted, "cannot unmarshal raw metric name: got " +
+                                            std::to_string(src.size()) + " bytes; want at least 8");
+  }
+  MetricName name;
+  name.tenant.account_id = TakeBigEndian<uint32_t>(src);
+  name.tenant.project_id = TakeBigEndian<uint32_t>(src);
+  while (!src.empty()) {
+    auto key = TakeShortString(src);
+    if (!key.ok()) return std::move(key).error().WithContext("cannot unmarshal raw label name");
+    auto value = TakeShortString(src);
+    if (!value.ok()) return std::move(value).error().WithContext("cannot unmarshal raw label value");
+    name.AddTag(key.value(), value.value());
+  }
+  return name;
+}
+
+void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelView> labels) {
+  AppendBigEndian(dst, tenant.account_id);
+  AppendBigEndian(dst, tenant.project_id);
+  for (const LabelView& label : labels) {
+    if (label.value.empty()) continue;
+    AppendShortString(dst, label.name == "__name__" ? std::string_view() : label.name);
+    AppendShortString(dst, label.value);
+  }
+}
+
+}  // namespace vm::model

@@ -1,0 +1,79 @@
+#include "lib/model/rows.h"
+
+#include <bit>
+
+#include "lib/encoding/int.h"
+
+namespace vm::model {
+namespace {
+
+void AppendText(ByteBuffer& dst, std::string_view text) {
+  VM_CHECK(text.size() <= 65535);
+  AppendBigEndian(dst, static_cast<uint16_t>(text.size()));
+  Append(dst, text);
+}
+
+Status TakeText(ByteView& src, std::string& dst) {
+  VM_ASSIGN_OR_RETURN(const uint16_t size, encoding::TakeUint<uint16_t>(src));
+  if (src.size() < size) {
+    return Error(ErrorCode::kCorrupted, "got " + std::to_string(src.size()) + " bytes; want " +
+                                            std::to_string(size));
+  }
+  dst.assign(AsText(src.first(size)));
+  src = src.subspan(size);
+  return Ok();
+}
+
+}  // namespace
+
+void AppendMetricRow(ByteBuffer& dst, const MetricRow& row) {
+  encoding::AppendBytes(dst, row.metric_name_raw);
+  AppendBigEndian(dst, static_cast<uint64_t>(row.timestamp));
+  AppendBigEndian(dst, std::bit_cast<uint64_t>(row.value));
+}
+
+Result<MetricRow> TakeMetricRow(ByteView& src) {
+  ByteView in = src;
+  MetricRow row;
+  auto name = encoding::TakeBytes(in);
+  if (!name.ok()) return std::move(name).error().WithContext("cannot unmarshal name of a metric row");
+  row.metric_name_raw = name.value();
+  if (in.size() < 16) {
+    return Error(ErrorCode::kCorrupted, "cannot unmarshal timestamp and value of a metric row: got " +
+                                            std::to_string(in.size()) + " bytes; want 16");
+  }
+  row.timestamp = static_cast<int64_t>(TakeBigEndian<uint64_t>(in));
+  row.value = std::bit_cast<double>(TakeBigEndian<uint64_t>(in));
+  src = in;
+  return row;
+}
+
+void AppendMetadataRow(ByteBuffer& dst, const MetadataRow& row) {
+  AppendBigEndian(dst, row.tenant.account_id);
+  AppendBigEndian(dst, row.tenant.project_id);
+  AppendBigEndian(dst, row.type);
+  AppendText(dst, row.name);
+  AppendText(dst, row.help);
+  AppendText(dst, row.unit);
+}
+
+Result<MetadataRow> TakeMetadataRow(ByteView& src) {
+  if (src.size() < 18) {
+    return Error(ErrorCode::kCorrupted, "cannot unmarshal metadata row: got " +
+                                            std::to_string(src.size()) + " bytes; want at least 18");
+  }
+  ByteView in = src;
+  MetadataRow row;
+  row.tenant.account_id = TakeBigEndian<uint32_t>(in);
+  row.tenant.project_id = TakeBigEndian<uint32_t>(in);
+  row.type = TakeBigEndian<uint32_t>(in);
+  for (std::string* text : {&row.name, &row.help, &row.unit}) {
+    if (Status s = TakeText(in, *text); !s.ok()) {
+      return std::move(s).error().WithContext("cannot unmarshal metadata row");
+    }
+  }
+  src = in;
+  return row;
+}
+
+}  // namespace vm::model
