@@ -27,13 +27,6 @@ constexpr double kPow10Step[10] = {1e00,  1e32,  1e64,  1e96,  1e128,
 constexpr double kPow10NegativeStep[11] = {1e-00,  1e-32,  1e-64,  1e-96,  1e-128, 1e-160,
                                            1e-192, 1e-224, 1e-256, 1e-288, 1e-320};
 
-// The table decides the last digits of a conversion: pow() would round differently.
-double Pow10(int k) {
-  if (k >= 0 && k <= 308) return kPow10Step[k / 32] * kPow10Low[k % 32];
-  if (k < 0 && k >= -323) return kPow10NegativeStep[-k / 32] / kPow10Low[-k % 32];
-  return k > 0 ? std::numeric_limits<double>::infinity() : 0;
-}
-
 int16_t Wrap16(int v) { return static_cast<int16_t>(static_cast<uint16_t>(v)); }
 
 Decimal FromInteger(uint64_t u) {
@@ -93,6 +86,12 @@ Decimal FromPositive(double f) {
 }
 
 }  // namespace
+
+double Pow10(int k) noexcept {
+  if (k >= 0 && k <= 308) return kPow10Step[k / 32] * kPow10Low[k % 32];
+  if (k < 0 && k >= -323) return kPow10NegativeStep[-k / 32] / kPow10Low[-k % 32];
+  return k > 0 ? std::numeric_limits<double>::infinity() : 0;
+}
 
 double StaleNaN() noexcept { return std::bit_cast<double>(kStaleNaNBits); }
 bool IsStaleNaN(double f) noexcept { return std::bit_cast<uint64_t>(f) == kStaleNaNBits; }
@@ -179,6 +178,26 @@ double ToFloat(int64_t mantissa, int16_t exponent) noexcept {
   if (IsSpecial(mantissa)) return SpecialToFloat(mantissa);
   const double f = static_cast<double>(mantissa);
   return exponent < 0 ? f / Pow10(-exponent) : f * Pow10(exponent);
+}
+
+double RoundToDecimalDigits(double f, int digits) noexcept {
+  if (IsStaleNaN(f) || digits <= -100 || digits >= 100) return f;
+  const double power = Pow10(digits);
+  return std::round(f * power) / power;
+}
+
+double RoundToSignificantFigures(double f, int digits) noexcept {
+  if (digits <= 0 || digits >= 18 || !std::isfinite(f) || f == 0) return f;
+  Decimal d = FromFloat(std::fabs(f));
+  const int64_t limit = kInt64Pow10[static_cast<size_t>(digits)];
+  int64_t last_digit = 0;
+  while (d.mantissa > limit) {
+    last_digit = d.mantissa % 10;
+    d.mantissa /= 10;
+    ++d.exponent;
+  }
+  if (last_digit >= 5) ++d.mantissa;
+  return ToFloat(f < 0 ? -d.mantissa : d.mantissa, d.exponent);
 }
 
 void AppendDecimalsToFloats(std::vector<double>& dst, std::span<const int64_t> mantissas,

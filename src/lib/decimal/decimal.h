@@ -20,6 +20,10 @@ inline constexpr uint64_t kStaleNaNBits = 0x7ff0000000000002u;
 double StaleNaN() noexcept;
 bool IsStaleNaN(double f) noexcept;
 
+/// 10^k from tables: they decide the last digits of a conversion, and pow() would round differently.
+/// 0 or infinity outside -323..308.
+double Pow10(int k) noexcept;
+
 /// value = mantissa x 10^exponent.
 struct Decimal {
   int64_t mantissa;
@@ -27,6 +31,7 @@ struct Decimal {
 };
 
 /// Nearest decimal as the format defines it (about 12 to 16 digits).
+/// Requires that `f` is no NaN but the staleness marker: other NaNs are never stored.
 /// Reference: VictoriaMetrics lib/decimal/decimal.go, FromFloat.
 Decimal FromFloat(double f) noexcept;
 double ToFloat(int64_t mantissa, int16_t exponent) noexcept;
@@ -41,6 +46,13 @@ void AppendDecimalsToFloats(std::vector<double>& dst, std::span<const int64_t> m
 /// Bring two arrays to the common exponent that is returned. Digits may be lost, as in the reference.
 int16_t CalibrateScale(std::span<int64_t> a, int16_t a_exponent, std::span<int64_t> b,
                        int16_t b_exponent);
+
+/// Round half away from zero to `digits` digits after the point (negative: before it). The staleness marker stays, and
+/// so does everything for |digits| >= 100.
+double RoundToDecimalDigits(double f, int digits) noexcept;
+
+/// Keep `digits` significant decimal digits; anything outside 1..17 keeps all of them.
+double RoundToSignificantFigures(double f, int digits) noexcept;
 
 /// How many decimal digits |v| may grow by; 1024 for zero and special mantissas.
 int16_t MaxUpExponent(int64_t v) noexcept;

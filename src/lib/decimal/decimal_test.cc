@@ -133,6 +133,11 @@ TEST(DecimalTest, AgreesWithTheRecordedCases) {
         EXPECT_EQ(a, c["expected"]["a"].get<std::vector<int64_t>>());
         EXPECT_EQ(b, c["expected"]["b"].get<std::vector<int64_t>>());
       }
+    } else if (kind == "round_to_decimal_digits") {
+      ExpectSameBits({RoundToDecimalDigits(Number(c["input"]["f"]), c["input"]["digits"])}, {Number(c["expected"])});
+    } else if (kind == "round_to_significant_figures") {
+      ExpectSameBits({RoundToSignificantFigures(Number(c["input"]["f"]), c["input"]["digits"])},
+                     {Number(c["expected"])});
     } else if (kind == "max_up_exponent") {
       EXPECT_EQ(MaxUpExponent(c["input"]), c["expected"].get<int>());
     }

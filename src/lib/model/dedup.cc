@@ -6,8 +6,13 @@
 namespace vm::model {
 namespace {
 
+// Timestamps come from peers and may be anything: the sums wrap.
+int64_t WrapAdd(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+
 int64_t IntervalEnd(int64_t timestamp, int64_t interval_ms) {
-  const int64_t end = timestamp + interval_ms - 1;
+  const int64_t end = WrapAdd(timestamp, interval_ms - 1);
   return end - end % interval_ms;
 }
 
@@ -38,7 +43,7 @@ void Deduplicate(std::vector<int64_t>& timestamps, std::vector<V>& values, int64
     if (in_timestamps[i] <= end) continue;
     timestamps[kept] = in_timestamps[i - 1];
     values[kept++] = Resolve(in_timestamps, in_values, i - 1);
-    end += interval_ms;
+    end = WrapAdd(end, interval_ms);
     if (end < in_timestamps[i]) end = IntervalEnd(in_timestamps[i], interval_ms);
   }
   const size_t last = in_timestamps.size() - 1;
@@ -55,7 +60,7 @@ bool NeedsDedup(const std::vector<int64_t>& timestamps, int64_t interval_ms) {
   int64_t end = IntervalEnd(timestamps[0], interval_ms);
   for (size_t i = 1; i < timestamps.size(); ++i) {
     if (timestamps[i] <= end) return true;
-    end += interval_ms;
+    end = WrapAdd(end, interval_ms);
     if (end < timestamps[i]) end = IntervalEnd(timestamps[i], interval_ms);
   }
   return false;

@@ -13,6 +13,7 @@
 #include "lib/model/metric_name.h"
 #include "lib/model/rows.h"
 #include "lib/model/search_query.h"
+#include "lib/model/time_range.h"
 
 namespace vm::model {
 namespace {
@@ -63,6 +64,12 @@ void CheckMetricName(const json& c) {
     labels.push_back({tag.key, tag.value});
   }
   EXPECT_EQ(sorted, c["labels_sorted"]);
+  ByteBuffer raw;
+  MarshalMetricNameRaw(raw, name.tenant, labels);
+  EXPECT_EQ(ToHex(raw), c["raw_sorted_hex"].get<std::string>());
+  auto from_raw = MetricName::UnmarshalRaw(raw);
+  ASSERT_TRUE(from_raw.ok());
+  EXPECT_EQ(from_raw.value(), name);
   ByteBuffer bytes;
   name.Marshal(bytes);
   EXPECT_EQ(ToHex(bytes), c["hex"].get<std::string>());
@@ -139,13 +146,38 @@ TEST(StorageCasesTest, AgreeWithTheRecordedCases) {
       MarshalSearchQuery(dst, query);
       EXPECT_EQ(ToHex(ByteView(dst).subspan(8)), c["hex_without_tenant"].get<std::string>());
       EXPECT_EQ(UnmarshalSearchQuery(dst).value(), query);
+    } else if (kind == "time_range_overlaps") {
+      const json& i = c["input"];
+      EXPECT_EQ((TimeRange{i["min1"], i["max1"]}.Overlaps({i["min2"], i["max2"]})), c["expected"].get<bool>());
+    } else if (kind == "time_range_contains") {
+      const json& i = c["input"];
+      EXPECT_EQ((TimeRange{i["min"], i["max"]}.Contains(i["ts"])), c["expected"].get<bool>());
+    } else if (kind == "time_range_dates") {
+      EXPECT_EQ(DatesOf({c["input"]["min_timestamp"], c["input"]["max_timestamp"]}),
+                (DateRange{c["expected"]["min_date"], c["expected"]["max_date"]}));
+    } else if (kind == "date_to_string") {
+      EXPECT_EQ(DateToString(c["input"]), c["expected"].get<std::string>());
+    } else if (kind == "time_range_string") {
+      EXPECT_EQ(TimeRangeToString({c["input"]["min_timestamp"], c["input"]["max_timestamp"]}),
+                c["expected"].get<std::string>());
+    } else if (kind == "metric_name_string") {
+      MetricName name{{c["input"]["account_id"], c["input"]["project_id"]}, "", {}};
+      for (const auto& [key, value] : c["input"]["metric"].items()) name.AddTag(key, value.get<std::string>());
+      EXPECT_EQ(name.ToString(), c["expected"].get<std::string>());
+    } else if (kind == "metric_name_tag_order") {
+      MetricName name;
+      for (const json& key : c["input"]) name.AddTag(key.get<std::string>(), "v");
+      name.SortTags();
+      json keys = json::array();
+      for (const Tag& tag : name.tags) keys.push_back(tag.key);
+      EXPECT_EQ(keys, c["expected"]);
     } else if (kind == "needs_dedup") {
       EXPECT_EQ(NeedsDedup(c["input"]["timestamps"].get<std::vector<int64_t>>(), c["input"]["interval"]),
                 c["expected"].get<bool>());
     } else if (kind == "dedup_samples" || kind == "dedup_samples_during_merge") {
       CheckDedup(c, kind == "dedup_samples_during_merge");
     } else {
-      --seen[kind];  // Index and time range cases: storage/indexdb.
+      --seen[kind];  // Index and filter cases: storage/indexdb.
     }
   }
   for (const char* kind : {"tsid", "block_header", "metric_name", "dedup_samples", "search_query"}) {

@@ -43,8 +43,6 @@ std::string NormalisedKey(std::string_view key) {
     lower[0] = static_cast<char>(lower[0] - 'A' + 'a');
     found = find(lower);
   }
-  // "SensorType" also has a form with a lower first letter.
-  if (found == nullptr && key == "sensorType") found = find("sensor_type");
   if (found == nullptr) return std::string(key);
   return {'\0', static_cast<char>(found->order[0]), static_cast<char>(found->order[1])};
 }
@@ -64,6 +62,26 @@ void AppendShortString(ByteBuffer& dst, std::string_view text) {
   VM_CHECK(text.size() <= kMaxRawLabelSize);
   AppendBigEndian(dst, static_cast<uint16_t>(text.size()));
   Append(dst, text);
+}
+
+// In double quotes; what does not print is shown as \xNN. UTF-8 passes.
+void AppendQuoted(std::string& dst, std::string_view text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  dst += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (c == '"' || c == '\\') {
+      dst += '\\';
+      dst += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      dst += "\\x";
+      dst += kHex[byte >> 4];
+      dst += kHex[byte & 15];
+    } else {
+      dst += c;
+    }
+  }
+  dst += '"';
 }
 
 }  // namespace
@@ -148,6 +166,21 @@ void MetricName::Marshal(ByteBuffer& dst) const {
   AppendBigEndian(dst, tenant.account_id);
   AppendBigEndian(dst, tenant.project_id);
   MarshalNoTenant(dst);
+}
+
+std::string MetricName::ToString() const {
+  MetricName sorted = *this;
+  sorted.SortTags();
+  std::string text = "AccountID=" + std::to_string(tenant.account_id) +
+                     ", ProjectID=" + std::to_string(tenant.project_id) + ", " + metric_group + "{";
+  for (const Tag& tag : sorted.tags) {
+    if (&tag != sorted.tags.data()) text += ',';
+    text += tag.key;
+    text += '=';
+    AppendQuoted(text, tag.value);
+  }
+  text += '}';
+  return text;
 }
 
 Result<MetricName> MetricName::UnmarshalNoTenant(ByteView src) {

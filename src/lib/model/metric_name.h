@@ -47,6 +47,9 @@ struct MetricName {
   /// The same without the tenant (native export).
   void MarshalNoTenant(ByteBuffer& dst) const;
 
+  /// `AccountID=0, ProjectID=0, name{key="value"}` with sorted tags, for log lines.
+  std::string ToString() const;
+
   /// Decode all of `src`. Errors: kCorrupted.
   static Result<MetricName> Unmarshal(ByteView src);
   static Result<MetricName> UnmarshalNoTenant(ByteView src);

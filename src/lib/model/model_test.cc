@@ -184,6 +184,13 @@ TEST(MetricNameTest, SortsJobBeforeInstanceBeforeTheRest) {
   EXPECT_EQ(name.tags, (std::vector<Tag>{{"dc", "5"}, {"Job", "3"}, {"SensorType", "4"}, {"instance", "2"}, {"a", "1"}}));
 }
 
+// The reference knows these keys and their forms with an upper-case first letter, nothing else.
+TEST(MetricNameTest, OnlyTheListedFormsOfAKeySortFirst) {
+  MetricName name{{0, 0}, "m", {{"sensorType", "1"}, {"JOB", "2"}, {"Sensor_type", "3"}, {"Name", "4"}}};
+  name.SortTags();
+  EXPECT_EQ(name.tags, (std::vector<Tag>{{"Sensor_type", "3"}, {"Name", "4"}, {"JOB", "2"}, {"sensorType", "1"}}));
+}
+
 TEST(MetricNameTest, RefusesBadEscapes) {
   std::string out = "kept";
   for (const std::string_view hex : {"0001", "003301", "61", "00"}) {
@@ -247,6 +254,14 @@ TEST(SearchQueryTest, HasTheKnownBytes) {
   EXPECT_FALSE(UnmarshalSearchQuery(longer).ok());
   const ByteBuffer bomb = Bytes("00000001 00000002 00 00 ffffffff0f 00 00000000");
   EXPECT_FALSE(UnmarshalSearchQuery(bomb).ok()) << "counts must be checked against the bytes left";
+}
+
+TEST(DedupTest, EndsForTimestampsAtTheLimits) {
+  std::vector<int64_t> ts = {INT64_MIN, -1, 0, INT64_MAX - 1, INT64_MAX};
+  std::vector<int64_t> vs = {1, 2, 3, 4, 5};
+  DeduplicateMantissas(ts, vs, 1000);
+  EXPECT_EQ(ts.size(), vs.size());
+  EXPECT_LE(ts.size(), 5u);
 }
 
 TEST(DedupTest, PrefersAnyValueToAStalenessMarkerAndTheLargestValue) {

@@ -1,0 +1,374 @@
+#include "lib/fs/file_system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace vm::fs {
+namespace {
+
+constexpr size_t kWriteBufferSize = 64 * 1024;
+
+Error IoError(std::string_view what, const std::string& path) {
+  const int code = errno;
+  char text[128];
+  const char* reason = strerror_r(code, text, sizeof(text));
+  return Error(ErrorCode::kIo, "cannot " + std::string(what) + " \"" + path + "\": " + reason);
+}
+
+/// A file descriptor that is closed when it goes away.
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&&) = delete;
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const noexcept { return fd_; }
+  bool Close() { return ::close(std::exchange(fd_, -1)) == 0; }
+
+ private:
+  int fd_;
+};
+
+class RealWriter final : public FileWriter {
+ public:
+  RealWriter(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  Status Append(ByteView bytes) override {
+    if (buffer_.size() + bytes.size() > kWriteBufferSize) VM_TRY(FlushBuffer());
+    if (bytes.size() >= kWriteBufferSize) return WriteAll(bytes);
+    vm::Append(buffer_, bytes);
+    return Ok();
+  }
+  Status Sync() override {
+    VM_TRY(FlushBuffer());
+    if (::fsync(fd_.get()) != 0) return IoError("sync", path_);
+    return Ok();
+  }
+  Status Close() override {
+    VM_TRY(FlushBuffer());
+    if (!fd_.Close()) return IoError("close", path_);
+    return Ok();
+  }
+
+ private:
+  Status FlushBuffer() {
+    Status status = WriteAll(buffer_);
+    buffer_.clear();
+    return status;
+  }
+  Status WriteAll(ByteView bytes) {
+    while (!bytes.empty()) {
+      const ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        return IoError("write to", path_);
+      }
+      bytes = bytes.subspan(static_cast<size_t>(n));
+    }
+    return Ok();
+  }
+
+  Fd fd_;
+  const std::string path_;
+  ByteBuffer buffer_;
+};
+
+class RealReader final : public FileReader {
+ public:
+  RealReader(Fd fd, std::string path, uint64_t size, const uint8_t* mapping)
+      : fd_(std::move(fd)), path_(std::move(path)), size_(size), mapping_(mapping) {}
+  ~RealReader() override {
+    if (mapping_ != nullptr) ::munmap(const_cast<uint8_t*>(mapping_), size_);
+  }
+  RealReader(const RealReader&) = delete;
+  RealReader& operator=(const RealReader&) = delete;
+
+  uint64_t size() const noexcept override { return size_; }
+
+  Status ReadAt(uint64_t offset, std::span<uint8_t> dst) const override {
+    VM_TRY(CheckRange(offset, dst.size()));
+    if (mapping_ != nullptr) {
+      if (!dst.empty()) std::memcpy(dst.data(), mapping_ + offset, dst.size());
+      return Ok();
+    }
+    while (!dst.empty()) {
+      const ssize_t n = ::pread(fd_.get(), dst.data(), dst.size(), static_cast<off_t>(offset));
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        return IoError("read", path_);
+      }
+      if (n == 0) {
+        return Error(ErrorCode::kCorrupted, "cannot read \"" + path_ + "\": the file shrank");
+      }
+      dst = dst.subspan(static_cast<size_t>(n));
+      offset += static_cast<uint64_t>(n);
+    }
+    return Ok();
+  }
+
+  Result<ByteView> View(uint64_t offset, size_t size, ByteBuffer& scratch) const override {
+    VM_TRY(CheckRange(offset, size));
+    if (mapping_ != nullptr) return ByteView(mapping_ + offset, size);
+    scratch.resize(size);
+    VM_TRY(ReadAt(offset, scratch));
+    return ByteView(scratch);
+  }
+
+ private:
+  Status CheckRange(uint64_t offset, uint64_t size) const {
+    if (offset > size_ || size > size_ - offset) {
+      return Error(ErrorCode::kCorrupted, "cannot read " + std::to_string(size) + " bytes at offset " +
+                                              std::to_string(offset) + " of \"" + path_ +
+                                              "\": it holds " + std::to_string(size_) + " bytes");
+    }
+    return Ok();
+  }
+
+  const Fd fd_;
+  const std::string path_;
+  const uint64_t size_;
+  const uint8_t* const mapping_;  // Null for empty files and without mmap.
+};
+
+class RealLock final : public FileLock {
+ public:
+  explicit RealLock(Fd fd) : fd_(std::move(fd)) {}
+
+ private:
+  const Fd fd_;
+};
+
+class RealFiles final : public FileSystem {
+ public:
+  explicit RealFiles(const RealFileSystemOptions& options) : options_(options) {}
+
+  Result<std::unique_ptr<FileWriter>> CreateWriter(const std::string& path) override {
+    Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (fd.get() < 0) return IoError("create", path);
+    return std::unique_ptr<FileWriter>(new RealWriter(std::move(fd), path));
+  }
+
+  Result<std::unique_ptr<FileReader>> OpenReader(const std::string& path) override {
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return IoError("open", path);
+    struct stat info;
+    if (::fstat(fd.get(), &info) != 0) return IoError("stat", path);
+    const auto size = static_cast<uint64_t>(info.st_size);
+    const uint8_t* mapping = nullptr;
+    if (options_.use_mmap && size > 0) {
+      void* at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+      if (at == MAP_FAILED) return IoError("mmap", path);
+      mapping = static_cast<const uint8_t*>(at);
+    }
+    return std::unique_ptr<FileReader>(new RealReader(std::move(fd), path, size, mapping));
+  }
+
+  Result<ByteBuffer> ReadFile(const std::string& path) override {
+    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return IoError("open", path);
+    ByteBuffer bytes;
+    for (;;) {
+      const size_t at = bytes.size();
+      bytes.resize(at + kWriteBufferSize);
+      const ssize_t n = ::read(fd.get(), bytes.data() + at, kWriteBufferSize);
+      if (n < 0 && errno != EINTR) return IoError("read", path);
+      bytes.resize(at + (n > 0 ? static_cast<size_t>(n) : 0));
+      if (n == 0) return bytes;
+    }
+  }
+
+  Status AtomicWriteFile(const std::string& path, ByteView bytes) override {
+    const std::string temporary = path + ".tmp." + std::to_string(++temporary_counter_);
+    VM_TRY(WriteFileSynced(*this, temporary, bytes));
+    VM_TRY(Rename(temporary, path));
+    return SyncDirectory(ParentPath(path));
+  }
+
+  Status CreateDirectories(const std::string& path) override {
+    if (::mkdir(path.c_str(), 0755) == 0 || (errno == EEXIST && IsDirectory(path))) return Ok();
+    if (errno != ENOENT) return IoError("create directory", path);
+    const std::string parent = ParentPath(path);
+    if (parent == path) return IoError("create directory", path);
+    VM_TRY(CreateDirectories(parent));
+    if (::mkdir(path.c_str(), 0755) == 0 || (errno == EEXIST && IsDirectory(path))) return Ok();
+    return IoError("create directory", path);
+  }
+
+  Status CreateDirectory(const std::string& path) override {
+    if (::mkdir(path.c_str(), 0755) != 0) return IoError("create directory", path);
+    return Ok();
+  }
+
+  Status SyncDirectory(const std::string& path) override {
+    Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd.get() < 0) return IoError("open directory", path);
+    if (::fsync(fd.get()) != 0) return IoError("sync directory", path);
+    return Ok();
+  }
+
+  Status Rename(const std::string& from, const std::string& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) return IoError("rename to \"" + to + "\"", from);
+    return Ok();
+  }
+  Status RemoveFile(const std::string& path) override {
+    if (::unlink(path.c_str()) != 0) return IoError("remove", path);
+    return Ok();
+  }
+  Status RemoveEmptyDirectory(const std::string& path) override {
+    if (::rmdir(path.c_str()) != 0) return IoError("remove directory", path);
+    return Ok();
+  }
+  Status HardLink(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) != 0) return IoError("link to \"" + to + "\"", from);
+    return Ok();
+  }
+  Status SymLink(const std::string& target, const std::string& path) override {
+    if (::symlink(target.c_str(), path.c_str()) != 0) return IoError("create symlink", path);
+    return Ok();
+  }
+
+  Result<std::vector<DirEntry>> ListDirectory(const std::string& path) override {
+    DIR* dir = ::opendir(path.c_str());
+    if (dir == nullptr) return IoError("open directory", path);
+    std::vector<DirEntry> entries;
+    errno = 0;
+    while (const dirent* entry = ::readdir(dir)) {
+      const std::string name = entry->d_name;
+      if (name != "." && name != "..") {
+        const bool is_directory = entry->d_type == DT_DIR || (entry->d_type != DT_REG &&
+                                                              IsDirectory(Join(path, name)));
+        entries.push_back({name, is_directory});
+      }
+      errno = 0;
+    }
+    const int code = errno;
+    ::closedir(dir);
+    errno = code;
+    if (code != 0) return IoError("read directory", path);
+    std::sort(entries.begin(), entries.end(),
+              [](const DirEntry& a, const DirEntry& b) { return a.name < b.name; });
+    return entries;
+  }
+
+  bool Exists(const std::string& path) override {
+    struct stat info;
+    return ::stat(path.c_str(), &info) == 0;
+  }
+
+  Result<uint64_t> FreeSpace(const std::string& path) override {
+    struct statvfs info;
+    if (::statvfs(path.c_str(), &info) != 0) return IoError("determine free space of", path);
+    return static_cast<uint64_t>(info.f_bavail) * info.f_bsize;
+  }
+
+  Result<std::unique_ptr<FileLock>> LockFile(const std::string& path) override {
+    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+    if (fd.get() < 0) return IoError("create lock file", path);
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      const bool taken = errno == EWOULDBLOCK;
+      Error error = IoError("acquire lock on file", path);
+      return taken ? Error(ErrorCode::kUnavailable, error.message()) : error;
+    }
+    return std::unique_ptr<FileLock>(new RealLock(std::move(fd)));
+  }
+
+ private:
+  static bool IsDirectory(const std::string& path) {
+    struct stat info;
+    return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+  }
+
+  const RealFileSystemOptions options_;
+  std::atomic<uint64_t> temporary_counter_{0};
+};
+
+/// Remove everything in `path` but the entry `keep`.
+Status RemoveEntries(FileSystem& fs, const std::string& path, std::string_view keep) {
+  VM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries, fs.ListDirectory(path));
+  for (const DirEntry& entry : entries) {
+    if (entry.name == keep) continue;
+    const std::string child = Join(path, entry.name);
+    // A symbolic link to a directory is listed as one, but goes away as a file does.
+    if (entry.is_directory && !fs.RemoveFile(child).ok()) {
+      VM_TRY(RemoveEntries(fs, child, {}));
+      VM_TRY(fs.RemoveEmptyDirectory(child));
+    } else if (!entry.is_directory) {
+      VM_TRY(fs.RemoveFile(child));
+    }
+  }
+  return Ok();
+}
+
+}  // namespace
+
+std::unique_ptr<FileSystem> NewRealFileSystem(const RealFileSystemOptions& options) {
+  return std::make_unique<RealFiles>(options);
+}
+
+FileSystem& RealFileSystem() {
+  static RealFiles files{RealFileSystemOptions{}};
+  return files;
+}
+
+Status RemoveDirectory(FileSystem& fs, const std::string& path) {
+  if (!fs.Exists(path)) return Ok();
+  const std::string marker = Join(path, kDeleteMarker);
+  VM_TRY(WriteFileSynced(fs, marker, {}));
+  VM_TRY(fs.SyncDirectory(path));
+  VM_TRY(RemoveEntries(fs, path, kDeleteMarker));
+  VM_TRY(fs.SyncDirectory(path));
+  VM_TRY(fs.RemoveFile(marker));
+  VM_TRY(fs.SyncDirectory(path));
+  return fs.RemoveEmptyDirectory(path);
+}
+
+Result<bool> IsPartiallyRemoved(FileSystem& fs, const std::string& path) {
+  VM_ASSIGN_OR_RETURN(const std::vector<DirEntry> entries, fs.ListDirectory(path));
+  return entries.empty() || std::any_of(entries.begin(), entries.end(), [](const DirEntry& entry) {
+           return entry.name == kDeleteMarker;
+         });
+}
+
+Status RemoveContents(FileSystem& fs, const std::string& path) {
+  return RemoveEntries(fs, path, {});
+}
+
+Status WriteFileSynced(FileSystem& fs, const std::string& path, ByteView bytes) {
+  VM_ASSIGN_OR_RETURN(const std::unique_ptr<FileWriter> writer, fs.CreateWriter(path));
+  VM_TRY(writer->Append(bytes));
+  VM_TRY(writer->Sync());
+  return writer->Close();
+}
+
+Status SyncDirectoryAndParent(FileSystem& fs, const std::string& path) {
+  VM_TRY(fs.SyncDirectory(path));
+  return fs.SyncDirectory(ParentPath(path));
+}
+
+std::string Join(std::string_view a, std::string_view b) {
+  std::string joined(a);
+  if (!joined.empty() && joined.back() != '/') joined += '/';
+  return joined.append(b);
+}
+
+std::string ParentPath(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  const size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return ".";
+  return std::string(path.substr(0, std::max<size_t>(slash, 1)));
+}
+
+}  // namespace vm::fs

@@ -1,0 +1,100 @@
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "lib/fs/file_system.h"
+
+namespace vm::fs {
+namespace {
+
+class FileSystemTest : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    char name[] = "/tmp/vm_fs_test_XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    root_ = name;
+    fs_ = NewRealFileSystem({.use_mmap = GetParam()});
+  }
+  void TearDown() override { EXPECT_TRUE(RemoveDirectory(*fs_, root_).ok()); }
+
+  std::string root_;
+  std::unique_ptr<FileSystem> fs_;
+};
+
+TEST_P(FileSystemTest, ReadsBackWhatWasAppended) {
+  const std::string path = Join(root_, "f");
+  auto writer = fs_->CreateWriter(path);
+  ASSERT_TRUE(writer.ok());
+  const ByteBuffer big(200'000, 7);
+  ASSERT_TRUE(writer.value()->Append(AsBytes("abc")).ok());
+  ASSERT_TRUE(writer.value()->Append(big).ok());
+  ASSERT_TRUE(writer.value()->Append(AsBytes("xyz")).ok());
+  ASSERT_TRUE(writer.value()->Sync().ok());
+  ASSERT_TRUE(writer.value()->Close().ok());
+
+  auto reader = fs_->OpenReader(path);
+  ASSERT_TRUE(reader.ok());
+  ASSERT_EQ(reader.value()->size(), 200'006u);
+  ByteBuffer scratch;
+  auto tail = reader.value()->View(200'003, 3, scratch);
+  ASSERT_TRUE(tail.ok());
+  EXPECT_EQ(AsText(tail.value()), "xyz");
+  EXPECT_FALSE(reader.value()->View(200'004, 3, scratch).ok());
+  EXPECT_FALSE(reader.value()->View(~0ull, 3, scratch).ok());
+  auto all = fs_->ReadFile(path);
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ(all.value().size(), 200'006u);
+}
+
+TEST_P(FileSystemTest, ReplacesAFileAtomically) {
+  const std::string path = Join(root_, "parts.json");
+  ASSERT_TRUE(fs_->AtomicWriteFile(path, AsBytes("old")).ok());
+  ASSERT_TRUE(fs_->AtomicWriteFile(path, AsBytes("new")).ok());
+  EXPECT_EQ(AsText(fs_->ReadFile(path).value()), "new");
+  EXPECT_EQ(fs_->ListDirectory(root_).value().size(), 1u);
+}
+
+TEST_P(FileSystemTest, RemovesDirectoriesAndNoticesHalfRemovedOnes) {
+  const std::string dir = Join(root_, "a/b");
+  ASSERT_TRUE(fs_->CreateDirectories(dir).ok());
+  EXPECT_TRUE(IsPartiallyRemoved(*fs_, dir).value());
+  ASSERT_TRUE(WriteFileSynced(*fs_, Join(dir, "f"), AsBytes("x")).ok());
+  EXPECT_FALSE(IsPartiallyRemoved(*fs_, dir).value());
+  ASSERT_TRUE(WriteFileSynced(*fs_, Join(dir, kDeleteMarker), {}).ok());
+  EXPECT_TRUE(IsPartiallyRemoved(*fs_, dir).value());
+  ASSERT_TRUE(RemoveDirectory(*fs_, Join(root_, "a")).ok());
+  EXPECT_FALSE(fs_->Exists(Join(root_, "a")));
+  EXPECT_TRUE(RemoveDirectory(*fs_, Join(root_, "a")).ok());
+}
+
+TEST_P(FileSystemTest, DoesNotFollowLinksWhenRemoving) {
+  ASSERT_TRUE(fs_->CreateDirectories(Join(root_, "kept")).ok());
+  ASSERT_TRUE(WriteFileSynced(*fs_, Join(root_, "kept/f"), {}).ok());
+  ASSERT_TRUE(fs_->CreateDirectories(Join(root_, "gone")).ok());
+  ASSERT_TRUE(fs_->SymLink("../kept", Join(root_, "gone/link")).ok());
+  ASSERT_TRUE(RemoveDirectory(*fs_, Join(root_, "gone")).ok());
+  EXPECT_TRUE(fs_->Exists(Join(root_, "kept/f")));
+}
+
+TEST_P(FileSystemTest, RefusesASecondLock) {
+  const std::string path = Join(root_, "flock.lock");
+  auto first = fs_->LockFile(path);
+  ASSERT_TRUE(first.ok());
+  auto second = fs_->LockFile(path);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), ErrorCode::kUnavailable);
+  first.value().reset();
+  EXPECT_TRUE(fs_->LockFile(path).ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(MmapAndPread, FileSystemTest, testing::Bool());
+
+TEST(PathTest, JoinsAndSplits) {
+  EXPECT_EQ(Join("a", "b"), "a/b");
+  EXPECT_EQ(Join("a/", "b"), "a/b");
+  EXPECT_EQ(ParentPath("/a/b"), "/a");
+  EXPECT_EQ(ParentPath("/a"), "/");
+  EXPECT_EQ(ParentPath("a"), ".");
+}
+
+}  // namespace
+}  // namespace vm::fs
