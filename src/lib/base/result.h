@@ -46,9 +46,10 @@ class [[nodiscard]] Result {
   bool ok() const noexcept { return state_.index() == 0; }
   T& value() & { return std::get<0>(state_); }
   const T& value() const& { return std::get<0>(state_); }
-  T&& value() && { return std::get<0>(std::move(state_)); }
+  /// By value: a range-for over F().value() must not outlive F()'s result.
+  T value() && { return std::get<0>(std::move(state_)); }
   const Error& error() const& { return std::get<1>(state_); }
-  Error&& error() && { return std::get<1>(std::move(state_)); }
+  Error error() && { return std::get<1>(std::move(state_)); }
 
  private:
   std::variant<T, Error> state_;

@@ -23,6 +23,25 @@ TEST(RendezvousTest, PicksTheNodesTheOriginalPicked) {
   EXPECT_EQ(plain.Pick(0xadb981964da62e23u, first), 2u);
   EXPECT_EQ(plain.Pick(0x40bed52f479498d6u), 1u);
   EXPECT_EQ(Rendezvous(nodes, kClusterNativeSeed).Pick(0xadb981964da62e23u), 1u);
+  // A second row of placements seen from the original: m0 .. m7 with job="a", instance="i<k>", tenant 5:6.
+  const size_t by_import[] = {1, 1, 0, 0, 0, 1, 2, 2};
+  const size_t by_remote_write[] = {2, 0, 0, 0, 1, 0, 0, 0};
+  for (size_t k = 0; k < 8; ++k) {
+    const std::string digit = std::to_string(k);
+    const auto pick = [&](std::string_view name_key) {
+      ByteBuffer row;
+      AppendBigEndian<uint32_t>(row, 5);
+      AppendBigEndian<uint32_t>(row, 6);
+      for (const std::string& text : {std::string(name_key), "m" + digit, std::string("job"), std::string("a"),
+                                      std::string("instance"), "i" + digit}) {
+        AppendBigEndian(row, static_cast<uint16_t>(text.size()));
+        Append(row, text);
+      }
+      return plain.Pick(XXH64(row));
+    };
+    EXPECT_EQ(pick(""), by_import[k]) << k;
+    EXPECT_EQ(pick("__name__"), by_remote_write[k]) << k;
+  }
   const size_t all[] = {0, 1, 2};
   EXPECT_EQ(plain.Pick(0xadb981964da62e23u, all), 0u);
 }

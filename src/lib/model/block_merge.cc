@@ -16,8 +16,8 @@ struct Samples {
   std::span<const V> values;
 
   size_t DropBefore(int64_t min_timestamp) {
-    const auto first = std::lower_bound(timestamps.begin(), timestamps.end(), min_timestamp);
-    const auto n = static_cast<size_t>(first - timestamps.begin());
+    size_t n = 0;
+    while (n < timestamps.size() && timestamps[n] < min_timestamp) ++n;
     timestamps = timestamps.subspan(n);
     values = values.subspan(n);
     return n;
@@ -42,8 +42,11 @@ size_t Merge(Samples<V> a, Samples<V> b, int64_t min_timestamp, std::vector<int6
   timestamps.reserve(total);
   values.reserve(total);
   while (!a.timestamps.empty() && !b.timestamps.empty()) {
-    const auto end = std::upper_bound(a.timestamps.begin(), a.timestamps.end(), b.timestamps.front());
-    AppendFront(a, static_cast<size_t>(end - a.timestamps.begin()), timestamps, values);
+    // Not a binary search: timestamps that a corrupted block left unsorted must not stop the loop from advancing.
+    const int64_t limit = b.timestamps.front();
+    size_t n = 0;
+    while (n < a.timestamps.size() && a.timestamps[n] <= limit) ++n;
+    AppendFront(a, n, timestamps, values);
     std::swap(a, b);
   }
   AppendFront(a, a.timestamps.size(), timestamps, values);

@@ -53,6 +53,15 @@ TEST(BlockMergeTest, LeavesOutSamplesOlderThanTheDeadline) {
   EXPECT_TRUE(out.timestamps.empty());
 }
 
+// zstd arrays are not checked when decoded, so a corrupted part can bring such blocks.
+TEST(BlockMergeTest, EndsForUnsortedTimestamps) {
+  DecodedBlock a = Block({5, 100, 100, 100, 1}, {1, 2, 3, 4, 5});
+  DecodedBlock b = Block({7, 200, 3, 300, 300}, {6, 7, 8, 9, 10});
+  DecodedBlock out;
+  EXPECT_EQ(MergeBlocks(a, b, 0, out), 0u);
+  EXPECT_EQ(out.timestamps.size(), 10u);
+}
+
 TEST(BlockMergeTest, SpecialValuesAreNotScaled) {
   DecodedBlock a = Block({1}, {decimal::kStaleNaNMantissa}, -1024);
   DecodedBlock b = Block({2}, {5}, 0);

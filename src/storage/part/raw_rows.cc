@@ -3,8 +3,17 @@
 #include <algorithm>
 
 #include "lib/decimal/decimal.h"
+#include "storage/part/merge.h"
 
 namespace vm::storage {
+namespace {
+
+// After this many consecutive short blocks of one series its values are cut by rows alone: values of wildly different
+// magnitude would else give a block each.
+constexpr size_t kShortBlocksLimit = 64;
+constexpr size_t kShortBlockRows = 8;
+
+}  // namespace
 
 Result<PartBuffers> BuildPart(std::vector<RawRow>& rows) {
   VM_CHECK(!rows.empty());
@@ -18,15 +27,24 @@ Result<PartBuffers> BuildPart(std::vector<RawRow>& rows) {
   std::vector<int64_t> timestamps, mantissas;
   std::vector<double> values;
   ByteBuffer timestamps_data, values_data;
+  size_t short_blocks = 0;
   for (size_t from = 0; from < rows.size();) {
+    if (from > 0 && rows[from].tsid != rows[from - 1].tsid) short_blocks = 0;
+    CommonScale common;
     const size_t limit = std::min(rows.size(), from + model::kMaxRowsPerBlock);
     timestamps.clear();
     values.clear();
     size_t to = from;
     for (; to < limit && rows[to].tsid == rows[from].tsid; ++to) {
+      if (short_blocks < kShortBlocksLimit) {
+        // A block's common exponent must not change a value that is exact alone.
+        const decimal::Decimal d = decimal::FromFloat(rows[to].value);
+        if (!common.Join(d.mantissa, d.exponent)) break;
+      }
       timestamps.push_back(rows[to].timestamp);
       values.push_back(rows[to].value);
     }
+    short_blocks = to - from < kShortBlockRows ? short_blocks + 1 : 0;
     mantissas.clear();
     timestamps_data.clear();
     values_data.clear();

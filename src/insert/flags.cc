@@ -1,0 +1,106 @@
+#include "insert/flags.h"
+
+#include <algorithm>
+
+#include "lib/log/log.h"
+#include "lib/net/stream.h"
+#include "lib/sys/sys.h"
+
+namespace vm::insert {
+namespace {
+
+constexpr int64_t kMinBufferBytes = 1 << 20;
+constexpr int64_t kMaxBufferBytes = 30 << 20;
+
+std::chrono::milliseconds InMilliseconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
+}
+
+}  // namespace
+
+InsertFlags::InsertFlags(flags::FlagSet& set) {
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  storage_nodes_ = set.Array("storageNode", "Comma-separated addresses of vmstorage nodes; usage: -storageNode=vmstorage-host1,...,vmstorage-hostN");
+  replication_factor_ = set.Int("replicationFactor", 1, "Replication factor for the ingested data, i.e. how many copies to make among distinct -storageNode instances");
+  disable_rerouting_ = set.Bool("disableRerouting", false, "Whether to disable re-routing when some of vmstorage nodes accept incoming data at slower speed compared to other storage nodes");
+  disable_rerouting_on_unavailable_ = set.Bool("disableReroutingOnUnavailable", false, "Whether to disable re-routing when some of vmstorage nodes are unavailable");
+  drop_samples_on_overload_ = set.Bool("dropSamplesOnOverload", false, "Whether to drop incoming samples if the destination vmstorage node is overloaded and/or unavailable");
+  max_labels_ = set.Int("maxLabelsPerTimeseries", 40, "The maximum number of labels per time series to be accepted. Series with superfluous labels are ignored");
+  max_label_name_len_ = set.Int("maxLabelNameLen", 256, "The maximum length of label names in the accepted time series. Series with longer label names are ignored");
+  max_label_value_len_ = set.Int("maxLabelValueLen", 4096, "The maximum length of label values in the accepted time series. Series with longer label values are ignored");
+  sort_labels_ = set.Bool("sortLabels", false, "Whether to sort labels for incoming samples before writing them to storage");
+  max_insert_request_size_ = set.Bytes("maxInsertRequestSize", 32 << 20, "The maximum size in bytes of a single Prometheus remote_write API request");
+  enable_metadata_ = set.Bool("enableMetadata", true, "Whether to enable metadata processing for metrics scraped from targets, received via remote write or exposition formats");
+  tenant_from_headers_ = set.Bool("enableMultitenancyViaHeaders", true, "Whether the tenant may be set by the AccountID and ProjectID request headers");
+  max_concurrent_inserts_ = set.Int("maxConcurrentInserts", static_cast<int64_t>(2 * sys::AvailableCpus()), "The maximum number of concurrent insert requests");
+  max_queue_duration_ = set.Duration("insert.maxQueueDuration", minutes(1), "The maximum duration to wait in the queue when -maxConcurrentInserts concurrent insert requests are executed");
+  disable_rpc_compression_ = set.Bool("rpc.disableCompression", false, "Whether to disable compression of data sent to old vmstorage nodes");
+  handshake_timeout_ = set.Duration("rpc.handshakeTimeout", seconds(5), "Timeout for RPC handshake between vminsert/vmselect and vmstorage");
+  dial_timeout_ = set.Duration("vmstorageDialTimeout", seconds(3), "Timeout for establishing RPC connections from vminsert to vmstorage");
+  user_timeout_ = set.Duration("vmstorageUserTimeout", seconds(3), "Network timeout for RPC connections from vminsert to vmstorage (Linux only)");
+}
+
+std::vector<std::string> InsertFlags::StorageNodes() const {
+  if (storage_nodes_->empty()) VM_FATAL("missing -storageNode arg");
+  std::vector<std::string> nodes = *storage_nodes_;
+  std::sort(nodes.begin(), nodes.end());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].empty()) {
+      VM_FATAL("found empty address of storage node in the -storageNodes flag, please make sure that all -storageNode args are non-empty");
+    }
+    if (i > 0 && nodes[i] == nodes[i - 1]) {
+      VM_FATAL("found equal addresses of storage nodes in the -storageNodes flag: \"{}\"", nodes[i]);
+    }
+    const Result<std::string> address = net::NormalizeAddr(nodes[i], 8400);
+    if (!address.ok() || nodes[i].find('/') != std::string::npos) {
+      VM_FATAL("cannot parse -storageNode=\"{}\": it must be host or host:port", nodes[i]);
+    }
+  }
+  for (const int64_t length : {*max_label_name_len_, *max_label_value_len_}) {
+    if (length < 1 || length > 65535) {
+      VM_FATAL("-maxLabelNameLen and -maxLabelValueLen must be in the range [1..65535]; got {}", length);
+    }
+  }
+  return nodes;
+}
+
+InsertHttpOptions InsertFlags::HttpOptions(size_t nodes_count, int64_t allowed_memory_bytes) const {
+  InsertHttpOptions options;
+  options.prepare.max_labels_per_series = static_cast<size_t>(std::max<int64_t>(*max_labels_, 1));
+  options.prepare.max_label_name_bytes = static_cast<size_t>(*max_label_name_len_);
+  options.prepare.max_label_value_bytes = static_cast<size_t>(*max_label_value_len_);
+  options.prepare.sort_labels = *sort_labels_;
+  options.max_insert_request_bytes = static_cast<size_t>(std::max<int64_t>(*max_insert_request_size_, 0));
+  options.max_concurrent_inserts = static_cast<size_t>(std::max<int64_t>(*max_concurrent_inserts_, 1));
+  options.max_batch_bytes = static_cast<size_t>(
+      std::clamp(allowed_memory_bytes / 4 / static_cast<int64_t>(options.max_concurrent_inserts) /
+                     static_cast<int64_t>(nodes_count),
+                 kMinBufferBytes, kMaxBufferBytes));
+  options.max_queue_duration = InMilliseconds(*max_queue_duration_);
+  options.tenant_from_headers = *tenant_from_headers_;
+  options.is_metadata_enabled = *enable_metadata_;
+  return options;
+}
+
+ShipOptions InsertFlags::Shipping(size_t nodes_count, int64_t allowed_memory_bytes) const {
+  ShipOptions options;
+  options.replication_factor = static_cast<size_t>(std::max<int64_t>(*replication_factor_, 1));
+  options.max_node_buffer_bytes = static_cast<size_t>(
+      std::clamp(allowed_memory_bytes / 4 / static_cast<int64_t>(nodes_count) / 2, kMinBufferBytes,
+                 kMaxBufferBytes));
+  options.drop_samples_on_overload = *drop_samples_on_overload_;
+  options.disable_rerouting_on_unavailable = *disable_rerouting_on_unavailable_;
+  return options;
+}
+
+rpc::InsertConnOptions InsertFlags::Connections() const {
+  rpc::InsertConnOptions options;
+  options.dial.timeout = InMilliseconds(*dial_timeout_);
+  options.dial.user_timeout = InMilliseconds(*user_timeout_);
+  options.handshake_timeout = InMilliseconds(*handshake_timeout_);
+  options.disable_compression = *disable_rpc_compression_;
+  return options;
+}
+
+}  // namespace vm::insert

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "insert/http/handler.h"
+#include "insert/ship/shipper.h"
+#include "lib/flags/flags.h"
+#include "lib/rpc/insert_conn.h"
+
+namespace vm::insert {
+
+/// The flags of vminsert. Define before parsing; the functions read the parsed values.
+class InsertFlags {
+ public:
+  explicit InsertFlags(flags::FlagSet& set);
+
+  /// -storageNode, sorted. Ends the process when one is missing, empty, repeated or malformed, and when
+  /// a limit is out of range.
+  std::vector<std::string> StorageNodes() const;
+
+  InsertHttpOptions HttpOptions(size_t nodes_count, int64_t allowed_memory_bytes) const;
+  ShipOptions Shipping(size_t nodes_count, int64_t allowed_memory_bytes) const;
+  rpc::InsertConnOptions Connections() const;
+  bool is_metadata_enabled() const { return *enable_metadata_; }
+
+ private:
+  const std::vector<std::string>* storage_nodes_;
+  const int64_t* replication_factor_;
+  const bool* disable_rerouting_;
+  const bool* disable_rerouting_on_unavailable_;
+  const bool* drop_samples_on_overload_;
+  const int64_t* max_labels_;
+  const int64_t* max_label_name_len_;
+  const int64_t* max_label_value_len_;
+  const bool* sort_labels_;
+  const int64_t* max_insert_request_size_;
+  const bool* enable_metadata_;
+  const bool* tenant_from_headers_;
+  const int64_t* max_concurrent_inserts_;
+  const std::chrono::nanoseconds* max_queue_duration_;
+  const bool* disable_rpc_compression_;
+  const std::chrono::nanoseconds* handshake_timeout_;
+  const std::chrono::nanoseconds* dial_timeout_;
+  const std::chrono::nanoseconds* user_timeout_;
+};
+
+}  // namespace vm::insert

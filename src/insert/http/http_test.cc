@@ -1,0 +1,165 @@
+#include <gtest/gtest.h>
+#include <snappy.h>
+#include <zlib.h>
+
+#include "insert/http/body_decoder.h"
+#include "insert/http/ingest.h"
+#include "insert/http/path.h"
+#include "lib/encoding/zstd.h"
+
+namespace vm::insert {
+namespace {
+
+InsertPath MustParse(std::string_view path, std::string_view account = "", std::string_view project = "") {
+  auto parsed = ParseInsertPath(path, true, account, project);
+  EXPECT_TRUE(parsed.ok());
+  return parsed.ok() ? std::move(parsed).value() : InsertPath{};
+}
+
+TEST(InsertPathTest, TakesTheTenantFromPathOrHeaders) {
+  InsertPath path = MustParse("/insert/42:7/prometheus/api/v1/write", "1", "2");
+  EXPECT_EQ(path.prefix, "insert");
+  EXPECT_EQ(path.tenant, "42:7");
+  EXPECT_EQ(path.suffix, "prometheus/api/v1/write");
+  EXPECT_EQ(MustParse("//insert//multitenant//a//b").tenant, "multitenant");
+  EXPECT_EQ(MustParse("//insert//multitenant//a//b").suffix, "a/b");
+  path = MustParse("/insert/prometheus/api/v1/write");
+  EXPECT_EQ(path.tenant, "0:0");
+  EXPECT_EQ(path.suffix, "prometheus/api/v1/write");
+  EXPECT_EQ(MustParse("/insert/prometheus/x", "42", "").tenant, "42:0");
+  EXPECT_EQ(MustParse("/insert/prometheus/x", "", "7").tenant, "0:7");
+  EXPECT_EQ(MustParse("/insert/prometheus/x", "multitenant", "7").tenant, "multitenant");
+  EXPECT_FALSE(ParseInsertPath("/insert", true, "", "").ok());
+  EXPECT_FALSE(ParseInsertPath("/insert/", true, "", "").ok());
+  EXPECT_FALSE(ParseInsertPath("/insert/42", false, "", "").ok());
+}
+
+TEST(TenantTest, ChecksTheNumbers) {
+  EXPECT_EQ(ParseTenant("42").value(), (model::Tenant{42, 0}));
+  EXPECT_EQ(ParseTenant("42:7").value(), (model::Tenant{42, 7}));
+  EXPECT_FALSE(ParseTenant("multitenant").value().has_value());
+  for (const char* bad : {"", "a", "1:", "1:2:3", "-1", "4294967296", "1:x"}) {
+    EXPECT_FALSE(ParseTenant(bad).ok()) << bad;
+  }
+}
+
+class IngestTest : public testing::Test {
+ protected:
+  IngestTest() : placement_(nodes_, 0) { context_.placement = &placement_; }
+
+  const std::vector<std::string> nodes_ = {"a:8400"};
+  const hash::Rendezvous placement_;
+  IngestContext context_;
+};
+
+TEST_F(IngestTest, TurnsTextIntoRows) {
+  context_.tenant = model::Tenant{5, 6};
+  context_.extra_labels = {{"env", "x"}};
+  const IngestOutput output = IngestText(
+      "# TYPE m counter\nm{a=\"b\",empty=\"\"} 1.5 1700000000\nbad\nm 2\n", 123, context_);
+  EXPECT_EQ(output.rows_count, 2u);
+  EXPECT_EQ(output.invalid_lines_count, 1u);
+  EXPECT_EQ(output.metadata_count, 1u);
+  EXPECT_EQ(output.tenant_rows.at(model::Tenant{5, 6}), 2u);
+  ASSERT_EQ(output.samples.size(), 1u);
+  ByteView rows = output.samples[0].data;
+  const auto first = model::TakeMetricRow(rows);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first.value().timestamp, 1700000000000);
+  EXPECT_EQ(first.value().value, 1.5);
+  const auto name = model::MetricName::UnmarshalRaw(first.value().metric_name_raw);
+  ASSERT_TRUE(name.ok());
+  EXPECT_EQ(name.value().tenant, (model::Tenant{5, 6}));
+  EXPECT_EQ(name.value().metric_group, "m");
+  EXPECT_EQ(name.value().tags, (std::vector<model::Tag>{{"a", "b"}, {"env", "x"}}));
+  const auto second = model::TakeMetricRow(rows);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second.value().timestamp, 123);
+  EXPECT_TRUE(rows.empty());
+  ASSERT_EQ(output.metadata.size(), 1u);
+  ByteView metadata = output.metadata[0].data;
+  EXPECT_EQ(model::TakeMetadataRow(metadata).value().type, 1u);
+}
+
+TEST_F(IngestTest, CountsSeriesBeyondTheLimits) {
+  context_.tenant = model::Tenant{};
+  context_.prepare.max_labels_per_series = 2;
+  const IngestOutput output = IngestText("m{a=\"1\",b=\"2\"} 1\nm{a=\"1\"} 1\n", 1, context_);
+  EXPECT_EQ(output.too_many_labels_count, 1u);
+  EXPECT_EQ(output.messages.size(), 1u);
+  EXPECT_EQ(output.samples.at(0).rows_count, 1u);
+}
+
+TEST_F(IngestTest, TakesTheTenantOfEachSeriesFromItsLabels) {
+  const IngestOutput output =
+      IngestText("m{vm_account_id=\"5\"} 1\nm{vm_account_id=\"7\"} 1\nm 1\n", 1, context_);
+  EXPECT_EQ(output.tenant_rows.size(), 3u);
+}
+
+TEST_F(IngestTest, RejectsAWrongRemoteWriteBody) {
+  EXPECT_FALSE(IngestRemoteWrite(AsBytes("garbage"), {}, context_).ok());
+}
+
+TEST_F(IngestTest, ReadsARemoteWriteBody) {
+  context_.tenant = model::Tenant{};
+  ByteBuffer body;
+  // One series m with one sample of 1 at 1000.
+  ASSERT_TRUE(FromHex("0a1d 0a0d 0a085f5f6e616d655f5f 12016d 120c 09000000000000f03f 10e807", body));
+  std::string packed;
+  snappy::Compress(reinterpret_cast<const char*>(body.data()), body.size(), &packed);
+  const auto output = IngestRemoteWrite(AsBytes(packed), {}, context_);
+  ASSERT_TRUE(output.ok()) << output.error().message();
+  EXPECT_EQ(output.value().rows_count, 1u);
+  ASSERT_EQ(output.value().samples.size(), 1u);
+  ByteView rows = output.value().samples[0].data;
+  const auto row = model::TakeMetricRow(rows);
+  ASSERT_TRUE(row.ok());
+  EXPECT_EQ(row.value().timestamp, 1000);
+  EXPECT_EQ(row.value().value, 1);
+}
+
+std::string Decode(std::string_view encoding, ByteView body, size_t piece_size) {
+  auto decoder = BodyDecoder::Make(encoding);
+  EXPECT_TRUE(decoder.ok());
+  ByteBuffer out;
+  while (!body.empty()) {
+    const size_t size = std::min(piece_size, body.size());
+    EXPECT_TRUE(decoder.value()->Feed(out, body.first(size)).ok());
+    body = body.subspan(size);
+  }
+  EXPECT_TRUE(decoder.value()->Finish(out).ok());
+  return std::string(AsText(out));
+}
+
+TEST(BodyDecoderTest, UndoesEveryEncodingInPieces) {
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += std::to_string(i) + "\n";
+  ByteBuffer zlib(compressBound(text.size()));
+  uLongf size = zlib.size();
+  ASSERT_EQ(compress(zlib.data(), &size, AsBytes(text).data(), text.size()), Z_OK);
+  zlib.resize(size);
+  ByteBuffer zstd;
+  encoding::CompressZstd(zstd, AsBytes(text), 1);
+  std::string packed;
+  snappy::Compress(text.data(), text.size(), &packed);
+  for (const size_t piece : {7u, 1000u, 1000000u}) {
+    EXPECT_EQ(Decode("", AsBytes(text), piece), text);
+    EXPECT_EQ(Decode("deflate", zlib, piece), text);
+    EXPECT_EQ(Decode("zstd", zstd, piece), text);
+    EXPECT_EQ(Decode("snappy", AsBytes(packed), piece), text);
+  }
+  EXPECT_FALSE(BodyDecoder::Make("br").ok());
+}
+
+TEST(BodyDecoderTest, RefusesBrokenAndTruncatedGzip) {
+  ByteBuffer out;
+  auto broken = BodyDecoder::Make("gzip");
+  EXPECT_FALSE(broken.value()->Feed(out, AsBytes("no gzip at all")).ok());
+  auto cut = BodyDecoder::Make("gzip");
+  const ByteBuffer head = {0x1f, 0x8b, 0x08, 0x00};
+  EXPECT_TRUE(cut.value()->Feed(out, head).ok());
+  EXPECT_FALSE(cut.value()->Finish(out).ok());
+}
+
+}  // namespace
+}  // namespace vm::insert

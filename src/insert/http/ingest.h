@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "insert/parse/remotewrite/body.h"
+#include "insert/prepare/extra_labels.h"
+#include "insert/prepare/prepare.h"
+#include "insert/shard/shard.h"
+#include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
+#include "lib/hash/rendezvous.h"
+
+namespace vm::insert {
+
+/// What holds for all bodies of one request.
+struct IngestContext {
+  const hash::Rendezvous* placement = nullptr;
+  size_t max_batch_bytes = 30 << 20;
+  PrepareOptions prepare;
+  std::optional<model::Tenant> tenant;  // None: from the labels of each series.
+  std::vector<ExtraLabel> extra_labels;
+  bool is_metadata_enabled = true;
+};
+
+/// The rows of one body, ready to be pushed, and what to count for them.
+struct IngestOutput {
+  std::vector<NodeBatch> samples;
+  std::vector<NodeBatch> metadata;
+  std::map<model::Tenant, size_t> tenant_rows;
+  size_t rows_count = 0;
+  size_t metadata_count = 0;
+  size_t invalid_lines_count = 0;
+  size_t too_many_labels_count = 0;
+  size_t too_long_label_name_count = 0;
+  size_t too_long_label_value_count = 0;
+  size_t too_long_metadata_count = 0;
+  std::vector<std::string> messages;  // For the log; at most kMaxMessages.
+
+  static constexpr size_t kMaxMessages = 10;
+};
+
+/// Whole lines of text exposition to batches. Samples without a time get `default_timestamp`. Bad lines are
+/// skipped, counted and reported. Pure: for a pool.
+IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
+                        const IngestContext& context);
+
+/// A packed remote write body to batches. Errors: kInvalidInput. Pure: for a pool.
+Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptions& body_options,
+                                       const IngestContext& context);
+
+}  // namespace vm::insert

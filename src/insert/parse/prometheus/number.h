@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace vm::insert {
+
+/// Read a whole token as a number of the text formats: decimal with optional minus and exponent, and
+/// inf, infinity, nan in any case with an optional sign. A plus before digits, hex and `_` are refused.
+/// Too large a magnitude gives an infinity, too small a one zero.
+std::optional<double> ParseNumber(std::string_view text);
+
+}  // namespace vm::insert

@@ -1,0 +1,69 @@
+#include "insert/parse/remotewrite/body.h"
+
+#include <snappy.h>
+
+#include <utility>
+
+#include "lib/encoding/zstd.h"
+
+namespace vm::insert {
+namespace {
+
+// A full literal or copy of 64 bytes takes at least 3 bytes, so a block cannot grow by more than this.
+constexpr size_t kMaxSnappyRatio = 64;
+
+Error TooBig(const RemoteWriteBodyOptions& options) {
+  return Error(ErrorCode::kInvalidInput, "too big decompressed data size exceeding -" +
+                                             options.limit_name + "=" +
+                                             std::to_string(options.max_size_bytes) + " bytes");
+}
+
+Status UnpackSnappy(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& options) {
+  const char* data = reinterpret_cast<const char*>(body.data());
+  size_t size = 0;
+  if (!snappy::GetUncompressedLength(data, body.size(), &size)) {
+    return Error(ErrorCode::kInvalidInput, "cannot read the length of the snappy block");
+  }
+  if (size > options.max_size_bytes) return TooBig(options);
+  if (size > kMaxSnappyRatio * body.size()) {
+    return Error(ErrorCode::kInvalidInput, "snappy block of " + std::to_string(body.size()) +
+                                               " bytes cannot hold " + std::to_string(size));
+  }
+  dst.resize(size);
+  if (!snappy::RawUncompress(data, body.size(), reinterpret_cast<char*>(dst.data()))) {
+    dst.clear();
+    return Error(ErrorCode::kInvalidInput, "corrupted snappy block");
+  }
+  return Ok();
+}
+
+Status UnpackZstd(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& options) {
+  dst.clear();
+  Status status = encoding::DecompressZstd(dst, body, options.max_size_bytes);
+  if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());
+  return Ok();
+}
+
+}  // namespace
+
+Status UnpackRemoteWriteBody(ByteBuffer& dst, ByteView body,
+                             const RemoteWriteBodyOptions& options) {
+  dst.clear();
+  if (body.size() > options.max_size_bytes) {
+    return Error(ErrorCode::kInvalidInput,
+                 "too big data size exceeding -" + options.limit_name + "=" +
+                     std::to_string(options.max_size_bytes) + " bytes");
+  }
+  if (body.empty()) return Ok();
+  Status first = options.prefer_zstd ? UnpackZstd(dst, body, options) : UnpackSnappy(dst, body, options);
+  if (first.ok()) return Ok();
+  dst.clear();
+  Status second = options.prefer_zstd ? UnpackSnappy(dst, body, options) : UnpackZstd(dst, body, options);
+  if (second.ok()) return Ok();
+  dst.clear();
+  return Error(ErrorCode::kInvalidInput,
+               "cannot decompress request of " + std::to_string(body.size()) + " bytes: " +
+                   std::move(first).error().message());
+}
+
+}  // namespace vm::insert

@@ -1,0 +1,127 @@
+#include "insert/parse/remotewrite/write_request.h"
+
+#include <gtest/gtest.h>
+#include <snappy.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "insert/parse/remotewrite/body.h"
+#include "lib/encoding/zstd.h"
+
+namespace vm::insert {
+namespace {
+
+using nlohmann::json;
+
+ByteBuffer FromBase64(std::string_view text) {
+  ByteBuffer bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    if (c == '=') break;
+    static constexpr std::string_view kAlphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bits = (bits << 6) | static_cast<uint32_t>(kAlphabet.find(c));
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes.push_back(static_cast<uint8_t>(bits >> count));
+    }
+  }
+  return bytes;
+}
+
+json SeriesToJson(const WriteRequest& request) {
+  json list = json::array();
+  for (const RemoteSeries& series : request.series()) {
+    json labels = json::array(), samples = json::array();
+    for (const auto& label : request.labels(series)) {
+      labels.push_back({std::string(label.name), std::string(label.value)});
+    }
+    for (const RemoteSample& sample : request.samples(series)) {
+      samples.push_back({{"value", sample.value}, {"timestamp", sample.timestamp}});
+    }
+    list.push_back({{"labels", labels}, {"samples", samples}});
+  }
+  return list;
+}
+
+json MetadataToJson(const WriteRequest& request) {
+  json list = json::array();
+  for (const RemoteMetadata& item : request.metadata()) {
+    list.push_back({{"type", item.type},
+                    {"metric_family_name", std::string(item.metric_family_name)},
+                    {"help", std::string(item.help)},
+                    {"unit", std::string(item.unit)},
+                    {"account_id", item.account_id},
+                    {"project_id", item.project_id}});
+  }
+  return list;
+}
+
+TEST(WriteRequestTest, AgreesWithTheConformanceCases) {
+  std::ifstream file(std::string(VM_SHARED_DIR) + "/conformance/ingest.jsonl");
+  if (!file) GTEST_SKIP() << "no shared conformance data";
+  size_t tried = 0;
+  for (std::string line; std::getline(file, line);) {
+    const json item = json::parse(line);
+    const bool is_request = item["kind"] == "parse" && item["protocol"] == "remote_write";
+    const bool is_series = item["kind"] == "remote_write_timeseries";
+    if (!is_request && !is_series) continue;
+    SCOPED_TRACE(item["id"].get<std::string>());
+    ++tried;
+    const ByteBuffer body = FromBase64(item["input_base64"].get<std::string>());
+    WriteRequest request;
+    const Status status = is_request ? request.Unmarshal(body) : request.UnmarshalTimeSeries(body);
+    EXPECT_EQ(status.ok(), !item.contains("error"));
+    if (item.contains("error")) continue;
+    EXPECT_EQ(SeriesToJson(request), item["expected_series"]);
+    if (is_request) {
+      EXPECT_EQ(MetadataToJson(request), item["expected_metadata"]);
+    }
+    for (size_t size = 0; size < body.size(); ++size) {
+      (void)request.Unmarshal(ByteView(body).first(size)).ok();
+    }
+  }
+  EXPECT_GE(tried, 5u);
+}
+
+TEST(WriteRequestTest, RejectsAWrongWireType) {
+  WriteRequest request;
+  const ByteBuffer body = {0x08, 0x01};  // Field 1 as a varint.
+  EXPECT_FALSE(request.Unmarshal(body).ok());
+}
+
+TEST(RemoteWriteBodyTest, TriesTheOtherCompression) {
+  const std::string text(1000, 'x');
+  std::string packed;
+  snappy::Compress(text.data(), text.size(), &packed);
+  ByteBuffer zstd;
+  encoding::CompressZstd(zstd, AsBytes(text), 1);
+  for (const bool prefer_zstd : {false, true}) {
+    RemoteWriteBodyOptions options;
+    options.prefer_zstd = prefer_zstd;
+    ByteBuffer dst;
+    ASSERT_TRUE(UnpackRemoteWriteBody(dst, AsBytes(packed), options).ok());
+    EXPECT_EQ(AsText(dst), text);
+    ASSERT_TRUE(UnpackRemoteWriteBody(dst, zstd, options).ok());
+    EXPECT_EQ(AsText(dst), text);
+  }
+}
+
+TEST(RemoteWriteBodyTest, ChecksTheAnnouncedLengthBeforeUnpacking) {
+  RemoteWriteBodyOptions options;
+  options.max_size_bytes = 100;
+  ByteBuffer dst;
+  // A length of 4 GiB - 1 in the header, then nothing.
+  const ByteBuffer liar = {0xff, 0xff, 0xff, 0xff, 0x0f};
+  const Status status = UnpackRemoteWriteBody(dst, liar, options);
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message().find("-maxInsertRequestSize=100"), std::string::npos);
+  options.max_size_bytes = size_t{8} << 30;
+  EXPECT_FALSE(UnpackRemoteWriteBody(dst, liar, options).ok());
+}
+
+}  // namespace
+}  // namespace vm::insert

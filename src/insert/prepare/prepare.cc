@@ -1,0 +1,56 @@
+#include "insert/prepare/prepare.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace vm::insert {
+namespace {
+
+uint32_t ParseId(std::string_view text) {
+  uint32_t id = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, id);
+  return error == std::errc() && stop == end ? id : 0;
+}
+
+}  // namespace
+
+Verdict PrepareLabels(std::vector<model::LabelView>& labels, const PrepareOptions& options) {
+  if (labels.empty()) return Verdict::kNoLabels;
+  if (labels.size() > options.max_labels_per_series) return Verdict::kTooManyLabels;
+  for (const model::LabelView& label : labels) {
+    if (label.name.size() > options.max_label_name_bytes) return Verdict::kTooLongLabelName;
+    if (label.value.size() > options.max_label_value_bytes) return Verdict::kTooLongLabelValue;
+  }
+  if (options.sort_labels) {
+    const auto by_name = [](const model::LabelView& a, const model::LabelView& b) {
+      return a.name < b.name;
+    };
+    if (!std::is_sorted(labels.begin(), labels.end(), by_name)) {
+      std::stable_sort(labels.begin(), labels.end(), by_name);
+    }
+  }
+  return Verdict::kKeep;
+}
+
+model::Tenant TakeTenant(std::vector<model::LabelView>& labels) {
+  model::Tenant tenant;
+  size_t kept = 0;
+  for (const model::LabelView& label : labels) {
+    if (label.name == "vm_account_id") {
+      tenant.account_id = ParseId(label.value);
+      continue;
+    }
+    if (label.name == "vm_project_id") {
+      tenant.project_id = ParseId(label.value);
+      continue;
+    }
+    if (label.name == "VictoriaMetrics_AccountID") tenant.account_id = ParseId(label.value);
+    if (label.name == "VictoriaMetrics_ProjectID") tenant.project_id = ParseId(label.value);
+    labels[kept++] = label;
+  }
+  labels.resize(kept);
+  return tenant;
+}
+
+}  // namespace vm::insert

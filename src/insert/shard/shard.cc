@@ -1,0 +1,98 @@
+#include "insert/shard/shard.h"
+
+#include <utility>
+
+#include "lib/hash/xxhash.h"
+
+namespace vm::insert {
+namespace {
+
+void AppendText(ByteBuffer& dst, std::string_view text) {
+  AppendBigEndian<uint16_t>(dst, static_cast<uint16_t>(text.size()));
+  Append(dst, text);
+}
+
+}  // namespace
+
+ShardWriter::ShardWriter(const hash::Rendezvous& nodes, size_t max_batch_bytes)
+    : nodes_(nodes), max_batch_bytes_(max_batch_bytes), open_(nodes.nodes_count()) {}
+
+void ShardWriter::BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels) {
+  name_raw_.clear();
+  model::MarshalMetricNameRaw(name_raw_, tenant, labels);
+  if (nodes_.nodes_count() == 1) {
+    node_ = 0;
+    return;
+  }
+  scratch_.clear();
+  AppendBigEndian<uint32_t>(scratch_, tenant.account_id);
+  AppendBigEndian<uint32_t>(scratch_, tenant.project_id);
+  for (const model::LabelView& label : labels) {
+    AppendText(scratch_, label.name);
+    AppendText(scratch_, label.value);
+  }
+  node_ = nodes_.Pick(hash::XXH64(scratch_));
+}
+
+void ShardWriter::AddSample(int64_t timestamp, double value) {
+  model::MetricRow row;
+  row.metric_name_raw = name_raw_;
+  row.timestamp = timestamp;
+  row.value = value;
+  scratch_.clear();
+  model::AppendMetricRow(scratch_, row);
+  AppendRow(node_, scratch_);
+}
+
+void ShardWriter::AddMetadata(const model::MetadataRow& row) {
+  scratch_.clear();
+  model::AppendMetadataRow(scratch_, row);
+  AppendRow(nodes_.nodes_count() == 1 ? 0 : nodes_.Pick(hash::XXH64(scratch_)), scratch_);
+}
+
+void ShardWriter::AppendRow(size_t node, ByteView row) {
+  NodeBatch& batch = open_[node];
+  if (batch.rows_count > 0 && batch.data.size() + row.size() >= max_batch_bytes_) {
+    batch.node = node;
+    full_.push_back(std::exchange(batch, NodeBatch{}));
+  }
+  Append(batch.data, row);
+  ++batch.rows_count;
+}
+
+std::vector<NodeBatch> ShardWriter::Finish() {
+  for (size_t node = 0; node < open_.size(); ++node) {
+    if (open_[node].rows_count == 0) continue;
+    open_[node].node = node;
+    full_.push_back(std::exchange(open_[node], NodeBatch{}));
+  }
+  return std::exchange(full_, {});
+}
+
+Result<std::vector<NodeBatch>> SplitRows(RowKind kind, ByteView rows, const hash::Rendezvous& nodes,
+                                         std::span<const size_t> excluded) {
+  std::vector<NodeBatch> by_node(nodes.nodes_count());
+  while (!rows.empty()) {
+    const ByteView before = rows;
+    uint64_t h = 0;
+    if (kind == RowKind::kSamples) {
+      VM_ASSIGN_OR_RETURN(const model::MetricRow row, model::TakeMetricRow(rows));
+      h = hash::XXH64(row.metric_name_raw);
+    } else {
+      VM_ASSIGN_OR_RETURN(const model::MetadataRow row, model::TakeMetadataRow(rows));
+      h = hash::XXH64(AsBytes(row.name));
+    }
+    NodeBatch& batch = by_node[nodes.Pick(h, excluded)];
+    Append(batch.data, before.first(before.size() - rows.size()));
+    ++batch.rows_count;
+  }
+  std::vector<NodeBatch> batches;
+  for (size_t node = 0; node < by_node.size(); ++node) {
+    if (by_node[node].rows_count == 0) continue;
+    by_node[node].node = node;
+    batches.push_back(std::move(by_node[node]));
+  }
+  return batches;
+}
+
+}  // namespace vm::insert

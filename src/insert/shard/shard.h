@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
+#include "lib/hash/rendezvous.h"
+#include "lib/model/metric_name.h"
+#include "lib/model/rows.h"
+#include "lib/model/tenant.h"
+
+namespace vm::insert {
+
+/// Samples and metadata travel by separate calls on separate connections.
+enum class RowKind : uint8_t { kSamples, kMetadata };
+
+/// Encoded rows for one storage node.
+struct NodeBatch {
+  size_t node = 0;
+  size_t rows_count = 0;
+  ByteBuffer data;
+};
+
+/// Splits the rows of one request into batches per storage node. Not thread-safe; one per request.
+/// Rules: wire protocol, "Hash input of a row" and "Buffers".
+class ShardWriter {
+ public:
+  /// No batch reaches `max_batch_bytes` unless a single row does. `nodes` must outlive the writer.
+  ShardWriter(const hash::Rendezvous& nodes, size_t max_batch_bytes);
+
+  /// Choose the node of the samples that follow. The name `__name__` and the empty name place a series
+  /// differently, as the reference does; both are sent as the empty name. Requires labels within the
+  /// limits of model::MarshalMetricNameRaw.
+  void BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels);
+  void AddSample(int64_t timestamp, double value);
+
+  /// Requires texts of at most 65535 bytes. Do not mix with samples.
+  void AddMetadata(const model::MetadataRow& row);
+
+  /// Everything added, in order per node; the writer is empty afterwards.
+  std::vector<NodeBatch> Finish();
+
+ private:
+  void AppendRow(size_t node, ByteView row);
+
+  const hash::Rendezvous& nodes_;
+  const size_t max_batch_bytes_;
+  std::vector<NodeBatch> open_;  // By node.
+  std::vector<NodeBatch> full_;
+  size_t node_ = 0;
+  ByteBuffer name_raw_;
+  ByteBuffer scratch_;
+};
+
+/// Choose a new node for each row in `rows`, leaving out `excluded`. Used when a node is not ready.
+/// Errors: kCorrupted.
+Result<std::vector<NodeBatch>> SplitRows(RowKind kind, ByteView rows, const hash::Rendezvous& nodes,
+                                         std::span<const size_t> excluded);
+
+}  // namespace vm::insert

@@ -1,0 +1,63 @@
+#include "insert/ship/rpc_node_client.h"
+
+#include <utility>
+
+#include "lib/base/check.h"
+#include "lib/rpc/insert_codec.h"
+
+namespace vm::insert {
+namespace {
+
+namespace asio = boost::asio;
+
+class RpcNodeClient : public NodeClient {
+ public:
+  RpcNodeClient(std::string address, RowKind kind, rpc::InsertConnOptions options)
+      : address_(std::move(address)),
+        rpc_name_(kind == RowKind::kSamples ? rpc::kWriteRows : rpc::kWriteMetadata),
+        options_(std::move(options)) {}
+
+  asio::awaitable<Status> Connect() override {
+    VM_CHECK(connection_ == nullptr);
+    Result<std::unique_ptr<rpc::InsertConn>> dialed =
+        co_await rpc::InsertConn::Dial(address_, options_);
+    if (!dialed.ok()) co_return std::move(dialed).error();
+    connection_ = std::move(dialed).value();
+    co_return Ok();
+  }
+
+  asio::awaitable<SendOutcome> Send(ByteView rows) override {
+    VM_CHECK(connection_ != nullptr);
+    const Result<rpc::InsertAnswer> answer = co_await connection_->Send(rpc_name_, rows);
+    if (!answer.ok()) co_return SendOutcome::kBroken;
+    switch (answer.value()) {
+      case rpc::InsertAnswer::kAccepted: co_return SendOutcome::kAccepted;
+      case rpc::InsertAnswer::kReadOnly: co_return SendOutcome::kReadOnly;
+      case rpc::InsertAnswer::kUnsupported: co_return SendOutcome::kUnsupported;
+      case rpc::InsertAnswer::kDropped: co_return SendOutcome::kDropped;
+    }
+    co_return SendOutcome::kBroken;
+  }
+
+  void Close() override {
+    if (connection_ != nullptr) connection_->Close();
+    connection_.reset();
+  }
+
+  bool connected() const override { return connection_ != nullptr; }
+
+ private:
+  const std::string address_;
+  const std::string_view rpc_name_;
+  const rpc::InsertConnOptions options_;
+  std::unique_ptr<rpc::InsertConn> connection_;
+};
+
+}  // namespace
+
+std::unique_ptr<NodeClient> MakeRpcNodeClient(std::string address, RowKind kind,
+                                              rpc::InsertConnOptions options) {
+  return std::make_unique<RpcNodeClient>(std::move(address), kind, std::move(options));
+}
+
+}  // namespace vm::insert

@@ -1,0 +1,355 @@
+#include "insert/ship/shipper.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "lib/base/check.h"
+
+namespace vm::insert {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+struct Shipper::NodeState {
+  NodeState(Node node, const asio::any_io_executor& executor)
+      : address(std::move(node.address)), client(std::move(node.client)), pause(executor),
+        probe_pause(executor) {}
+
+  const std::string address;
+  const std::unique_ptr<NodeClient> client;
+  NodeBatch pending;
+  bool is_broken = false;
+  bool is_read_only = false;
+  bool is_locked = false;       // Somebody uses the connection.
+  bool is_reported = false;     // The failure has been told; silent until the next success.
+  Clock::time_point no_dial_before{};
+  asio::steady_timer pause;
+  asio::steady_timer probe_pause;
+  NodeStats stats;
+};
+
+// Shared by the caller of Push and its coroutine on the strand: either may be destroyed first.
+struct Shipper::PushJob {
+  NodeBatch batch;
+  Status status = Ok();
+};
+
+// Gives the connection back, also when the coroutine is destroyed where it waits.
+class Shipper::ConnectionLock {
+ public:
+  ConnectionLock(Shipper& shipper, size_t node) : shipper_(shipper), node_(node) {}
+  ~ConnectionLock() {
+    shipper_.nodes_[node_]->is_locked = false;
+    shipper_.NotifyChange();
+  }
+  ConnectionLock(const ConnectionLock&) = delete;
+  ConnectionLock& operator=(const ConnectionLock&) = delete;
+
+ private:
+  Shipper& shipper_;
+  const size_t node_;
+};
+
+Shipper::Shipper(asio::any_io_executor executor, RowKind kind, const hash::Rendezvous& placement,
+                 std::vector<Node> nodes, ShipOptions options, ShipEvents events)
+    : executor_(std::move(executor)),
+      kind_(kind),
+      placement_(placement),
+      options_(options),
+      events_(std::move(events)),
+      changed_(executor_, Clock::time_point::max()) {
+  VM_CHECK(!nodes.empty() && nodes.size() == placement.nodes_count());
+  for (Node& node : nodes) nodes_.push_back(std::make_unique<NodeState>(std::move(node), executor_));
+}
+
+Shipper::~Shipper() = default;
+
+const std::string& Shipper::address(size_t node) const { return nodes_[node]->address; }
+const NodeStats& Shipper::stats(size_t node) const { return nodes_[node]->stats; }
+
+void Shipper::Start() {
+  const auto on_end = [this](std::exception_ptr) {
+    --running_;
+    NotifyChange();
+  };
+  running_ = 2 * nodes_.size();
+  for (size_t node = 0; node < nodes_.size(); ++node) {
+    asio::co_spawn(executor_, RunWorker(node), on_end);
+    asio::co_spawn(executor_, RunProbes(node), on_end);
+  }
+}
+
+asio::awaitable<Status> Shipper::Push(NodeBatch batch) {
+  auto job = std::make_shared<PushJob>();
+  job->batch = std::move(batch);
+  co_await asio::co_spawn(executor_, PushOnStrand(job), asio::use_awaitable);
+  co_return std::move(job->status);
+}
+
+asio::awaitable<void> Shipper::PushOnStrand(std::shared_ptr<PushJob> job) {
+  job->status = co_await Place(job->batch);
+}
+
+asio::awaitable<void> Shipper::Stop() {
+  co_await asio::co_spawn(executor_, StopOnStrand(), asio::use_awaitable);
+}
+
+asio::awaitable<void> Shipper::StopOnStrand() {
+  is_stopping_ = true;
+  for (auto& node : nodes_) {
+    node->pause.cancel();
+    node->probe_pause.cancel();
+  }
+  NotifyChange();
+  while (running_ > 0) co_await WaitForChange();
+  for (auto& node : nodes_) node->client->Close();
+}
+
+bool Shipper::IsReady(size_t node) const {
+  return !nodes_[node]->is_broken && !nodes_[node]->is_read_only;
+}
+
+std::vector<size_t> Shipper::NotReadyNodes() const {
+  std::vector<size_t> not_ready;
+  for (size_t node = 0; node < nodes_.size(); ++node) {
+    if (!IsReady(node)) not_ready.push_back(node);
+  }
+  return not_ready;
+}
+
+bool Shipper::TryAppend(NodeBatch& batch) {
+  NodeState& node = *nodes_[batch.node];
+  NodeBatch& pending = node.pending;
+  if (!pending.data.empty() &&
+      pending.data.size() + batch.data.size() > options_.max_node_buffer_bytes) {
+    return false;
+  }
+  if (pending.data.empty()) {
+    pending.data = std::move(batch.data);
+  } else {
+    Append(pending.data, batch.data);
+  }
+  pending.rows_count += batch.rows_count;
+  node.stats.pending_bytes = pending.data.size();
+  node.stats.pending_rows = pending.rows_count;
+  return true;
+}
+
+asio::awaitable<Status> Shipper::Place(NodeBatch& batch) {
+  VM_CHECK(batch.node < nodes_.size());
+  NodeState& node = *nodes_[batch.node];
+  node.stats.pushed_rows += batch.rows_count;
+  if (!is_stopping_ && IsReady(batch.node) && TryAppend(batch)) co_return Ok();
+  if (options_.drop_samples_on_overload && kind_ == RowKind::kSamples && !node.is_read_only) {
+    node.stats.dropped_on_overload_rows += batch.rows_count;
+    co_return Ok();
+  }
+  for (;;) {
+    if (is_stopping_) {
+      co_return Error(ErrorCode::kUnavailable, "cannot send rows to storage node \"" +
+                                                   node.address + "\": shutting down");
+    }
+    if (IsReady(batch.node)) {
+      if (TryAppend(batch)) co_return Ok();
+    } else if (nodes_.size() > 1 && !options_.disable_rerouting_on_unavailable) {
+      co_return co_await PlaceElsewhere(batch);
+    }
+    co_await WaitForChange();
+  }
+}
+
+asio::awaitable<Status> Shipper::PlaceElsewhere(NodeBatch& batch) {
+  ++reroutes_;
+  rerouted_rows_ += batch.rows_count;
+  nodes_[batch.node]->stats.rerouted_from_here_rows += batch.rows_count;
+  std::vector<NodeBatch> waiting;
+  waiting.push_back(std::move(batch));
+  bool is_placed = false;  // Whether waiting.back() already has its new node.
+  while (!waiting.empty()) {
+    if (is_stopping_) {
+      co_return Error(ErrorCode::kUnavailable, "cannot reroute rows: shutting down");
+    }
+    const std::vector<size_t> not_ready = NotReadyNodes();
+    if (not_ready.size() == nodes_.size()) {
+      co_await WaitForChange();
+      continue;
+    }
+    NodeBatch& next = waiting.back();
+    if (!is_placed || !IsReady(next.node)) {
+      Result<std::vector<NodeBatch>> split = SplitRows(kind_, next.data, placement_, not_ready);
+      VM_CHECK(split.ok());  // The rows come from our own ShardWriter.
+      waiting.pop_back();
+      for (NodeBatch& part : split.value()) waiting.push_back(std::move(part));
+      is_placed = true;
+      continue;
+    }
+    const size_t rows_count = next.rows_count;
+    if (TryAppend(next)) {
+      nodes_[next.node]->stats.rerouted_to_here_rows += rows_count;
+      waiting.pop_back();
+      continue;
+    }
+    co_await WaitForChange();
+  }
+  co_return Ok();
+}
+
+asio::awaitable<void> Shipper::RunWorker(size_t node) {
+  co_await CheckHealth(node);
+  for (;;) {
+    if (nodes_[node]->pending.data.empty() && !is_stopping_) co_await Sleep(node, options_.flush_interval);
+    const bool is_last = is_stopping_;
+    co_await CheckHealth(node);
+    co_await SendPending(node);
+    if (is_last && nodes_[node]->pending.data.empty()) co_return;
+  }
+}
+
+asio::awaitable<void> Shipper::SendPending(size_t node) {
+  NodeState& state = *nodes_[node];
+  if (state.pending.data.empty()) co_return;
+  const NodeBatch batch = std::exchange(state.pending, NodeBatch{});
+  state.stats.pending_bytes = 0;
+  state.stats.pending_rows = 0;
+  NotifyChange();  // There is room again.
+  for (;;) {
+    const bool is_sent = co_await SendReplicas(node, batch);
+    if (is_sent) co_return;
+    if (is_stopping_) {
+      if (events_.on_rows_lost) events_.on_rows_lost(state.address, batch.rows_count);
+      co_return;
+    }
+    co_await Sleep(node, options_.flush_interval);
+    co_await CheckHealth(node);
+  }
+}
+
+// Copy c is looked for from node + c on; each node holds at most one copy of a batch.
+asio::awaitable<bool> Shipper::SendReplicas(size_t node, const NodeBatch& batch) {
+  const size_t nodes_count = nodes_.size();
+  const size_t copies = std::clamp<size_t>(options_.replication_factor, 1, nodes_count);
+  std::vector<bool> is_used(nodes_count, false);
+  for (size_t copy = 0; copy < copies; ++copy) {
+    bool is_placed = false;
+    for (size_t attempt = 0; attempt < nodes_count && !is_placed; ++attempt) {
+      const size_t target = (node + copy + attempt) % nodes_count;
+      if (is_used[target]) continue;
+      is_placed = co_await SendTo(target, batch);
+      if (is_placed) is_used[target] = true;
+    }
+    if (is_placed) continue;
+    if (copy == 0) co_return false;
+    // At least one copy is safe; the rest is never made up for.
+    incompletely_replicated_rows_ += batch.rows_count;
+    co_return true;
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> Shipper::SendTo(size_t node, const NodeBatch& batch) {
+  NodeState& state = *nodes_[node];
+  if (!IsReady(node)) co_return false;
+  co_await LockConnection(node);
+  const ConnectionLock lock(*this, node);
+  if (!IsReady(node) || !state.client->connected()) co_return false;
+  const Clock::time_point start = Clock::now();
+  const SendOutcome outcome = co_await state.client->Send(batch.data);
+  const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
+  state.stats.send_duration_us += static_cast<uint64_t>(duration.count());
+  switch (outcome) {
+    case SendOutcome::kAccepted:
+      state.stats.sent_rows += batch.rows_count;
+      co_return true;
+    case SendOutcome::kReadOnly:
+      state.is_read_only = true;
+      state.stats.is_read_only = true;
+      if (events_.on_read_only) events_.on_read_only(state.address);
+      NotifyChange();
+      co_return false;
+    case SendOutcome::kDropped:
+      state.stats.dropped_on_unsupported_rows += batch.rows_count;
+      co_return true;
+    case SendOutcome::kUnsupported:
+      state.no_dial_before = Clock::now() + options_.unsupported_redial_interval;
+      break;
+    case SendOutcome::kBroken:
+      break;
+  }
+  ++state.stats.connection_errors;
+  Disconnect(node, Error(ErrorCode::kUnavailable, "the connection broke while sending rows"));
+  co_return false;
+}
+
+void Shipper::Disconnect(size_t node, const Error& error) {
+  NodeState& state = *nodes_[node];
+  state.client->Close();
+  state.is_broken = true;
+  state.stats.is_reachable = false;
+  if (!std::exchange(state.is_reported, true) && events_.on_unreachable) {
+    events_.on_unreachable(state.address, error);
+  }
+  NotifyChange();
+}
+
+asio::awaitable<void> Shipper::CheckHealth(size_t node) {
+  NodeState& state = *nodes_[node];
+  co_await LockConnection(node);
+  const ConnectionLock lock(*this, node);
+  if (state.client->connected() || Clock::now() < state.no_dial_before) co_return;
+  const Status status = co_await state.client->Connect();
+  if (!status.ok()) {
+    ++state.stats.dial_errors;
+    Disconnect(node, status.error());
+    co_return;
+  }
+  state.is_broken = false;
+  state.is_reported = false;
+  state.stats.is_reachable = true;
+  if (events_.on_dialed) events_.on_dialed(state.address);
+  NotifyChange();
+}
+
+// A read-only node is asked now and then whether it takes rows again.
+asio::awaitable<void> Shipper::RunProbes(size_t node) {
+  NodeState& state = *nodes_[node];
+  while (!is_stopping_) {
+    state.probe_pause.expires_after(options_.read_only_probe_interval);
+    co_await state.probe_pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (is_stopping_ || !state.is_read_only) continue;
+    co_await LockConnection(node);
+    const ConnectionLock lock(*this, node);
+    if (!state.client->connected()) continue;
+    const SendOutcome outcome = co_await state.client->Send({});
+    if (outcome == SendOutcome::kBroken) {
+      ++state.stats.connection_errors;
+      Disconnect(node, Error(ErrorCode::kUnavailable, "the connection broke while probing"));
+    } else if (outcome == SendOutcome::kAccepted) {
+      state.is_read_only = false;
+      state.stats.is_read_only = false;
+      NotifyChange();
+    }
+  }
+}
+
+asio::awaitable<void> Shipper::LockConnection(size_t node) {
+  while (nodes_[node]->is_locked) co_await WaitForChange();
+  nodes_[node]->is_locked = true;
+}
+
+asio::awaitable<void> Shipper::WaitForChange() {
+  co_await changed_.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+asio::awaitable<void> Shipper::Sleep(size_t node, std::chrono::milliseconds duration) {
+  if (is_stopping_) co_return;
+  asio::steady_timer& pause = nodes_[node]->pause;
+  pause.expires_after(duration);
+  co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+void Shipper::NotifyChange() { changed_.cancel(); }
+
+}  // namespace vm::insert

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "insert/shard/shard.h"
+#include "insert/ship/node_client.h"
+#include "lib/base/result.h"
+#include "lib/hash/rendezvous.h"
+
+namespace vm::insert {
+
+struct ShipOptions {
+  size_t replication_factor = 1;               // -replicationFactor
+  size_t max_node_buffer_bytes = 30 << 20;     // Rows that may wait for one node.
+  bool drop_samples_on_overload = false;       // -dropSamplesOnOverload
+  bool disable_rerouting_on_unavailable = false;
+  std::chrono::milliseconds flush_interval{200};
+  std::chrono::milliseconds read_only_probe_interval{30'000};
+  std::chrono::milliseconds unsupported_redial_interval{120'000};
+};
+
+/// Figures of one node. Any thread may read them.
+struct NodeStats {
+  std::atomic<uint64_t> pending_bytes{0};
+  std::atomic<uint64_t> pending_rows{0};
+  std::atomic<uint64_t> pushed_rows{0};
+  std::atomic<uint64_t> sent_rows{0};
+  std::atomic<uint64_t> rerouted_from_here_rows{0};
+  std::atomic<uint64_t> rerouted_to_here_rows{0};
+  std::atomic<uint64_t> dropped_on_overload_rows{0};
+  std::atomic<uint64_t> dropped_on_unsupported_rows{0};
+  std::atomic<uint64_t> dial_errors{0};
+  std::atomic<uint64_t> connection_errors{0};
+  std::atomic<uint64_t> send_duration_us{0};
+  std::atomic<bool> is_reachable{false};
+  std::atomic<bool> is_read_only{false};
+};
+
+/// Called on the Shipper's executor; for log lines. Any may be empty.
+struct ShipEvents {
+  std::function<void(const std::string& address)> on_dialed;
+  /// Once until the next success.
+  std::function<void(const std::string& address, const Error& error)> on_unreachable;
+  std::function<void(const std::string& address)> on_read_only;
+  /// Shutdown with rows that no node takes.
+  std::function<void(const std::string& address, size_t rows_count)> on_rows_lost;
+};
+
+/// Brings batches of one kind of rows to the storage nodes: a buffer and a worker per node, retry, replicas,
+/// and other nodes for rows whose node is not ready. Rules: wire protocol, "vminsert client behaviour".
+///
+/// Lifecycle: Start, any number of concurrent Push, Stop. Everything runs on one serial executor (a strand); Push and
+/// Stop may be called from any executor. Destroy it after Stop has finished.
+class Shipper {
+ public:
+  struct Node {
+    std::string address;
+    std::unique_ptr<NodeClient> client;
+  };
+
+  /// `nodes` are in the order of `placement`, which must outlive the Shipper. `executor` must be serial.
+  Shipper(boost::asio::any_io_executor executor, RowKind kind, const hash::Rendezvous& placement,
+          std::vector<Node> nodes, ShipOptions options, ShipEvents events);
+  ~Shipper();
+  Shipper(const Shipper&) = delete;
+  Shipper& operator=(const Shipper&) = delete;
+
+  /// Dial all nodes and begin to send.
+  void Start();
+
+  /// Hand over a batch; waits while its node has no room. Rows are then queued, not yet stored.
+  /// Errors: kUnavailable during shutdown.
+  boost::asio::awaitable<Status> Push(NodeBatch batch);
+
+  /// Send what is queued once more, then end all workers and waiting pushes. Call once, after Start.
+  boost::asio::awaitable<void> Stop();
+
+  size_t nodes_count() const noexcept { return nodes_.size(); }
+  const std::string& address(size_t node) const;
+  const NodeStats& stats(size_t node) const;
+  /// Rows stored with fewer copies than wanted; rows and batches moved to another node.
+  uint64_t incompletely_replicated_rows() const noexcept { return incompletely_replicated_rows_; }
+  uint64_t rerouted_rows() const noexcept { return rerouted_rows_; }
+  uint64_t reroutes() const noexcept { return reroutes_; }
+
+ private:
+  struct NodeState;
+  struct PushJob;
+  class ConnectionLock;
+
+  boost::asio::awaitable<void> PushOnStrand(std::shared_ptr<PushJob> job);
+  boost::asio::awaitable<Status> Place(NodeBatch& batch);
+  boost::asio::awaitable<Status> PlaceElsewhere(NodeBatch& batch);
+  boost::asio::awaitable<void> StopOnStrand();
+  boost::asio::awaitable<void> RunWorker(size_t node);
+  boost::asio::awaitable<void> RunProbes(size_t node);
+  boost::asio::awaitable<void> SendPending(size_t node);
+  boost::asio::awaitable<void> CheckHealth(size_t node);
+  boost::asio::awaitable<bool> SendReplicas(size_t node, const NodeBatch& batch);
+  boost::asio::awaitable<bool> SendTo(size_t node, const NodeBatch& batch);
+  boost::asio::awaitable<void> LockConnection(size_t node);
+  boost::asio::awaitable<void> WaitForChange();
+  /// Ends early when stopping.
+  boost::asio::awaitable<void> Sleep(size_t node, std::chrono::milliseconds duration);
+
+  bool IsReady(size_t node) const;
+  bool TryAppend(NodeBatch& batch);
+  std::vector<size_t> NotReadyNodes() const;
+  void Disconnect(size_t node, const Error& error);
+  void NotifyChange();
+
+  const boost::asio::any_io_executor executor_;
+  const RowKind kind_;
+  const hash::Rendezvous& placement_;
+  const ShipOptions options_;
+  const ShipEvents events_;
+  std::vector<std::unique_ptr<NodeState>> nodes_;  // Strand only, but for the stats.
+  boost::asio::steady_timer changed_;              // Strand only. Cancelled to wake those who wait.
+  bool is_stopping_ = false;                       // Strand only.
+  size_t running_ = 0;                             // Strand only: workers, probes and pushes.
+  std::atomic<uint64_t> incompletely_replicated_rows_{0};
+  std::atomic<uint64_t> rerouted_rows_{0};
+  std::atomic<uint64_t> reroutes_{0};
+};
+
+}  // namespace vm::insert

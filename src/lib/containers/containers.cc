@@ -1,0 +1,2 @@
+#include "lib/containers/byte_key_cache.h"
+#include "lib/containers/generation_set.h"

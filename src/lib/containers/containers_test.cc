@@ -1,0 +1,54 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "lib/containers/byte_key_cache.h"
+#include "lib/containers/generation_set.h"
+
+namespace vm::containers {
+namespace {
+
+TEST(ByteKeyCacheTest, ReturnsWhatWasPut) {
+  ByteKeyCache<int> cache(1 << 20);
+  EXPECT_FALSE(cache.Get(AsBytes("a")));
+  cache.Put(AsBytes("a"), 1);
+  cache.Put(AsBytes("b"), 2);
+  cache.Put(AsBytes("a"), 3);
+  EXPECT_EQ(cache.Get(AsBytes("a")), 3);
+  EXPECT_EQ(cache.Get(AsBytes("b")), 2);
+  EXPECT_EQ(cache.entries(), 2u);
+  EXPECT_EQ(cache.requests(), 3u);
+  EXPECT_EQ(cache.misses(), 1u);
+  cache.Clear();
+  EXPECT_FALSE(cache.Get(AsBytes("a")));
+}
+
+TEST(ByteKeyCacheTest, StaysBelowItsLimitAndKeepsWhatIsUsed) {
+  constexpr size_t kLimit = 1 << 18;
+  ByteKeyCache<uint64_t> cache(kLimit);
+  cache.Put(AsBytes("hot"), 7);
+  for (uint64_t i = 0; i < 20000; ++i) {
+    cache.Put(AsBytes("series_" + std::to_string(i)), i);
+    ASSERT_EQ(cache.Get(AsBytes("hot")), 7u);
+  }
+  EXPECT_LE(cache.size_bytes(), kLimit);
+  EXPECT_GT(cache.size_bytes(), kLimit / 4);
+}
+
+TEST(GenerationSetTest, KnowsPairsByBothParts) {
+  GenerationSet set(1000);
+  set.Add(1, 5);
+  EXPECT_TRUE(set.Has(1, 5));
+  EXPECT_FALSE(set.Has(2, 5));
+  EXPECT_FALSE(set.Has(1, 6));
+}
+
+TEST(GenerationSetTest, IsBounded) {
+  GenerationSet set(1000);
+  for (uint64_t i = 0; i < 100000; ++i) set.Add(1, i);
+  EXPECT_LE(set.entries(), 1200u);
+  EXPECT_TRUE(set.Has(1, 99999));
+}
+
+}  // namespace
+}  // namespace vm::containers

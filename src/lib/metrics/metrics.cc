@@ -1,0 +1,150 @@
+#include "lib/metrics/metrics.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "lib/base/check.h"
+
+namespace vm::metrics {
+namespace {
+
+constexpr int kMinExponent = -9;
+
+/// Split "name{labels}" in "name" and "labels".
+std::pair<std::string_view, std::string_view> SplitName(std::string_view name) {
+  const size_t brace = name.find('{');
+  if (brace == std::string_view::npos) return {name, {}};
+  std::string_view labels = name.substr(brace + 1);
+  if (!labels.empty() && labels.back() == '}') labels.remove_suffix(1);
+  return {name.substr(0, brace), labels};
+}
+
+std::string BucketBound(int index, int per_decade) {
+  const double exponent = kMinExponent + static_cast<double>(index) / per_decade;
+  return fmt::format("{:.3e}", std::pow(10, exponent));
+}
+
+}  // namespace
+
+void Histogram::Update(double value) {
+  if (std::isnan(value) || value < 0) return;
+  const double position = (std::log10(value) - kMinExponent) * kBucketsPerDecade;
+  MutexLock lock(mutex_);
+  sum_ += value;
+  if (position < 0) {
+    ++lower_;
+  } else if (position >= kDecades * kBucketsPerDecade) {
+    // The last bucket includes its upper bound.
+    if (position == kDecades * kBucketsPerDecade) {
+      ++buckets_[kDecades * kBucketsPerDecade - 1];
+    } else {
+      ++upper_;
+    }
+  } else {
+    auto index = static_cast<size_t>(position);
+    // Buckets exclude their lower bound: 10 belongs to the bucket that ends at 10.
+    if (static_cast<double>(index) == position && index > 0) --index;
+    ++buckets_[index];
+  }
+}
+
+Counter& Registry::GetCounter(std::string_view name) {
+  MutexLock lock(mutex_);
+  Entry& entry = entries_[std::string(name)];
+  VM_CHECK_MSG(!entry.gauge && !entry.histogram && !entry.read, name);
+  if (!entry.counter) entry.counter = std::make_unique<Counter>();
+  return *entry.counter;
+}
+
+Gauge& Registry::GetGauge(std::string_view name) {
+  MutexLock lock(mutex_);
+  Entry& entry = entries_[std::string(name)];
+  VM_CHECK_MSG(!entry.counter && !entry.histogram && !entry.read, name);
+  if (!entry.gauge) entry.gauge = std::make_unique<Gauge>();
+  return *entry.gauge;
+}
+
+Histogram& Registry::GetHistogram(std::string_view name) {
+  MutexLock lock(mutex_);
+  Entry& entry = entries_[std::string(name)];
+  VM_CHECK_MSG(!entry.counter && !entry.gauge && !entry.read, name);
+  if (!entry.histogram) entry.histogram = std::make_unique<Histogram>();
+  return *entry.histogram;
+}
+
+void Registry::SetGaugeCallback(std::string_view name, std::function<double()> read) {
+  MutexLock lock(mutex_);
+  Entry& entry = entries_[std::string(name)];
+  VM_CHECK_MSG(!entry.counter && !entry.gauge && !entry.histogram, name);
+  entry.read = std::move(read);
+}
+
+void Registry::RemoveGaugeCallback(std::string_view name) {
+  MutexLock lock(mutex_);
+  const auto it = entries_.find(name);
+  if (it != entries_.end() && it->second.read) entries_.erase(it);
+}
+
+void Registry::Write(std::string& dst) const {
+  // Callbacks run under the lock, so that RemoveGaugeCallback can promise they are over.
+  MutexLock lock(mutex_);
+  for (const auto& [name, entry] : entries_) {
+    if (entry.counter) {
+      fmt::format_to(std::back_inserter(dst), "{} {}\n", name, entry.counter->Get());
+    } else if (entry.gauge || entry.read) {
+      dst += name;
+      dst += ' ';
+      AppendValue(dst, entry.gauge ? entry.gauge->Get() : entry.read());
+      dst += '\n';
+    } else if (entry.histogram) {
+      const Histogram& h = *entry.histogram;
+      MutexLock histogram_lock(h.mutex_);
+      const auto [base, labels] = SplitName(name);
+      const std::string prefix =
+          labels.empty() ? fmt::format("{}_bucket{{vmrange=", base)
+                         : fmt::format("{}_bucket{{{},vmrange=", base, labels);
+      const std::string suffix = labels.empty() ? "" : fmt::format("{{{}}}", labels);
+      uint64_t count = 0;
+      const auto add = [&](std::string_view range, uint64_t n) {
+        if (n == 0) return;
+        count += n;
+        fmt::format_to(std::back_inserter(dst), "{}\"{}\"}} {}\n", prefix, range, n);
+      };
+      add("0...1.000e-09", h.lower_);
+      for (int i = 0; i < Histogram::kDecades * Histogram::kBucketsPerDecade; ++i) {
+        const uint64_t n = h.buckets_[static_cast<size_t>(i)];
+        if (n == 0) continue;
+        add(BucketBound(i, Histogram::kBucketsPerDecade) + "..." +
+                BucketBound(i + 1, Histogram::kBucketsPerDecade),
+            n);
+      }
+      add("1.000e+18...+Inf", h.upper_);
+      if (count == 0) continue;
+      fmt::format_to(std::back_inserter(dst), "{}_sum{} ", base, suffix);
+      AppendValue(dst, h.sum_);
+      fmt::format_to(std::back_inserter(dst), "\n{}_count{} {}\n", base, suffix, count);
+    }
+  }
+}
+
+void AppendValue(std::string& dst, double value) {
+  if (std::isnan(value)) {
+    dst += "NaN";
+  } else if (std::isinf(value)) {
+    dst += value > 0 ? "+Inf" : "-Inf";
+  } else if (std::abs(value) < 9.2e18 && value == std::trunc(value)) {
+    fmt::format_to(std::back_inserter(dst), "{}", static_cast<int64_t>(value));
+  } else if (std::abs(value) >= 1e6) {
+    // Go's %g: shortest digits, with an exponent from 1e6 on.
+    std::array<char, 32> text;
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value,
+                                   std::chars_format::scientific).ptr;
+    dst.append(text.data(), end);
+  } else {
+    fmt::format_to(std::back_inserter(dst), "{}", value);
+  }
+}
+
+}  // namespace vm::metrics

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lib/base/mutex.h"
+
+namespace vm::metrics {
+
+/// A number that grows. Thread-safe.
+class Counter {
+ public:
+  void Inc() noexcept { Add(1); }
+  void Add(uint64_t n) noexcept { value_.fetch_add(n, std::memory_order_relaxed); }
+  uint64_t Get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+/// A number that goes up and down. Thread-safe.
+class Gauge {
+ public:
+  void Set(double value) noexcept { value_.store(value, std::memory_order_relaxed); }
+  void Add(double delta) noexcept { value_.fetch_add(delta, std::memory_order_relaxed); }
+  void Inc() noexcept { Add(1); }
+  void Dec() noexcept { Add(-1); }
+  double Get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<double> value_{0};
+};
+
+/// A distribution in the `vmrange` buckets: 18 per decade from 1e-9 to 1e18. Thread-safe.
+class Histogram {
+ public:
+  /// Negative numbers and NaN are ignored.
+  void Update(double value);
+
+ private:
+  friend class Registry;
+  static constexpr int kDecades = 27;
+  static constexpr int kBucketsPerDecade = 18;
+
+  mutable Mutex mutex_;
+  std::array<uint64_t, kDecades * kBucketsPerDecade> buckets_ VM_GUARDED_BY(mutex_){};
+  uint64_t lower_ VM_GUARDED_BY(mutex_) = 0;
+  uint64_t upper_ VM_GUARDED_BY(mutex_) = 0;
+  double sum_ VM_GUARDED_BY(mutex_) = 0;
+};
+
+/// Named metrics of one daemon. Names carry their labels: `foo_total{path="/x"}`. The references
+/// returned live as long as the registry. Thread-safe.
+class Registry {
+ public:
+  Registry() = default;
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  /// Create the metric, or return the one of that name. Requires that the name keeps its kind.
+  Counter& GetCounter(std::string_view name);
+  Gauge& GetGauge(std::string_view name);
+  Histogram& GetHistogram(std::string_view name);
+  /// A gauge that is computed when metrics are written. `read` must be thread-safe and must not call
+  /// the registry. A callback of the same name is replaced.
+  void SetGaugeCallback(std::string_view name, std::function<double()> read);
+  /// Forget the callback; on return it is not running.
+  void RemoveGaugeCallback(std::string_view name);
+
+  /// Append all metrics as Prometheus text, sorted by name.
+  void Write(std::string& dst) const;
+
+ private:
+  struct Entry {
+    std::unique_ptr<Counter> counter;
+    std::unique_ptr<Gauge> gauge;
+    std::unique_ptr<Histogram> histogram;
+    std::function<double()> read;
+  };
+  mutable Mutex mutex_;
+  std::map<std::string, Entry, std::less<>> entries_ VM_GUARDED_BY(mutex_);
+};
+
+/// Append process_* metrics of this process (Linux).
+void WriteProcessMetrics(std::string& dst);
+/// Append `value` as the reference prints it: integers without a point, shortest digits otherwise.
+void AppendValue(std::string& dst, double value);
+
+}  // namespace vm::metrics

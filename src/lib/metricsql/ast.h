@@ -1,0 +1,159 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/result.h"
+
+namespace vm::metricsql {
+
+enum class ExprKind : uint8_t {
+  kNumber, kString, kDuration, kMetric, kFunc, kAggr, kBinaryOp, kRollup, kParens,
+};
+
+/// A node of a parsed query. Downcast with `As<T>` after looking at `kind`.
+struct Expr {
+  explicit Expr(ExprKind k) : kind(k) {}
+  virtual ~Expr() = default;
+  const ExprKind kind;
+};
+using ExprPtr = std::unique_ptr<Expr>;
+
+struct NumberExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kNumber;
+  explicit NumberExpr(double v, std::string t = {}) : Expr(kKind), value(v), text(std::move(t)) {}
+  double value;
+  std::string text;  // As written; empty when computed.
+};
+
+struct StringExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kString;
+  explicit StringExpr(std::string v) : Expr(kKind), value(std::move(v)) {}
+  std::string value;
+};
+
+struct DurationExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kDuration;
+  explicit DurationExpr(std::string t) : Expr(kKind), text(std::move(t)) {}
+  std::string text;
+};
+
+struct LabelFilter {
+  std::string label;
+  std::string value;
+  bool is_negative = false;
+  bool is_regexp = false;
+  bool operator==(const LabelFilter&) const = default;
+};
+
+/// Or-list of and-lists. A positive exact name filter stands first in its list.
+struct MetricExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kMetric;
+  MetricExpr() : Expr(kKind) {}
+  bool IsEmpty() const { return filter_groups.empty(); }
+  std::vector<std::vector<LabelFilter>> filter_groups;
+};
+
+struct FuncExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kFunc;
+  FuncExpr() : Expr(kKind) {}
+  std::string name;  // As written; empty for a list in parentheses.
+  std::vector<ExprPtr> args;
+  bool keep_metric_names = false;
+};
+
+/// `by (a)`, `on (a)`, `group_left (a)`; op is lower case and empty when absent.
+struct ModifierExpr {
+  std::string op;
+  std::vector<std::string> args;
+};
+
+struct AggrFuncExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kAggr;
+  AggrFuncExpr() : Expr(kKind) {}
+  std::string name;  // Lower case.
+  std::vector<ExprPtr> args;
+  ModifierExpr modifier;
+  int limit = 0;
+};
+
+struct BinaryOpExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kBinaryOp;
+  BinaryOpExpr() : Expr(kKind) {}
+  std::string op;  // Lower case.
+  bool is_bool = false;
+  ModifierExpr group_modifier;
+  ModifierExpr join_modifier;
+  std::optional<std::string> join_prefix;
+  std::optional<NumberExpr> fill_left;
+  std::optional<NumberExpr> fill_right;
+  bool fill_both = false;  // Both sides come from one `fill`.
+  bool keep_metric_names = false;
+  ExprPtr left;
+  ExprPtr right;
+};
+
+struct RollupExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kRollup;
+  RollupExpr() : Expr(kKind) {}
+  bool ForSubquery() const { return inherit_step || step != nullptr; }
+  ExprPtr expr;
+  std::unique_ptr<DurationExpr> window;
+  std::unique_ptr<DurationExpr> step;
+  bool inherit_step = false;
+  std::unique_ptr<DurationExpr> offset;
+  ExprPtr at;
+};
+
+/// Lives only while parsing.
+struct ParensExpr : Expr {
+  static constexpr ExprKind kKind = ExprKind::kParens;
+  ParensExpr() : Expr(kKind) {}
+  std::vector<ExprPtr> exprs;
+};
+
+/// Null when `expr` is another node.
+template <class T>
+T* As(Expr* expr) {
+  return expr != nullptr && expr->kind == T::kKind ? static_cast<T*>(expr) : nullptr;
+}
+template <class T>
+const T* As(const Expr* expr) {
+  return expr != nullptr && expr->kind == T::kKind ? static_cast<const T*>(expr) : nullptr;
+}
+
+/// Parse a query: constants folded, parentheses removed, function names checked.
+/// Errors: kInvalidInput.
+Result<ExprPtr> Parse(std::string_view query);
+
+/// Append the canonical text of `expr`.
+void AppendString(std::string& dst, const Expr& expr);
+std::string ToString(const Expr& expr);
+
+bool IsAggrFunc(std::string_view name);
+bool IsRollupFunc(std::string_view name);
+/// Neither rollup nor aggregate.
+bool IsTransformFunc(std::string_view name);
+bool IsCmpOp(std::string_view lower_case_op);
+/// Position of the argument that holds the samples; -1 when `name` is no rollup function.
+int RollupArgIndex(std::string_view name, size_t args_count);
+
+/// `left op right` on two numbers. Comparisons without `bool` give `left` or NaN.
+double BinaryOpNumber(std::string_view op, double left, double right, bool is_bool);
+
+/// Milliseconds of a duration such as `5m`, `1.5`, `2i`. Errors: kInvalidInput.
+Result<int64_t> ParseDuration(std::string_view text, int64_t step_ms);
+/// Value of a number token with an optional suffix such as `Ki`. Errors: kInvalidInput.
+Result<double> ParseNumber(std::string_view text);
+
+/// Shortest text as Go's `%g` prints it.
+void AppendGoFloat(std::string& dst, double value);
+/// Go-quoted with double quotes.
+void AppendGoQuoted(std::string& dst, std::string_view value);
+std::string ToLower(std::string_view text);
+
+}  // namespace vm::metricsql

@@ -1,0 +1,196 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <future>
+
+#include "lib/net/framed_stream.h"
+#include "lib/net/handshake.h"
+#include "lib/net/run_on.h"
+#include "lib/net/runtime.h"
+#include "lib/net/stream.h"
+
+namespace vm::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+asio::awaitable<void> RunServer(std::unique_ptr<Stream> stream, bool compress,
+                                std::promise<Result<ServerSession>>* done) {
+  static constexpr std::array<std::string_view, 2> kAccepted = {kHelloInsertRpc, kHelloSelect};
+  auto session = co_await ServerHandshake(std::move(stream), kAccepted, compress, 5s);
+  done->set_value(std::move(session));
+}
+
+asio::awaitable<std::string> Exchange(Stream* stream, std::string send, size_t want) {
+  auto written = co_await stream->Write(AsBytes(send));
+  if (!written.ok()) co_return written.error().message();
+  ByteBuffer answer(want);
+  auto status = co_await ReadFull(*stream, answer);
+  if (!status.ok()) co_return status.error().message();
+  co_return std::string(AsText(answer));
+}
+
+TEST(HandshakeTest, ServerSendsTheExactBytes) {
+  Runtime runtime(2);
+  const auto strand = runtime.MakeStrand();
+  auto [client, server] = MakePipe(strand);
+  TaskGroup tasks("test");
+  std::promise<Result<ServerSession>> done;
+  tasks.Spawn(strand, RunServer(std::move(server), true, &done));
+  EXPECT_EQ(BlockOn(strand, Exchange(client.get(), "vmselect.01", 2)), "ok");
+  EXPECT_EQ(BlockOn(strand, Exchange(client.get(), std::string(1, '\0'), 3)), "ok\x01");
+  EXPECT_EQ(BlockOn(strand, Exchange(client.get(), "ok", 0)), "");
+  auto session = done.get_future().get();
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(session.value().hello, "vmselect.01");
+  EXPECT_TRUE(session.value().stream->compress_writes());
+  EXPECT_FALSE(session.value().stream->compressed_reads());
+  tasks.Wait();
+}
+
+TEST(HandshakeTest, ServerAnswersNothingToAnUnknownHello) {
+  Runtime runtime(1);
+  const auto strand = runtime.MakeStrand();
+  auto [client, server] = MakePipe(strand);
+  TaskGroup tasks("test");
+  std::promise<Result<ServerSession>> done;
+  tasks.Spawn(strand, RunServer(std::move(server), true, &done));
+  EXPECT_EQ(BlockOn(strand, Exchange(client.get(), "GET / HTTP/", 1)), "EOF");
+  EXPECT_FALSE(done.get_future().get().ok());
+  tasks.Wait();
+}
+
+TEST(HandshakeTest, ServerIsQuietAboutHealthChecks) {
+  Runtime runtime(1);
+  const auto strand = runtime.MakeStrand();
+  auto [client, server] = MakePipe(strand);
+  TaskGroup tasks("test");
+  std::promise<Result<ServerSession>> done;
+  tasks.Spawn(strand, RunServer(std::move(server), true, &done));
+  client->Close();
+  auto session = done.get_future().get();
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(session.value().stream, nullptr);
+  tasks.Wait();
+}
+
+asio::awaitable<void> EchoServer(Listener* listener) {
+  static constexpr std::array<std::string_view, 1> kAccepted = {kHelloInsertLegacy};
+  auto accepted = co_await listener->Accept();
+  if (!accepted.ok()) co_return;
+  auto session = co_await ServerHandshake(std::move(accepted).value(), kAccepted, true, 5s);
+  if (!session.ok()) co_return;
+  FramedStream& stream = *session.value().stream;
+  std::array<uint8_t, 8> size;
+  for (;;) {
+    auto more = co_await stream.ReadFullOrEof(size);
+    if (!more.ok() || !more.value()) co_return;
+    ByteBuffer body(LoadBigEndian<uint64_t>(size.data()));
+    auto read = co_await stream.ReadFull(body);
+    if (!read.ok()) co_return;
+    auto w1 = co_await stream.Write(size);
+    auto w2 = co_await stream.Write(body);
+    auto w3 = co_await stream.Flush();
+    if (!w1.ok() || !w2.ok() || !w3.ok()) co_return;
+  }
+}
+
+asio::awaitable<Status> EchoClient(std::string addr, std::vector<size_t> sizes) {
+  DialOptions options;
+  auto dialed = co_await Dial(std::move(addr), options);
+  if (!dialed.ok()) co_return std::move(dialed).error();
+  auto shaken =
+      co_await ClientHandshake(std::move(dialed).value(), kHelloInsertLegacy, true, 5s);
+  if (!shaken.ok()) co_return std::move(shaken).error();
+  FramedStream& stream = *shaken.value();
+  for (const size_t size : sizes) {
+    ByteBuffer message;
+    AppendBigEndian(message, static_cast<uint64_t>(size));
+    for (size_t i = 0; i < size; ++i) message.push_back(static_cast<uint8_t>(i * 2654435761u >> 13));
+    VM_CO_TRY(co_await stream.Write(message));
+    VM_CO_TRY(co_await stream.Flush());
+    ByteBuffer answer(message.size());
+    VM_CO_TRY(co_await stream.ReadFull(answer));
+    if (answer != message) co_return Error(ErrorCode::kCorrupted, "the echo differs");
+  }
+  co_return Ok();
+}
+
+TEST(TcpTest, CompressedMessagesTravelOverLoopback) {
+  Runtime runtime(2);
+  auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+  ASSERT_TRUE(listener.ok());
+  TaskGroup tasks("test");
+  tasks.Spawn(runtime.MakeStrand(), EchoServer(listener.value().get()));
+  const std::vector<size_t> sizes = {0, 10, 100'000, 3'000'000, 1};
+  Status status =
+      BlockOn(runtime.MakeStrand(), EchoClient(listener.value()->addr(), sizes));
+  EXPECT_TRUE(status.ok()) << status.error().message();
+  tasks.Wait();
+}
+
+asio::awaitable<void> HoldOne(Listener* listener, std::unique_ptr<Stream>* held,
+                              std::promise<void>* done) {
+  auto accepted = co_await listener->Accept();
+  if (accepted.ok()) *held = std::move(accepted).value();
+  done->set_value();
+}
+
+asio::awaitable<std::string> ReadWithDeadline(std::string addr) {
+  DialOptions options;
+  auto dialed = co_await Dial(std::move(addr), options);
+  if (!dialed.ok()) co_return dialed.error().message();
+  dialed.value()->SetDeadline(Deadline::After(20ms));
+  std::array<uint8_t, 1> byte;
+  auto n = co_await dialed.value()->Read(byte);
+  co_return n.ok() ? "read" : n.error().message();
+}
+
+TEST(TcpTest, ReadsEndAtTheDeadline) {
+  Runtime runtime(2);
+  auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+  ASSERT_TRUE(listener.ok());
+  TaskGroup tasks("test");
+  std::unique_ptr<Stream> held;
+  std::promise<void> done;
+  tasks.Spawn(runtime.MakeStrand(), HoldOne(listener.value().get(), &held, &done));
+  const std::string text =
+      BlockOn(runtime.MakeStrand(), ReadWithDeadline(listener.value()->addr()));
+  EXPECT_NE(text.find("timeout"), std::string::npos) << text;
+  done.get_future().get();
+  tasks.Wait();
+}
+
+TEST(TcpTest, CloseEndsAccept) {
+  Runtime runtime(1);
+  auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+  ASSERT_TRUE(listener.ok());
+  TaskGroup tasks("test");
+  std::unique_ptr<Stream> held;
+  std::promise<void> done;
+  tasks.Spawn(runtime.MakeStrand(), HoldOne(listener.value().get(), &held, &done));
+  listener.value()->Close();
+  tasks.Wait();
+  EXPECT_EQ(held, nullptr);
+}
+
+asio::awaitable<int> Compute(Pool* pool) {
+  auto work = []() noexcept { return 42; };
+  co_return co_await RunOn(*pool, work);
+}
+
+TEST(RunOnTest, ReturnsTheResultOfThePool) {
+  Runtime runtime(1);
+  Pool pool("test", 2);
+  EXPECT_EQ(BlockOn(runtime.MakeStrand(), Compute(&pool)), 42);
+}
+
+TEST(NormalizeAddrTest, AddsThePort) {
+  EXPECT_EQ(NormalizeAddr("host", 8400).value(), "host:8400");
+  EXPECT_EQ(NormalizeAddr("host:1", 8400).value(), "host:1");
+  EXPECT_FALSE(NormalizeAddr("host:x", 8400).ok());
+  EXPECT_FALSE(NormalizeAddr("", 8400).ok());
+}
+
+}  // namespace
+}  // namespace vm::net

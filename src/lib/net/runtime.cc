@@ -1,0 +1,132 @@
+#include "lib/net/runtime.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <thread>
+#include <vector>
+
+#include "lib/base/check.h"
+#include "lib/base/mutex.h"
+#include "lib/log/log.h"
+#include "lib/sys/sys.h"
+
+namespace vm::net {
+
+struct Runtime::Impl {
+  explicit Impl(size_t threads)
+      : context(static_cast<int>(threads)), guard(asio::make_work_guard(context)) {}
+
+  asio::io_context context;
+  asio::executor_work_guard<asio::io_context::executor_type> guard;
+  std::vector<std::jthread> threads;
+};
+
+Runtime::Runtime(size_t threads) {
+  if (threads == 0) threads = sys::AvailableCpus();
+  impl_ = std::make_unique<Impl>(threads);
+  for (size_t i = 0; i < threads; ++i) {
+    impl_->threads.emplace_back([this] { impl_->context.run(); });
+  }
+}
+
+Runtime::~Runtime() { Stop(); }
+
+asio::any_io_executor Runtime::executor() { return impl_->context.get_executor(); }
+
+asio::any_io_executor Runtime::MakeStrand() {
+  return asio::make_strand(impl_->context.get_executor());
+}
+
+void Runtime::Stop() {
+  impl_->guard.reset();
+  impl_->context.stop();
+  impl_->threads.clear();
+}
+
+struct Pool::Impl {
+  explicit Impl(size_t threads) : pool(threads) {}
+  asio::thread_pool pool;
+};
+
+Pool::Pool(std::string /*name*/, size_t threads)
+    : threads_(std::max<size_t>(1, threads)), impl_(std::make_unique<Impl>(threads_)) {}
+
+Pool::~Pool() { Stop(); }
+
+asio::any_io_executor Pool::executor() { return impl_->pool.get_executor(); }
+
+void Pool::Post(std::function<void()> work) { asio::post(impl_->pool, std::move(work)); }
+
+void Pool::Stop() { impl_->pool.join(); }
+
+struct TaskGroup::State {
+  Mutex mutex;
+  CondVar ended;
+  size_t running VM_GUARDED_BY(mutex) = 0;
+};
+
+TaskGroup::TaskGroup(std::string name)
+    : name_(std::move(name)), state_(std::make_shared<State>()) {}
+
+TaskGroup::~TaskGroup() = default;
+
+void TaskGroup::Spawn(asio::any_io_executor executor, asio::awaitable<void> task) {
+  {
+    MutexLock lock(state_->mutex);
+    ++state_->running;
+  }
+  asio::co_spawn(executor, std::move(task),
+                 [state = state_, name = name_](std::exception_ptr failure) {
+                   if (failure) {
+                     std::string text = "unknown exception";
+                     try {
+                       std::rethrow_exception(failure);
+                     } catch (const std::exception& e) {
+                       text = e.what();
+                     } catch (...) {
+                     }
+                     CheckFailed(__FILE__, __LINE__, "no exception leaves a task",
+                                 name + ": " + text);
+                   }
+                   MutexLock lock(state->mutex);
+                   --state->running;
+                   state->ended.NotifyAll();
+                 });
+}
+
+bool TaskGroup::WaitFor(std::chrono::milliseconds timeout) {
+  const auto until = std::chrono::steady_clock::now() + timeout;
+  MutexLock lock(state_->mutex);
+  while (state_->running > 0) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    state_->ended.WaitFor(state_->mutex, left);
+  }
+  return true;
+}
+
+void TaskGroup::Wait() {
+  MutexLock lock(state_->mutex);
+  while (state_->running > 0) state_->ended.Wait(state_->mutex);
+}
+
+size_t TaskGroup::running() const {
+  MutexLock lock(state_->mutex);
+  return state_->running;
+}
+
+asio::awaitable<void> SleepFor(std::chrono::milliseconds duration) {
+  asio::steady_timer timer(co_await asio::this_coro::executor, duration);
+  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+}  // namespace vm::net

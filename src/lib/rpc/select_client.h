@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "lib/base/deadline.h"
+#include "lib/base/mutex.h"
+#include "lib/net/framed_stream.h"
+#include "lib/net/runtime.h"
+#include "lib/net/stream.h"
+#include "lib/rpc/select_codec.h"
+
+namespace vm::rpc {
+
+struct SelectClientOptions {
+  net::DialOptions dial;
+  std::chrono::milliseconds handshake_timeout{5000};
+  size_t max_idle_connections = 64;
+
+  SelectClientOptions() {}
+};
+
+/// How a call to a node ended.
+enum class CallOutcome : uint8_t {
+  kOk,
+  kRemoteError,   // The node answered with a text.
+  kNoConnection,  // Nobody there.
+  kDeadline,      // Too late.
+  kBroken,        // The connection failed, or the reply was malformed.
+};
+
+struct CallResult {
+  CallOutcome outcome = CallOutcome::kOk;
+  std::string message;  // Unless kOk; names the node.
+  SelectReply reply;
+};
+
+/// A storage node as vmselect sees it: connections that are kept and used again, newest first. Thread-safe.
+/// Reference: VictoriaMetrics lib/netutil/conn_pool.go.
+class SelectClient {
+ public:
+  /// `runtime` must outlive the client and all calls.
+  SelectClient(net::Runtime& runtime, std::string addr, SelectClientOptions options);
+  ~SelectClient();
+  SelectClient(const SelectClient&) = delete;
+  SelectClient& operator=(const SelectClient&) = delete;
+
+  /// Ask, and read the whole reply. A connection that fails is replaced once. May be called on any executor.
+  /// Requires that `args` stays until the end.
+  net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline);
+  const std::string& addr() const noexcept { return addr_; }
+
+ private:
+  struct Idle {
+    std::unique_ptr<net::FramedStream> stream;
+    std::chrono::steady_clock::time_point since;
+  };
+
+  std::unique_ptr<net::FramedStream> TakeIdle() VM_EXCLUDES(mutex_);
+  void PutIdle(std::unique_ptr<net::FramedStream> stream) VM_EXCLUDES(mutex_);
+  net::asio::awaitable<Result<std::unique_ptr<net::FramedStream>>> DialNode();
+  net::asio::awaitable<CallResult> Attempt(const SelectArgs& args, Deadline deadline, bool fresh);
+
+  net::Runtime& runtime_;
+  const std::string addr_;
+  const SelectClientOptions options_;
+  Mutex mutex_;
+  std::vector<Idle> idle_ VM_GUARDED_BY(mutex_);
+};
+
+}  // namespace vm::rpc

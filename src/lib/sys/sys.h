@@ -1,0 +1,32 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace vm::sys {
+
+/// Time as the daemons see it. Tests replace it. Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  /// Unix milliseconds.
+  virtual int64_t NowMs() const = 0;
+};
+
+/// The clock of the machine.
+Clock& RealClock();
+
+/// CPUs this process may use: the cgroup quota, the affinity mask, at least 1.
+size_t AvailableCpus();
+/// Memory this process may use: the cgroup limit or the size of the machine.
+int64_t AvailableMemoryBytes();
+/// The budget for caches; the other flag when `allowed_bytes` is 0.
+int64_t AllowedMemoryBytes(int64_t allowed_bytes, double allowed_percent);
+
+/// The name of this host, or "unknown".
+std::string HostName();
+/// Unix seconds at which the process started.
+double StartTimeSeconds();
+
+}  // namespace vm::sys

@@ -1,0 +1,372 @@
+#include "select/http/api.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "lib/net/run_on.h"
+#include "select/format/json.h"
+#include "select/http/args.h"
+#include "select/promql/eval.h"
+
+namespace vm::select {
+namespace {
+
+constexpr std::string_view kPrefix = "prometheus/api/v1/";
+
+int64_t NowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// Runs the coroutines of the fanout for a thread that may wait.
+class FanoutSource : public SeriesSource {
+ public:
+  FanoutSource(net::Runtime& runtime, Fanout& fanout, bool deny_partial)
+      : runtime_(runtime), fanout_(fanout), deny_partial_(deny_partial) {}
+
+  bool is_partial() const { return is_partial_; }
+
+  Result<std::vector<TimeSeries>> FetchSeries(const model::SearchQuery& query, const Deadline& deadline) override {
+    auto found = net::BlockOn(runtime_.executor(), fanout_.Search(query, deadline, deny_partial_));
+    if (!found.ok()) return std::move(found).error();
+    is_partial_ |= found.value().is_partial;
+    std::vector<TimeSeries> out;
+    for (auto& s : found.value().value) {
+      VM_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(s.metric_name));
+      out.push_back({std::move(name), std::move(s.timestamps), std::move(s.values)});
+    }
+    return out;
+  }
+  Result<std::vector<model::MetricName>> FetchMetricNames(const model::SearchQuery& query, const Deadline& deadline) override {
+    auto found = net::BlockOn(runtime_.executor(), fanout_.SearchMetricNames(query, deadline, deny_partial_));
+    if (!found.ok()) return std::move(found).error();
+    is_partial_ |= found.value().is_partial;
+    std::vector<model::MetricName> out;
+    for (const auto& bytes : found.value().value) {
+      VM_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(bytes));
+      out.push_back(std::move(name));
+    }
+    return out;
+  }
+  Result<std::vector<std::string>> FetchLabelNames(const model::SearchQuery& query, size_t limit, const Deadline& deadline) override {
+    auto found = net::BlockOn(runtime_.executor(), fanout_.LabelNames(query, static_cast<uint32_t>(limit), deadline, deny_partial_));
+    if (!found.ok()) return std::move(found).error();
+    is_partial_ |= found.value().is_partial;
+    return std::move(found.value().value);
+  }
+  Result<std::vector<std::string>> FetchLabelValues(const model::SearchQuery& query, std::string_view label, size_t limit, const Deadline& deadline) override {
+    auto found = net::BlockOn(runtime_.executor(), fanout_.LabelValues(std::string(label), query, static_cast<uint32_t>(limit), deadline, deny_partial_));
+    if (!found.ok()) return std::move(found).error();
+    is_partial_ |= found.value().is_partial;
+    return std::move(found.value().value);
+  }
+
+ private:
+  net::Runtime& runtime_;
+  Fanout& fanout_;
+  const bool deny_partial_;
+  bool is_partial_ = false;
+};
+
+struct Answer {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+
+/// One request, on a thread that may wait.
+class Call {
+ public:
+  Call(const ApiOptions& options, FanoutSource& source, model::Tenant tenant, const http::Args& args)
+      : options_(options), source_(source), tenant_(tenant), args_(args) {}
+
+  Answer Run(std::string_view path) {
+    if (path == "export") return Plain(Export());
+    if (path == "query") return Json(Query());
+    if (path == "query_range") return Json(QueryRange());
+    return Json(Labels(path));
+  }
+
+ private:
+  /// Errors of arguments are 400, those of evaluation 422.
+  Error Bad(Error error) {
+    status_ = 400;
+    return error;
+  }
+  int StatusOf(const Error& error) const { return error.code() == ErrorCode::kUnavailable ? 503 : status_; }
+  Answer Json(Result<std::string> body) {
+    if (body.ok()) return {200, content_type_, std::move(body).value()};
+    const int status = StatusOf(body.error());
+    return {status, "application/json", ErrorResponse(status, body.error().message())};
+  }
+  Answer Plain(Result<std::string> body) {
+    if (body.ok()) return {200, content_type_, std::move(body).value()};
+    const int status = StatusOf(body.error()) == 503 ? 503 : 400;
+    return {status, "text/plain; charset=utf-8", body.error().message() + "\n"};
+  }
+
+  Result<EvalContext> Context() {
+    EvalContext c;
+    c.source = &source_;
+    c.tenant = tenant_;
+    c.max_series = options_.max_unique_series;
+    c.series_fetched = &series_fetched_;
+    VM_ASSIGN_OR_RETURN(c.lookback_delta, ParseDurationArg("max_lookback", args_.Get("max_lookback"), options_.max_lookback_ms));
+    c.deadline = DeadlineOf(options_.max_query_duration_ms);
+    VM_ASSIGN_OR_RETURN(c.enforced_filters, EnforcedFilters());
+    return c;
+  }
+  Deadline DeadlineOf(int64_t max_ms) const {
+    const auto timeout = ParseDurationArg("timeout", args_.Get("timeout"), max_ms);
+    return Deadline::After(std::chrono::milliseconds(timeout.ok() ? std::min(timeout.value(), max_ms) : max_ms));
+  }
+
+  Result<std::vector<std::vector<model::TagFilter>>> EnforcedFilters() const {
+    std::vector<model::TagFilter> labels;
+    for (const auto text : args_.GetAll("extra_label")) {
+      const size_t eq = text.find('=');
+      if (eq == text.npos) {
+        return Error(ErrorCode::kInvalidInput, "`extra_label` query arg must have the format `name=value`; got \"" + std::string(text) + "\"");
+      }
+      const auto name = text.substr(0, eq);
+      labels.push_back({name == "__name__" ? std::string() : std::string(name), std::string(text.substr(eq + 1))});
+    }
+    std::vector<std::vector<model::TagFilter>> groups;
+    for (const auto key : {"extra_filters", "extra_filters[]"}) {
+      for (const auto text : args_.GetAll(key)) {
+        VM_ASSIGN_OR_RETURN(auto more, ParseSelector(text, {}));
+        for (auto& group : more) groups.push_back(std::move(group));
+      }
+    }
+    if (groups.empty() && !labels.empty()) groups.emplace_back();
+    for (auto& group : groups) group.insert(group.end(), labels.begin(), labels.end());
+    return groups;
+  }
+
+  static Result<std::vector<std::vector<model::TagFilter>>> ParseSelector(std::string_view text, const std::vector<std::vector<model::TagFilter>>& enforced) {
+    VM_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(text));
+    const auto* metric = metricsql::As<metricsql::MetricExpr>(expr.get());
+    if (metric == nullptr || metric->IsEmpty()) {
+      return Error(ErrorCode::kInvalidInput, "expecting non-empty metricSelector; got \"" + std::string(text) + "\"");
+    }
+    return ToTagFilters(*metric, enforced);
+  }
+
+  Result<std::string> QueryText() {
+    const auto query = args_.Get("query");
+    if (query.empty()) return Error(ErrorCode::kInvalidInput, "missing `query` arg");
+    if (query.size() > options_.max_query_len) {
+      return Error(ErrorCode::kInvalidInput, "too long query; got " + std::to_string(query.size()) + " bytes; mustn't exceed `-search.maxQueryLen=" +
+                                                 std::to_string(options_.max_query_len) + "` bytes");
+    }
+    return std::string(query);
+  }
+
+  int64_t ExecutionMs() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count();
+  }
+
+  Result<std::string> Query() {
+    status_ = 400;
+    VM_ASSIGN_OR_RETURN(const auto query, QueryText());
+    VM_ASSIGN_OR_RETURN(auto c, Context());
+    VM_ASSIGN_OR_RETURN(const int64_t time, ParseTimeArg("time", args_.Get("time"), now_, now_));
+    const int64_t default_step = c.lookback_delta > 0 ? c.lookback_delta : 300000;
+    VM_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), default_step));
+    VM_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
+    VM_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
+    status_ = 422;
+    c.start = c.end = time;
+    if (const auto* rollup = metricsql::As<metricsql::RollupExpr>(expr.get()); rollup != nullptr && rollup->window != nullptr) {
+      return QueryWindow(c, query, *rollup, time);
+    }
+    if (!ParseBoolArg(args_.Get("nocache")) && std::abs(now_ - time) < latency) c.start = c.end = now_ - latency;
+    auto series = Exec(c, *expr);
+    if (!series.ok()) {
+      return std::move(series).error().WithContext("error when executing query=\"" + query + "\" for (time=" + std::to_string(time) +
+                                                   ", step=" + std::to_string(c.step) + ")");
+    }
+    for (auto& s : series.value()) s.timestamps[0] = time;
+    return VectorResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
+  }
+
+  /// `m[5m]` gives raw samples, other windows a range query of what stands before the brackets.
+  Result<std::string> QueryWindow(EvalContext& c, const std::string& query, const metricsql::RollupExpr& rollup, int64_t time) {
+    VM_ASSIGN_OR_RETURN(const int64_t window, metricsql::ParseDuration(rollup.window->text, c.step));
+    int64_t offset = 0, step = 0;
+    if (rollup.offset != nullptr) {
+      VM_ASSIGN_OR_RETURN(offset, metricsql::ParseDuration(rollup.offset->text, c.step));
+    }
+    if (rollup.step != nullptr) {
+      VM_ASSIGN_OR_RETURN(step, metricsql::ParseDuration(rollup.step->text, c.step));
+    }
+    const auto* metric = metricsql::As<metricsql::MetricExpr>(rollup.expr.get());
+    c.end = time - offset;
+    c.start = c.end - window;
+    if (metric != nullptr && !metric->IsEmpty() && rollup.step == nullptr) {
+      model::SearchQuery search;
+      search.tenant = tenant_;
+      search.time_range = {std::max<int64_t>(0, c.start + 1), c.end};
+      search.tag_filter_groups = ToTagFilters(*metric, c.enforced_filters);
+      search.max_metrics = c.max_series;
+      VM_ASSIGN_OR_RETURN(const auto series, source_.FetchSeries(search, c.deadline));
+      content_type_ = "application/stream+json; charset=utf-8";
+      return RawMatrixResponse(series);
+    }
+    if (step > 0) c.step = step;
+    return ExecRange(c, query, *rollup.expr);
+  }
+
+  Result<int64_t> LatencyOffset() const {
+    return ParseDurationArg("latency_offset", args_.Get("latency_offset"), std::max<int64_t>(0, options_.latency_offset_ms));
+  }
+
+  Result<std::string> QueryRange() {
+    status_ = 400;
+    VM_ASSIGN_OR_RETURN(const auto query, QueryText());
+    VM_ASSIGN_OR_RETURN(auto c, Context());
+    VM_ASSIGN_OR_RETURN(c.start, ParseTimeArg("start", args_.Get("start"), now_ - 300000, now_));
+    VM_ASSIGN_OR_RETURN(c.end, ParseTimeArg("end", args_.Get("end"), now_, now_));
+    VM_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), 300000));
+    VM_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
+    status_ = 422;
+    return ExecRange(c, query, *expr);
+  }
+
+  Result<std::string> ExecRange(EvalContext& c, const std::string& query, const metricsql::Expr& expr) {
+    VM_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
+    if (c.start > c.end) c.end = c.start + 300000;
+    const int64_t points = (c.end - c.start) / c.step + 1;
+    if (points > options_.max_points_per_series) {
+      return Error(ErrorCode::kLimitExceeded, "too many points for the given start=" + std::to_string(c.start) + ", end=" + std::to_string(c.end) +
+                                                  " and step=" + std::to_string(c.step) + ": " + std::to_string(points) + "; the maximum number of points is " +
+                                                  std::to_string(options_.max_points_per_series) + "; (see -search.maxPointsPerTimeseries command-line flag)");
+    }
+    if (!ParseBoolArg(args_.Get("nocache")) && points >= 50) {
+      c.start -= c.start % c.step;
+      if (c.end % c.step > 0) c.end += c.step - c.end % c.step;
+      while ((c.end - c.start) / c.step + 1 > points) c.end -= c.step;
+    }
+    auto series = Exec(c, expr);
+    if (!series.ok()) {
+      return std::move(series).error().WithContext("error when executing query=\"" + query + "\" on the time range (start=" + std::to_string(c.start) +
+                                                   ", end=" + std::to_string(c.end) + ", step=" + std::to_string(c.step) + ")");
+    }
+    if (c.step < 60000 && now_ - latency < c.end) {
+      for (auto& s : series.value()) AdjustLastPoints(s, now_ - latency, now_ + c.step);
+    }
+    RemoveEmptySeries(series.value());
+    return MatrixResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
+  }
+
+  static void AdjustLastPoints(TimeSeries& s, int64_t from, int64_t to) {
+    if (s.timestamps.empty() || s.timestamps.back() > to) return;
+    double last = std::nan("");
+    for (size_t i = 0; i < s.values.size(); ++i) {
+      if (s.timestamps[i] <= from) last = s.values[i];
+      else s.values[i] = last;
+    }
+  }
+
+  /// Selectors of `match[]`, and the time range.
+  Result<model::SearchQuery> Search(int64_t default_start, bool required) {
+    model::SearchQuery query;
+    query.tenant = tenant_;
+    query.max_metrics = options_.max_unique_series;
+    VM_ASSIGN_OR_RETURN(query.time_range.max_timestamp, ParseTimeArg("end", args_.Get("end"), now_, now_));
+    const int64_t start = default_start >= 0 ? default_start : query.time_range.max_timestamp + default_start;
+    VM_ASSIGN_OR_RETURN(query.time_range.min_timestamp, ParseTimeArg("start", args_.Get("start"), std::max<int64_t>(0, start), now_));
+    VM_ASSIGN_OR_RETURN(const auto enforced, EnforcedFilters());
+    for (const auto key : {"match[]", "match"}) {
+      for (const auto text : args_.GetAll(key)) {
+        VM_ASSIGN_OR_RETURN(auto groups, ParseSelector(text, enforced));
+        for (auto& group : groups) query.tag_filter_groups.push_back(std::move(group));
+      }
+    }
+    if (query.tag_filter_groups.empty()) {
+      if (required) return Error(ErrorCode::kInvalidInput, "missing `match[]` arg");
+      query.tag_filter_groups = enforced;
+    }
+    return query;
+  }
+
+  Result<std::string> Labels(std::string_view path) {
+    status_ = 400;
+    VM_ASSIGN_OR_RETURN(const auto query, Search(-300000, path == "series"));
+    const auto limit = static_cast<size_t>(std::atoll(std::string(args_.Get("limit")).c_str()));
+    const Deadline deadline = DeadlineOf(options_.max_query_duration_ms);
+    status_ = 422;
+    if (path == "series") {
+      VM_ASSIGN_OR_RETURN(auto names, source_.FetchMetricNames(query, deadline));
+      if (limit > 0 && names.size() > limit) names.resize(limit);
+      return SeriesListResponse(names, source_.is_partial());
+    }
+    Result<std::vector<std::string>> items = std::vector<std::string>();
+    if (path == "labels") {
+      items = source_.FetchLabelNames(query, limit, deadline);
+    } else {
+      path.remove_prefix(6);
+      path.remove_suffix(7);
+      items = source_.FetchLabelValues(query, path, limit, deadline);
+    }
+    if (!items.ok()) return std::move(items).error();
+    auto& list = items.value();
+    std::sort(list.begin(), list.end());
+    if (limit > 0 && list.size() > limit) list.resize(limit);
+    return StringListResponse(list, source_.is_partial());
+  }
+
+  Result<std::string> Export() {
+    status_ = 400;
+    VM_ASSIGN_OR_RETURN(const auto query, Search(0, true));
+    if (!args_.Get("format").empty()) return Error(ErrorCode::kInvalidInput, "unsupported format \"" + std::string(args_.Get("format")) + "\"");
+    VM_ASSIGN_OR_RETURN(const auto series, source_.FetchSeries(query, DeadlineOf(options_.max_export_duration_ms)));
+    std::string body;
+    for (const auto& s : series) AppendExportLine(body, s);
+    content_type_ = "application/stream+json; charset=utf-8";
+    return body;
+  }
+
+  const ApiOptions& options_;
+  FanoutSource& source_;
+  const model::Tenant tenant_;
+  const http::Args& args_;
+  const int64_t now_ = NowMs();
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  int status_ = 422;
+  size_t series_fetched_ = 0;
+  std::string content_type_ = "application/json";
+};
+
+bool IsKnown(std::string_view path) {
+  return path == "query" || path == "query_range" || path == "series" || path == "labels" || path == "export" ||
+         (path.starts_with("label/") && path.ends_with("/values") && path.size() > 13);
+}
+
+}  // namespace
+
+http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& response) {
+  const auto target = ParseTenantPath(request.path);
+  if (!target || !target->rest.starts_with(kPrefix)) co_return false;
+  const std::string path(target->rest.substr(kPrefix.size()));
+  if (path == "status/buildinfo") {
+    co_await http::WriteText(response, 200, "application/json", "{\"status\":\"success\",\"data\":{\"version\":\"2.24.0\"}}");
+    co_return true;
+  }
+  if (!IsKnown(path)) co_return false;
+  response.SetHeader("Access-Control-Allow-Origin", "*");
+  auto form = co_await request.ReadForm();
+  if (!form.ok()) {
+    co_await http::WriteError(response, 400, form.error().message());
+    co_return true;
+  }
+  const bool deny_partial = path == "export" || ParseBoolArg(request.query.Get("deny_partial_response"));
+  FanoutSource source(runtime_, fanout_, deny_partial);
+  Call call(options_, source, target->tenant, request.query);
+  auto work = [&call, &path]() noexcept { return call.Run(path); };
+  Answer answer = co_await net::RunOn(pool_, work);
+  co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
+  co_return true;
+}
+
+}  // namespace vm::select

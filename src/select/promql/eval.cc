@@ -1,0 +1,284 @@
+#include "select/promql/eval.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+#include "lib/decimal/decimal.h"
+#include "select/promql/rollup.h"
+
+namespace vm::select {
+namespace {
+
+using metricsql::As;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr int64_t kSilenceMs = 5 * 60 * 1000;
+
+Error Invalid(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
+
+TimeSeries MakeScalar(const EvalContext& c, double value) {
+  TimeSeries s;
+  s.name.tenant = c.tenant;
+  for (int64_t t = c.start; t <= c.end; t += c.step) s.timestamps.push_back(t);
+  s.values.assign(s.timestamps.size(), value);
+  return s;
+}
+
+std::vector<TimeSeries> OneSeries(TimeSeries s) {
+  std::vector<TimeSeries> list;
+  list.push_back(std::move(s));
+  return list;
+}
+
+Result<int64_t> DurationMs(const metricsql::DurationExpr* d, int64_t step) {
+  if (d == nullptr) return int64_t{0};
+  return metricsql::ParseDuration(d->text, step);
+}
+
+/// Samples a rollup runs over.
+Result<std::vector<TimeSeries>> RollupInput(const EvalContext& c, std::string_view func, const metricsql::Expr& inner, int64_t window,
+                                        const metricsql::RollupExpr* rollup) {
+  const auto* metric = As<metricsql::MetricExpr>(&inner);
+  if (metric != nullptr && (rollup == nullptr || !rollup->ForSubquery())) {
+    if (metric->IsEmpty()) return std::vector<TimeSeries>();
+    model::SearchQuery query;
+    query.tenant = c.tenant;
+    const int64_t silence = RollupNeedsSilence(func) || window == 0 ? kSilenceMs : 0;
+    query.time_range = {std::max<int64_t>(0, c.start - silence - std::max(window, c.step)), c.end};
+    query.tag_filter_groups = ToTagFilters(*metric, c.enforced_filters);
+    query.max_metrics = c.max_series;
+    VM_ASSIGN_OR_RETURN(auto series, c.source->FetchSeries(query, c.deadline));
+    if (c.series_fetched != nullptr) *c.series_fetched += series.size();
+    if (func == "default_rollup") return series;
+    for (auto& s : series) {
+      size_t kept = 0;
+      for (size_t i = 0; i < s.values.size(); ++i) {
+        if (decimal::IsStaleNaN(s.values[i])) continue;
+        s.values[kept] = s.values[i];
+        s.timestamps[kept++] = s.timestamps[i];
+      }
+      s.values.resize(kept);
+      s.timestamps.resize(kept);
+    }
+    return series;
+  }
+  EvalContext sub = c;
+  VM_ASSIGN_OR_RETURN(int64_t step, DurationMs(rollup == nullptr ? nullptr : rollup->step.get(), c.step));
+  if (step <= 0) step = c.step;
+  sub.step = step;
+  const auto floor = [step](int64_t t) { return t - ((t % step) + step) % step; };
+  sub.start = floor(c.start - window - step - kSilenceMs);
+  sub.end = floor(c.end + step + step - 1);
+  VM_ASSIGN_OR_RETURN(auto series, Eval(sub, inner));
+  for (auto& s : series) {
+    size_t kept = 0;
+    for (size_t i = 0; i < s.values.size(); ++i) {
+      if (std::isnan(s.values[i])) continue;
+      s.values[kept] = s.values[i];
+      s.timestamps[kept++] = s.timestamps[i];
+    }
+    s.values.resize(kept);
+    s.timestamps.resize(kept);
+  }
+  return series;
+}
+
+Result<std::vector<TimeSeries>> EvalRollupExpr(const EvalContext& outer, std::string_view func, bool keep_names, const metricsql::Expr& arg) {
+  if (!IsSupportedRollup(func)) return Invalid("unknown function \"" + std::string(func) + "\"");
+  EvalContext c = outer;
+  const auto* rollup = As<metricsql::RollupExpr>(&arg);
+  const metricsql::Expr& inner = rollup != nullptr ? *rollup->expr : arg;
+  int64_t window = 0, offset = 0;
+  if (rollup != nullptr) {
+    VM_ASSIGN_OR_RETURN(window, DurationMs(rollup->window.get(), c.step));
+    VM_ASSIGN_OR_RETURN(offset, DurationMs(rollup->offset.get(), c.step));
+  }
+  const bool has_at = rollup != nullptr && rollup->at != nullptr;
+  if (has_at) {
+    VM_ASSIGN_OR_RETURN(const auto at, Eval(outer, *rollup->at));
+    if (at.size() != 1) {
+      return Invalid("`@` modifier must return a single series; it returns " + std::to_string(at.size()) + " series instead");
+    }
+    const auto it = std::find_if(at[0].values.begin(), at[0].values.end(), [](double x) { return !std::isnan(x); });
+    if (it == at[0].values.end() || std::fabs(*it) > 9e15) return Invalid("`@` modifier must return a non-NaN value");
+    c.start = c.end = static_cast<int64_t>(*it * 1000);
+  }
+  c.start -= offset;
+  c.end -= offset;
+  VM_ASSIGN_OR_RETURN(auto series, RollupInput(c, func, inner, window, rollup));
+  RollupConfig config{func, c.start, c.end, c.step, window, c.lookback_delta};
+  const TimeSeries grid = MakeScalar(outer, 0);
+  std::vector<TimeSeries> out;
+  for (auto& s : series) {
+    if (outer.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
+    if (s.values.empty()) continue;
+    TimeSeries r;
+    r.values = EvalRollup(config, s);
+    if (has_at) r.values.assign(grid.timestamps.size(), r.values[0]);
+    r.timestamps = grid.timestamps;
+    r.name = std::move(s.name);
+    if (!keep_names && !RollupKeepsName(func)) r.name.metric_group.clear();
+    out.push_back(std::move(r));
+  }
+  return out;
+}
+
+using MathFunc = double (*)(double);
+MathFunc FindMath(std::string_view name) {
+  static constexpr std::pair<std::string_view, MathFunc> kFuncs[] = {
+      {"abs", [](double x) { return std::fabs(x); }},  {"ceil", [](double x) { return std::ceil(x); }},
+      {"floor", [](double x) { return std::floor(x); }}, {"exp", [](double x) { return std::exp(x); }},
+      {"ln", [](double x) { return std::log(x); }},    {"log2", [](double x) { return std::log2(x); }},
+      {"log10", [](double x) { return std::log10(x); }}, {"sqrt", [](double x) { return std::sqrt(x); }},
+      {"sgn", [](double x) { return x > 0 ? 1.0 : x < 0 ? -1.0 : x; }},
+  };
+  for (const auto& [n, f] : kFuncs) {
+    if (n == name) return f;
+  }
+  return nullptr;
+}
+
+Result<std::vector<TimeSeries>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
+  const std::string name = metricsql::ToLower(func.name);
+  if (name == "time" || name == "start" || name == "end" || name == "step") {
+    if (!func.args.empty()) return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 0");
+    TimeSeries s = MakeScalar(c, 0);
+    for (size_t i = 0; i < s.values.size(); ++i) {
+      const int64_t ms = name == "time" ? s.timestamps[i] : name == "start" ? c.start : name == "end" ? c.end : c.step;
+      s.values[i] = static_cast<double>(ms) / 1e3;
+    }
+    return OneSeries(std::move(s));
+  }
+  const MathFunc math = FindMath(name);
+  const bool is_union = name.empty() || name == "union";
+  const bool is_sort = name == "sort" || name == "sort_desc";
+  if (math == nullptr && !is_union && !is_sort && name != "scalar" && name != "vector") {
+    return Invalid("unknown function \"" + func.name + "\"");
+  }
+  std::vector<TimeSeries> out;
+  if (!is_union && func.args.size() != 1) {
+    return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 1");
+  }
+  for (const auto& arg : func.args) {
+    VM_ASSIGN_OR_RETURN(auto series, Eval(c, *arg));
+    for (auto& s : series) {
+      const bool known = is_union && func.args.size() > 1 && std::any_of(out.begin(), out.end(), [&](const auto& o) { return o.name == s.name; });
+      if (!known) out.push_back(std::move(s));
+    }
+  }
+  if (is_union || name == "vector") return out;
+  if (is_sort) {
+    std::stable_sort(out.begin(), out.end(), [&](const TimeSeries& a, const TimeSeries& b) {
+      return name == "sort" ? a.values.back() < b.values.back() : a.values.back() > b.values.back();
+    });
+    return out;
+  }
+  if (name == "scalar") {
+    TimeSeries s = out.size() == 1 ? std::move(out[0]) : MakeScalar(c, kNaN);
+    s.name.metric_group.clear();
+    s.name.tags.clear();
+    return OneSeries(std::move(s));
+  }
+  for (auto& s : out) {
+    if (!func.keep_metric_names) s.name.metric_group.clear();
+    for (double& x : s.values) x = math(x);
+  }
+  return out;
+}
+
+bool IsSorting(const metricsql::Expr& expr) {
+  if (const auto* func = As<metricsql::FuncExpr>(&expr)) {
+    const auto name = metricsql::ToLower(func->name);
+    return name == "sort" || name == "sort_desc";
+  }
+  if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) return aggr->name == "topk" || aggr->name == "bottomk";
+  const auto* op = As<metricsql::BinaryOpExpr>(&expr);
+  return op != nullptr && op->op == "or";
+}
+
+bool NameLess(const TimeSeries& a, const TimeSeries& b) {
+  return std::tie(a.name.metric_group, a.name.tags) < std::tie(b.name.metric_group, b.name.tags);
+}
+
+}  // namespace
+
+bool IsAllNaN(const TimeSeries& s) {
+  return std::all_of(s.values.begin(), s.values.end(), [](double x) { return std::isnan(x); });
+}
+void RemoveEmptySeries(std::vector<TimeSeries>& series) { std::erase_if(series, IsAllNaN); }
+bool IsScalar(const std::vector<TimeSeries>& s) {
+  return s.size() == 1 && s[0].name.metric_group.empty() && s[0].name.tags.empty();
+}
+
+std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricExpr& metric, const std::vector<std::vector<model::TagFilter>>& enforced) {
+  std::vector<std::vector<model::TagFilter>> groups;
+  for (const auto& group : metric.filter_groups) {
+    std::vector<model::TagFilter> filters;
+    for (const auto& f : group) filters.push_back({f.label == "__name__" ? "" : f.label, f.value, f.is_negative, f.is_regexp});
+    if (enforced.empty()) groups.push_back(filters);
+    for (const auto& extra : enforced) {
+      groups.push_back(filters);
+      groups.back().insert(groups.back().end(), extra.begin(), extra.end());
+    }
+  }
+  return groups;
+}
+
+Result<std::vector<TimeSeries>> Eval(const EvalContext& c, const metricsql::Expr& expr) {
+  if (c.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
+  if (expr.kind == metricsql::ExprKind::kMetric || expr.kind == metricsql::ExprKind::kRollup) {
+    return EvalRollupExpr(c, "default_rollup", true, expr);
+  }
+  if (const auto* number = As<metricsql::NumberExpr>(&expr)) return OneSeries(MakeScalar(c, number->value));
+  if (const auto* text = As<metricsql::StringExpr>(&expr)) {
+    TimeSeries s = MakeScalar(c, kNaN);
+    s.name.metric_group = text->value;
+    return OneSeries(std::move(s));
+  }
+  if (const auto* duration = As<metricsql::DurationExpr>(&expr)) {
+    VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, c.step));
+    return OneSeries(MakeScalar(c, static_cast<double>(ms) / 1e3));
+  }
+  if (const auto* func = As<metricsql::FuncExpr>(&expr)) {
+    if (!metricsql::IsRollupFunc(func->name)) return EvalTransform(c, *func);
+    const int index = metricsql::RollupArgIndex(func->name, func->args.size());
+    const auto name = metricsql::ToLower(func->name);
+    if (!IsSupportedRollup(name)) return Invalid("unknown function \"" + func->name + "\"");
+    if (func->args.size() != 1) return Invalid("unexpected number of args; got " + std::to_string(func->args.size()) + "; want 1");
+    return EvalRollupExpr(c, name, func->keep_metric_names, *func->args[static_cast<size_t>(index)]);
+  }
+  if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) {
+    if (aggr->args.empty()) return Invalid("expecting at least one arg");
+    std::vector<std::vector<TimeSeries>> args;
+    for (const auto& arg : aggr->args) {
+      VM_ASSIGN_OR_RETURN(auto series, Eval(c, *arg));
+      args.push_back(std::move(series));
+    }
+    return EvalAggr(*aggr, std::move(args));
+  }
+  if (const auto* op = As<metricsql::BinaryOpExpr>(&expr)) {
+    VM_ASSIGN_OR_RETURN(auto left, Eval(c, *op->left));
+    VM_ASSIGN_OR_RETURN(auto right, Eval(c, *op->right));
+    return EvalBinaryOp(*op, std::move(left), std::move(right));
+  }
+  return Invalid("unexpected expression \"" + metricsql::ToString(expr) + "\"");
+}
+
+Result<std::vector<TimeSeries>> Exec(const EvalContext& c, const metricsql::Expr& expr) {
+  VM_ASSIGN_OR_RETURN(auto series, Eval(c, expr));
+  RemoveEmptySeries(series);
+  if (!IsSorting(expr)) std::stable_sort(series.begin(), series.end(), NameLess);
+  std::vector<const TimeSeries*> sorted;
+  for (auto& s : series) {
+    std::sort(s.name.tags.begin(), s.name.tags.end());
+    sorted.push_back(&s);
+  }
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return NameLess(*a, *b); });
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i - 1]->name == sorted[i]->name) return Invalid("duplicate output timeseries: " + sorted[i]->name.metric_group);
+  }
+  return series;
+}
+
+}  // namespace vm::select

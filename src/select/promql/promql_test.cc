@@ -1,0 +1,72 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "select/promql/eval.h"
+#include "select/promql/rollup.h"
+
+namespace vm::select {
+namespace {
+
+/// Two series `foo{a=x|y}` with samples every 10 s: 10, 20, 30 ... and twice that.
+class FixedSource : public SeriesSource {
+ public:
+  Result<std::vector<TimeSeries>> FetchSeries(const model::SearchQuery& query, const Deadline&) override {
+    std::vector<TimeSeries> out;
+    for (int k = 1; k <= 2; ++k) {
+      TimeSeries s;
+      s.name.metric_group = "foo";
+      s.name.tags = {{"a", k == 1 ? "x" : "y"}};
+      for (int64_t t = 0; t <= 600000; t += 10000) {
+        if (t < query.time_range.min_timestamp || t > query.time_range.max_timestamp) continue;
+        s.timestamps.push_back(t);
+        s.values.push_back(static_cast<double>(k * t / 1000));
+      }
+      out.push_back(std::move(s));
+    }
+    return out;
+  }
+  Result<std::vector<model::MetricName>> FetchMetricNames(const model::SearchQuery&, const Deadline&) override {
+    return std::vector<model::MetricName>();
+  }
+  Result<std::vector<std::string>> FetchLabelNames(const model::SearchQuery&, size_t, const Deadline&) override {
+    return std::vector<std::string>();
+  }
+  Result<std::vector<std::string>> FetchLabelValues(const model::SearchQuery&, std::string_view, size_t, const Deadline&) override {
+    return std::vector<std::string>();
+  }
+};
+
+Result<std::vector<TimeSeries>> RunQuery(const std::string& query) {
+  FixedSource source;
+  EvalContext c;
+  c.source = &source;
+  c.start = c.end = 600000;
+  const auto expr = metricsql::Parse(query);
+  if (!expr.ok()) return expr.error();
+  return Exec(c, *expr.value());
+}
+
+TEST(EvalTest, InstantValues) {
+  const std::pair<const char*, std::vector<double>> cases[] = {
+      {"1+2*3", {7}},          {"foo", {600, 1200}},        {"foo{a=\"x\"} * 0 + 1", {1, 1}},
+      {"sum(foo)", {1800}},    {"rate(foo[1m])", {1, 2}},   {"increase(foo[1m])", {60, 120}},
+      {"topk(1, foo)", {1200}}, {"foo > 1000", {1200}},     {"count(foo) by (a)", {1, 1}},
+      {"foo / foo", {1, 1}},   {"time()", {600}},
+  };
+  for (const auto& [query, want] : cases) {
+    const auto got = RunQuery(query);
+    ASSERT_TRUE(got.ok()) << query << ": " << got.error().message();
+    ASSERT_EQ(got.value().size(), want.size()) << query;
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_DOUBLE_EQ(got.value()[i].values[0], want[i]) << query;
+  }
+}
+
+TEST(EvalTest, UnknownFunction) {
+  const auto got = RunQuery("histogram_quantile(0.9, foo)");
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().message(), "unknown function \"histogram_quantile\"");
+}
+
+}  // namespace
+}  // namespace vm::select

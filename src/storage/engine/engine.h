@@ -1,0 +1,117 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/deadline.h"
+#include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
+#include "lib/fs/file_system.h"
+#include "lib/model/block.h"
+#include "lib/model/rows.h"
+#include "lib/model/search_query.h"
+#include "lib/model/tenant.h"
+#include "lib/model/time_range.h"
+#include "storage/partition/partition.h"
+
+namespace vm::storage {
+
+struct EngineOptions {
+  std::string path;                         // -storageDataPath.
+  fs::FileSystem* file_system = nullptr;    // nullptr: the operating system's.
+  int64_t retention_ms = 31 * model::kMsecPerDay;
+  int64_t future_retention_ms = 2 * model::kMsecPerDay;
+  int64_t max_backfill_age_ms = 0;          // 0: the retention.
+  int64_t inmemory_data_flush_interval_ms = 5000;
+  int64_t dedup_interval_ms = 0;
+  uint8_t precision_bits = 64;
+  uint64_t min_free_disk_space_bytes = 100'000'000;
+  size_t tsid_cache_bytes = 256 << 20;
+  uint32_t max_unique_timeseries = 0;       // -search.maxUniqueTimeseries; 0: automatic.
+  uint32_t automatic_max_unique_timeseries = 300'000;  // Used when that is 0.
+  uint64_t memory_limit_bytes = 1ull << 30; // Bytes for caches and in-memory parts.
+  bool start_background = true;             // Flushes, merges, watchers.
+  std::function<int64_t()> now_ms;          // Empty: the system clock.
+};
+
+/// What the engine counted since it was opened.
+struct EngineMetrics {
+  std::atomic<uint64_t> rows_received{0};
+  std::atomic<uint64_t> rows_added{0};
+  std::atomic<uint64_t> rows_too_small_timestamp{0};
+  std::atomic<uint64_t> rows_too_big_timestamp{0};
+  std::atomic<uint64_t> rows_invalid_raw_metric_name{0};
+  std::atomic<uint64_t> new_timeseries_created{0};
+  std::atomic<uint64_t> timeseries_repopulated{0};
+  std::atomic<uint64_t> slow_row_inserts{0};
+  std::atomic<uint64_t> slow_per_day_index_inserts{0};
+};
+
+/// Figures of one cache.
+struct CacheStats {
+  uint64_t entries = 0, size_bytes = 0, requests = 0, misses = 0;
+};
+
+/// A vmstorage directory: rows go in, blocks and names come out.
+///
+/// All calls block and belong on pools; all but Close may run at the same time. Rows of one AddRows call are
+/// searchable at most one second after it returned, and at once after ForceFlush.
+/// Reference: VictoriaMetrics lib/storage/storage.go.
+class Engine {
+ public:
+  using BlockSink = std::function<Status(ByteView metric_name, const model::EncodedBlock& block)>;
+
+  /// Open or create the directory and take its lock. Errors: kIo, kCorrupted, kUnavailable (locked).
+  static Result<std::unique_ptr<Engine>> Open(EngineOptions options);
+  virtual ~Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Store rows. Rows that cannot be stored are skipped, counted and logged at times: nothing reaches the peer.
+  virtual void AddRows(std::span<const model::MetricRow> rows) = 0;
+  /// Index the names of rows for the day of their timestamps, storing no samples.
+  virtual void RegisterMetricNames(std::span<const model::MetricRow> rows) = 0;
+
+  /// Pass every block of matching series to `sink`, in order of (TSID, min timestamp).
+  virtual Status Search(const model::SearchQuery& query, const Deadline& deadline,
+                        const BlockSink& sink) = 0;
+  /// Marshalled names of matching series, each once.
+  virtual Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery& query,
+                                                            const Deadline& deadline) = 0;
+  virtual Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query,
+                                                            size_t max_names,
+                                                            const Deadline& deadline) = 0;
+  virtual Result<std::vector<std::string>> SearchLabelValues(const model::SearchQuery& query,
+                                                             std::string_view label_name,
+                                                             size_t max_values,
+                                                             const Deadline& deadline) = 0;
+  virtual Result<uint64_t> SeriesCount(model::Tenant tenant, const Deadline& deadline) = 0;
+
+  virtual void AddMetadata(std::span<const model::MetadataRow> rows) = 0;
+  /// `tenant` nullptr: all tenants. `limit` 0: no limit. An empty name matches all.
+  virtual std::vector<model::MetadataRow> SearchMetadata(const model::Tenant* tenant, size_t limit,
+                                                         std::string_view metric_name) = 0;
+
+  /// Make all added rows searchable.
+  virtual void ForceFlush() = 0;
+  /// Merge the parts of each partition whose name starts with `partition_prefix`.
+  virtual Status ForceMerge(std::string_view partition_prefix) = 0;
+  virtual bool IsReadOnly() const = 0;
+  virtual const EngineMetrics& metrics() const = 0;
+  virtual PartitionStats TableStats() const = 0;
+  virtual CacheStats TsidCacheStats() = 0;
+
+  /// Flush everything to disk and give the directory back. Requires that no other call runs.
+  virtual Status Close() = 0;
+
+ protected:
+  Engine() = default;
+};
+
+}  // namespace vm::storage

@@ -1,0 +1,118 @@
+#include "storage/flags.h"
+
+#include <algorithm>
+
+#include "lib/sys/sys.h"
+
+namespace vm::storage {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr int64_t kMaxRetentionMs = 1200LL * 31 * model::kMsecPerDay;
+
+}  // namespace
+
+StorageFlags::StorageFlags(flags::FlagSet& set)
+    : data_path_(set.String("storageDataPath", "vmstorage-data", "Path to storage data")),
+      retention_ms_(set.Retention(
+          "retentionPeriod", "1M",
+          "Data with timestamps outside the retentionPeriod is automatically deleted. The minimum "
+          "retentionPeriod is 24h or 1d")),
+      future_retention_ms_(set.Retention(
+          "futureRetention", "2d",
+          "Data with timestamps bigger than now+futureRetention is automatically deleted. The "
+          "minimum futureRetention is 2 days")),
+      max_backfill_age_ms_(set.Retention(
+          "maxBackfillAge", "0",
+          "Samples with timestamps older than now-maxBackfillAge are rejected. By default it "
+          "equals -retentionPeriod")),
+      vminsert_addr_(set.String("vminsertAddr", ":8400",
+                                "TCP address to accept connections from vminsert services")),
+      vmselect_addr_(set.String("vmselectAddr", ":8401",
+                                "TCP address to accept connections from vmselect services")),
+      flush_interval_(set.Duration(
+          "inmemoryDataFlushInterval", std::chrono::seconds(5),
+          "The interval for guaranteed saving of in-memory data to disk. Smaller intervals "
+          "increase disk IO load. Minimum supported value is 1s")),
+      dedup_interval_(set.Duration(
+          "dedup.minScrapeInterval", std::chrono::nanoseconds(0),
+          "Leave only the last sample in every time series per each discrete interval equal to "
+          "-dedup.minScrapeInterval > 0")),
+      precision_bits_(set.Int("precisionBits", 64,
+                              "The number of precision bits to store per each value. Lower "
+                              "precision bits improves data compression at the cost of precision "
+                              "loss")),
+      min_free_disk_space_(set.Bytes(
+          "storage.minFreeDiskSpaceBytes", 100'000'000,
+          "The minimum free disk space at -storageDataPath after which the storage stops accepting "
+          "new data")),
+      max_unique_timeseries_(set.Int(
+          "search.maxUniqueTimeseries", 0,
+          "The maximum number of unique time series, which can be scanned during every query. "
+          "When set to zero, the limit is automatically calculated based on "
+          "-search.maxConcurrentRequests and the available memory")),
+      max_concurrent_requests_(set.Int(
+          "search.maxConcurrentRequests", static_cast<int64_t>(2 * sys::AvailableCpus()),
+          "The maximum number of concurrent vmselect requests the vmstorage can process at "
+          "-vmselectAddr")),
+      max_tag_keys_(set.Int("search.maxTagKeys", 100'000,
+                            "The maximum number of tag keys returned per search")),
+      max_tag_values_(set.Int("search.maxTagValues", 100'000,
+                              "The maximum number of tag values returned per search")),
+      disable_compression_(set.Bool(
+          "rpc.disableCompression", false,
+          "Whether to disable compression of the data sent from vmstorage to vmselect")) {}
+
+Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_bytes) const {
+  EngineOptions options;
+  options.path = *data_path_;
+  options.retention_ms = *retention_ms_;
+  if (options.retention_ms <= 0 || options.retention_ms > kMaxRetentionMs) {
+    options.retention_ms = kMaxRetentionMs;
+  }
+  if (options.retention_ms < model::kMsecPerDay) {
+    return Error(ErrorCode::kInvalidInput,
+                 "-retentionPeriod cannot be smaller than a day; got " +
+                     std::to_string(options.retention_ms) + "ms");
+  }
+  if (*precision_bits_ < 1 || *precision_bits_ > 64) {
+    return Error(ErrorCode::kInvalidInput, "invalid `-precisionBits`: must be in the range [1..64]");
+  }
+  options.precision_bits = static_cast<uint8_t>(*precision_bits_);
+  options.future_retention_ms = std::max(*future_retention_ms_, 2 * model::kMsecPerDay);
+  options.max_backfill_age_ms = std::max<int64_t>(*max_backfill_age_ms_, 0);
+  options.inmemory_data_flush_interval_ms =
+      std::max<int64_t>(duration_cast<milliseconds>(*flush_interval_).count(), 1000);
+  options.dedup_interval_ms = duration_cast<milliseconds>(*dedup_interval_).count();
+  options.min_free_disk_space_bytes = static_cast<uint64_t>(std::max<int64_t>(*min_free_disk_space_, 0));
+  options.max_unique_timeseries =
+      static_cast<uint32_t>(std::clamp<int64_t>(*max_unique_timeseries_, 0, INT32_MAX));
+  if (allowed_memory_bytes > 0) {
+    // The original's shares of the allowed memory: 37 % for the TSID cache; what remains is free for queries.
+    options.memory_limit_bytes = static_cast<uint64_t>(allowed_memory_bytes);
+    options.tsid_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 100 * 37);
+    const int64_t remaining = std::max<int64_t>(
+        sys::AvailableMemoryBytes() - allowed_memory_bytes, allowed_memory_bytes);
+    const int64_t slots = std::max<int64_t>(*max_concurrent_requests_, 1);
+    options.automatic_max_unique_timeseries =
+        static_cast<uint32_t>(std::clamp<int64_t>(remaining / 200 / slots, 1, INT32_MAX));
+  }
+  return options;
+}
+
+ServerOptions StorageFlags::MakeServerOptions() const {
+  ServerOptions options;
+  options.vminsert_addr = *vminsert_addr_;
+  options.vmselect_addr = *vmselect_addr_;
+  options.disable_rpc_compression = *disable_compression_;
+  options.max_concurrent_requests =
+      static_cast<size_t>(std::max<int64_t>(*max_concurrent_requests_, 1));
+  options.max_tag_keys = static_cast<uint32_t>(std::clamp<int64_t>(*max_tag_keys_, 1, INT32_MAX));
+  options.max_tag_values =
+      static_cast<uint32_t>(std::clamp<int64_t>(*max_tag_values_, 1, INT32_MAX));
+  return options;
+}
+
+}  // namespace vm::storage

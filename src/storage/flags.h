@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lib/flags/flags.h"
+#include "storage/engine/engine.h"
+#include "storage/server/server.h"
+
+namespace vm::storage {
+
+/// The flags of vmstorage. Define before parsing, read the options afterwards.
+class StorageFlags {
+ public:
+  explicit StorageFlags(flags::FlagSet& set);
+
+  const std::string& data_path() const { return *data_path_; }
+  /// Errors: kInvalidInput for values that cannot be used.
+  Result<EngineOptions> MakeEngineOptions(int64_t allowed_memory_bytes) const;
+  ServerOptions MakeServerOptions() const;
+
+ private:
+  const std::string* data_path_;
+  const int64_t* retention_ms_;
+  const int64_t* future_retention_ms_;
+  const int64_t* max_backfill_age_ms_;
+  const std::string* vminsert_addr_;
+  const std::string* vmselect_addr_;
+  const std::chrono::nanoseconds* flush_interval_;
+  const std::chrono::nanoseconds* dedup_interval_;
+  const int64_t* precision_bits_;
+  const int64_t* min_free_disk_space_;
+  const int64_t* max_unique_timeseries_;
+  const int64_t* max_concurrent_requests_;
+  const int64_t* max_tag_keys_;
+  const int64_t* max_tag_values_;
+  const bool* disable_compression_;
+};
+
+}  // namespace vm::storage

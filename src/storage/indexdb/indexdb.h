@@ -1,0 +1,126 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "lib/base/deadline.h"
+#include "lib/base/mutex.h"
+#include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
+#include "lib/fs/file_system.h"
+#include "lib/model/metric_name.h"
+#include "lib/model/search_query.h"
+#include "lib/model/time_range.h"
+#include "lib/model/tsid.h"
+#include "storage/mergeset/table.h"
+
+namespace vm::indexdb {
+
+struct Options {
+  fs::FileSystem* file_system = nullptr;  // Null stands for fs::RealFileSystem().
+  /// What the table covers: one month. A query that covers all of it reads the global rows.
+  model::TimeRange time_range;
+  bool disable_per_day_index = false;
+  size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
+};
+
+using FilterGroups = std::vector<std::vector<model::TagFilter>>;
+
+/// The index of one partition: which series exist, under which labels, on which days. Thread-safe.
+///
+/// Everything added is searchable when the call returns, and durable after FlushToDisk.
+class IndexDb {
+ public:
+  /// Open or create the table in directory `path`. `name` stands in error texts: "2024_06".
+  static Result<std::unique_ptr<IndexDb>> Open(const std::string& path, std::string name, Options options);
+  IndexDb(const IndexDb&) = delete;
+  IndexDb& operator=(const IndexDb&) = delete;
+
+  const std::string& name() const noexcept { return name_; }
+
+  /// Add the records of a new series, global and of `date`, as one atomic step. Requires sorted tags.
+  Status CreateSeries(const model::MetricName& name, const model::Tsid& tsid, uint64_t date);
+  /// Add the global records alone: a series known elsewhere that is new in this table.
+  Status AddGlobal(const model::MetricName& name, const model::Tsid& tsid);
+  /// Add the records of one more day.
+  Status AddDate(const model::MetricName& name, const model::Tsid& tsid, uint64_t date);
+
+  /// Whether the global records of the series are here.
+  Result<bool> HasMetricId(const model::Tenant& tenant, model::MetricId id) const;
+  /// Whether the records of the series for `date` are here.
+  Result<bool> HasDate(const model::Tenant& tenant, uint64_t date, model::MetricId id) const;
+  /// The series of that name on `date`; deleted ones do not count. Requires sorted tags.
+  Result<std::optional<model::Tsid>> GetTsidByName(uint64_t date, const model::MetricName& name) const;
+
+  /// Ids of the series that match one of `groups` on some day of `time_range` (clipped to the table), sorted,
+  /// without deleted ones. `max_metrics` 0 means no limit.
+  /// Errors: kLimitExceeded with the reference's text; kInvalidInput for bad regexps; kCancelled.
+  Result<std::vector<model::MetricId>> SearchMetricIds(const model::Tenant& tenant, const FilterGroups& groups,
+                                                       const model::TimeRange& time_range, uint64_t max_metrics,
+                                                       const Deadline& deadline) const;
+  /// TSIDs of `ids`, sorted by TSID; ids without a record are left out.
+  Result<std::vector<model::Tsid>> GetTsidsByMetricIds(const model::Tenant& tenant,
+                                                       const std::vector<model::MetricId>& ids,
+                                                       const Deadline& deadline) const;
+  /// The marshalled MetricName, or nothing.
+  Result<std::optional<ByteBuffer>> GetMetricName(const model::Tenant& tenant, model::MetricId id) const;
+
+  /// Label names of the matching series, sorted; no groups: of all series. At most `limit` are returned.
+  Result<std::vector<std::string>> SearchLabelNames(const model::Tenant& tenant, const FilterGroups& groups,
+                                                    const model::TimeRange& time_range, size_t limit,
+                                                    uint64_t max_metrics, const Deadline& deadline) const;
+  /// Values of one label ("" and "__name__" are the metric name), sorted, without the empty one.
+  Result<std::vector<std::string>> SearchLabelValues(const model::Tenant& tenant, std::string_view label,
+                                                     const FilterGroups& groups, const model::TimeRange& time_range,
+                                                     size_t limit, uint64_t max_metrics,
+                                                     const Deadline& deadline) const;
+  /// Number of series of the tenant, deleted ones included.
+  Result<uint64_t> SeriesCount(const model::Tenant& tenant, const Deadline& deadline) const;
+  /// Tenants that have series here, sorted.
+  Result<std::vector<model::Tenant>> SearchTenants(const Deadline& deadline) const;
+
+  /// Mark all series matching one of `groups` as deleted; returns their ids.
+  Result<std::vector<model::MetricId>> DeleteSeries(const model::Tenant& tenant, const FilterGroups& groups,
+                                                    uint64_t max_metrics, const Deadline& deadline);
+  bool IsDeleted(model::MetricId id) const;
+
+  /// Make what was added durable; joins parts when there are many of a size.
+  Status FlushToDisk();
+  /// Flush and stop.
+  Status Close();
+
+  mergeset::Stats stats() const { return table_->stats(); }
+
+ private:
+  using IdSet = std::unordered_set<uint64_t>;
+
+  IndexDb(std::string name, Options options) : name_(std::move(name)), options_(options) {}
+  Status LoadDeleted();
+  std::shared_ptr<const IdSet> Deleted() const;
+  void AddGlobalItems(std::vector<ByteBuffer>& items, const model::MetricName& name, const model::Tsid& tsid) const;
+  void AddDateItems(std::vector<ByteBuffer>& items, const model::MetricName& name, const model::Tsid& tsid,
+                    uint64_t date) const;
+  Status AddItems(const std::vector<ByteBuffer>& items);
+  /// Days to read; nothing: the global rows. An empty list: no overlap.
+  std::optional<std::vector<uint64_t>> DatesToSearch(const model::TimeRange& time_range) const;
+  Result<std::vector<uint64_t>> SearchIds(const model::Tenant& tenant, const FilterGroups& groups,
+                                          const std::optional<std::vector<uint64_t>>& dates, uint64_t max_metrics,
+                                          const Deadline& deadline) const;
+  Result<std::vector<uint64_t>> SearchGroup(const ByteBuffer& prefix, const std::vector<model::TagFilter>& filters,
+                                            uint64_t max_metrics, const Deadline& deadline) const;
+
+  const std::string name_;
+  const Options options_;
+  std::unique_ptr<mergeset::Table> table_;
+  mutable Mutex deleted_mutex_;
+  std::shared_ptr<const IdSet> deleted_ VM_GUARDED_BY(deleted_mutex_);
+};
+
+}  // namespace vm::indexdb

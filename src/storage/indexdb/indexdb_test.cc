@@ -1,0 +1,240 @@
+#include "storage/indexdb/indexdb.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "storage/indexdb/records.h"
+
+namespace vm::indexdb {
+namespace {
+
+namespace stdfs = std::filesystem;
+using testing::ElementsAre;
+
+constexpr int64_t kDay = 20778;
+constexpr model::TimeRange kMonth{.min_timestamp = 20773 * model::kMsecPerDay,
+                                  .max_timestamp = 20803 * model::kMsecPerDay - 1};
+
+std::string TempDir(const std::string& name) {
+  const std::string dir = testing::TempDir() + "vm_indexdb_" + name;
+  stdfs::remove_all(dir);
+  return dir;
+}
+
+std::string Blankless(std::string text) {
+  std::erase(text, ' ');
+  return text;
+}
+
+model::MetricName Name(std::string_view group, std::vector<model::Tag> tags) {
+  model::MetricName name;
+  name.metric_group = group;
+  name.tags = std::move(tags);
+  name.SortTags();
+  return name;
+}
+
+TEST(Records, TagRowsOfTheWorkedExamples) {
+  const auto rows = [](const model::MetricName& name, uint64_t id) {
+    std::vector<ByteBuffer> items;
+    AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, {}), name, static_cast<model::MetricId>(id));
+    std::vector<std::string> hex;
+    for (const ByteBuffer& item : items) hex.push_back(ToHex(item));
+    return hex;
+  };
+  const auto foo = rows(Name("foo", {{"job", "a"}}), 0x18ea24e309263ead);
+  EXPECT_EQ(foo[0], Blankless("01 00000000 00000000 01 666f6f 01 18ea24e309263ead"));
+  EXPECT_EQ(foo[2], Blankless("01 00000000 00000000 fe 03 666f6f 6a6f62 01 61 01 18ea24e309263ead"));
+  const auto escaped = rows(Name("x", {{"t", std::string("a\0b\1c\2d", 7)}}), 0x18ea24e309263eb7);
+  EXPECT_EQ(escaped[1], Blankless("01 00000000 00000000 74 01 61 0030 62 0031 63 0032 64 01 18ea24e309263eb7"));
+  EXPECT_EQ(rows(Name("a.b.c", {}), 0x18ea24e309263eb5)[1],
+            Blankless("01 00000000 00000000 ff 01 632e622e61 01 18ea24e309263eb5"));
+}
+
+TEST(Records, RowsOfOneTagAreJoinedButFirstAndLast) {
+  mergeset::ItemBlock block;
+  std::vector<ByteBuffer> items;
+  for (uint64_t id = 1; id <= 5; ++id) {
+    AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, {}), Name("m", {}), static_cast<model::MetricId>(id));
+  }
+  for (const ByteBuffer& item : items) block.Add(item);
+  MergeTagRows(block);
+  ASSERT_EQ(block.size(), 3u);
+  EXPECT_EQ(ToHex(block.Item(1)), Blankless("01 00000000 00000000 01 6d 01 0000000000000002 0000000000000003"
+                                            "0000000000000004"));
+}
+
+class IndexDbTest : public testing::Test {
+ protected:
+  void Open() {
+    auto db = IndexDb::Open(dir_, "2026_11", {.time_range = kMonth});
+    ASSERT_TRUE(db.ok()) << db.error().message();
+    db_ = std::move(db).value();
+  }
+  void Fill() {
+    Open();
+    Create(1, Name("foo", {{"job", "a"}, {"instance", "h:1"}}));
+    Create(2, Name("foo", {{"job", "b"}}));
+    Create(3, Name("foo", {{"job", "ab"}, {"x", "y"}}));
+    Create(4, Name("bar.baz", {{"job", "a"}}));
+    Create(5, Name("", {{"job", "z"}}));
+  }
+  void Create(uint64_t id, const model::MetricName& name) {
+    ASSERT_TRUE(db_->CreateSeries(name, {.metric_group_id = 7, .metric_id = static_cast<model::MetricId>(id)}, kDay).ok());
+  }
+  std::vector<int> Find(std::vector<model::TagFilter> filters, bool global = false) {
+    const model::TimeRange range =
+        global ? kMonth : model::TimeRange{kDay * model::kMsecPerDay, kDay * model::kMsecPerDay + 1};
+    const auto ids = db_->SearchMetricIds({}, {std::move(filters)}, range, 0, {});
+    EXPECT_TRUE(ids.ok());
+    std::vector<int> result;
+    for (const model::MetricId id : ids.value()) result.push_back(static_cast<int>(id));
+    return result;
+  }
+  static model::TagFilter F(std::string key, std::string_view op, std::string value) {
+    return {std::move(key), std::move(value), op[0] == '!', op[1] == '~'};
+  }
+
+  const std::string dir_ = TempDir("db");
+  std::unique_ptr<IndexDb> db_;
+};
+
+TEST_F(IndexDbTest, FiltersSelectInMemoryOnDiskAndAfterReopening) {
+  Fill();
+  for (int state = 0; state < 3; ++state) {
+    if (state == 1) {
+      ASSERT_TRUE(db_->FlushToDisk().ok());
+    }
+    if (state == 2) {
+      db_.reset();
+      Open();
+    }
+    for (const bool global : {false, true}) {
+      EXPECT_THAT(Find({F("", "==", "foo")}, global), ElementsAre(1, 2, 3));
+      EXPECT_THAT(Find({F("__name__", "==", "foo"), F("job", "=~", "a.*")}, global), ElementsAre(1, 3));
+      EXPECT_THAT(Find({F("", "==", "foo"), F("job", "!=", "a")}, global), ElementsAre(2, 3));
+      EXPECT_THAT(Find({F("job", "!~", "a|b")}, global), ElementsAre(3, 5));
+      EXPECT_THAT(Find({F("instance", "==", "")}, global), ElementsAre(2, 3, 4, 5));
+      EXPECT_THAT(Find({F("instance", "!=", "")}, global), ElementsAre(1));
+      EXPECT_THAT(Find({F("x", "=~", "|q")}, global), ElementsAre(1, 2, 4, 5));
+      EXPECT_THAT(Find({F("x", "=~", "|y")}, global), ElementsAre(1, 2, 3, 4, 5));
+      EXPECT_THAT(Find({F("job", "!~", "|a")}, global), ElementsAre(2, 3, 5));
+      EXPECT_THAT(Find({F("job", "=~", "[ab]")}, global), ElementsAre(1, 2, 4));
+      EXPECT_THAT(Find({F("job", "!~", ".*")}, global), ElementsAre());
+      EXPECT_THAT(Find({F("x", "=~", ".+")}, global), ElementsAre(3));
+      EXPECT_THAT(Find({}, global), ElementsAre(1, 2, 3, 4, 5));
+    }
+  }
+}
+
+TEST_F(IndexDbTest, OtherDaysHaveOtherSeries) {
+  Fill();
+  const model::TimeRange next{(kDay + 1) * model::kMsecPerDay, (kDay + 2) * model::kMsecPerDay - 1};
+  const FilterGroups foo{{F("", "==", "foo")}};
+  EXPECT_TRUE(db_->SearchMetricIds({}, foo, next, 0, {}).value().empty());
+  ASSERT_TRUE(db_->AddDate(Name("foo", {{"job", "b"}}), {.metric_group_id = 7, .metric_id = model::MetricId{2}}, kDay + 1).ok());
+  EXPECT_THAT(db_->SearchMetricIds({}, foo, next, 0, {}).value(), ElementsAre(model::MetricId{2}));
+  EXPECT_TRUE(db_->HasDate({}, kDay + 1, model::MetricId{2}).value());
+  EXPECT_FALSE(db_->HasDate({}, kDay + 1, model::MetricId{1}).value());
+  EXPECT_TRUE(db_->SearchMetricIds({.account_id = 1}, foo, kMonth, 0, {}).value().empty());
+}
+
+TEST_F(IndexDbTest, NamesLabelsAndCounts) {
+  Fill();
+  const auto name = Name("foo", {{"job", "a"}, {"instance", "h:1"}});
+  const auto tsid = db_->GetTsidByName(kDay, name);
+  ASSERT_TRUE(tsid.ok() && tsid.value());
+  EXPECT_EQ(tsid.value()->metric_id, model::MetricId{1});
+  EXPECT_FALSE(db_->GetTsidByName(kDay + 1, name).value());
+  EXPECT_EQ(model::MetricName::Unmarshal(*db_->GetMetricName({}, model::MetricId{1}).value()).value(), name);
+  EXPECT_FALSE(db_->GetMetricName({}, model::MetricId{9}).value());
+  EXPECT_EQ(db_->GetTsidsByMetricIds({}, {model::MetricId{1}, model::MetricId{9}}, {}).value().size(), 1u);
+  EXPECT_THAT(db_->SearchLabelNames({}, {}, kMonth, 100, 0, {}).value(), ElementsAre("__name__", "instance", "job", "x"));
+  EXPECT_THAT(db_->SearchLabelNames({}, {{F("", "==", "bar.baz")}}, kMonth, 100, 0, {}).value(), ElementsAre("__name__", "job"));
+  EXPECT_THAT(db_->SearchLabelValues({}, "job", {}, kMonth, 100, 0, {}).value(), ElementsAre("a", "ab", "b", "z"));
+  EXPECT_THAT(db_->SearchLabelValues({}, "__name__", {{F("job", "==", "a")}}, kMonth, 100, 0, {}).value(),
+              ElementsAre("bar.baz", "foo"));
+  EXPECT_EQ(db_->SeriesCount({}, {}).value(), 5u);
+  const auto tenants = db_->SearchTenants({});
+  ASSERT_TRUE(tenants.ok());
+  EXPECT_EQ(tenants.value().size(), 1u);
+}
+
+TEST_F(IndexDbTest, LimitAndDeletion) {
+  Fill();
+  const auto limited = db_->SearchMetricIds({}, {{F("", "==", "foo")}}, kMonth, 2, {});
+  ASSERT_FALSE(limited.ok());
+  EXPECT_EQ(limited.error().code(), ErrorCode::kLimitExceeded);
+  EXPECT_THAT(limited.error().message(), testing::StartsWith("the number of matching timeseries exceeds 2; either"));
+  EXPECT_FALSE(db_->SearchMetricIds({}, {{F("job", "=~", "a(")}}, kMonth, 2, {}).ok());
+  EXPECT_EQ(db_->DeleteSeries({}, {{F("job", "==", "a")}}, 0, {}).value().size(), 2u);
+  ASSERT_TRUE(db_->Close().ok());
+  Open();
+  EXPECT_TRUE(db_->IsDeleted(model::MetricId{4}));
+  EXPECT_THAT(Find({}), ElementsAre(2, 3, 5));
+  EXPECT_FALSE(db_->GetTsidByName(kDay, Name("bar.baz", {{"job", "a"}})).value());
+}
+
+TEST(Golden, NamesAreThoseOfTheExports) {
+  const stdfs::path root = stdfs::path(VM_SHARED_DIR) / "golden" / "disk";
+  if (!stdfs::exists(root)) GTEST_SKIP() << "golden directories are absent";
+  size_t checked = 0;
+  for (const auto& golden : stdfs::directory_iterator(root)) {
+    const stdfs::path tables = golden.path() / "data" / "data" / "indexdb";
+    if (!stdfs::exists(tables) || !stdfs::exists(golden.path() / "export.jsonl")) continue;
+    std::set<std::map<std::string, std::string>> expected;
+    size_t not_text = 0;
+    std::ifstream lines(golden.path() / "export.jsonl");
+    for (std::string line; std::getline(lines, line);) {
+      if (line.empty()) continue;
+      const auto json = nlohmann::json::parse(line, nullptr, false);
+      if (json.is_discarded()) {  // Labels that are no UTF-8.
+        ++not_text;
+        continue;
+      }
+      auto labels = json["metric"].get<std::map<std::string, std::string>>();
+      labels["(tenant)"] = json["tenant"].get<std::string>();
+      expected.insert(std::move(labels));
+    }
+    std::set<std::map<std::string, std::string>> found;
+    for (const auto& month : stdfs::directory_iterator(tables)) {
+      if (month.path().filename() == "snapshots") continue;
+      const std::string copy = TempDir("golden");
+      stdfs::copy(month.path(), copy, stdfs::copy_options::recursive);
+      auto db = IndexDb::Open(copy, month.path().filename(), {.time_range = kMonth});
+      ASSERT_TRUE(db.ok()) << db.error().message();
+      const auto tenants = db.value()->SearchTenants({});
+      ASSERT_TRUE(tenants.ok()) << tenants.error().message();
+      for (const model::Tenant& tenant : tenants.value()) {
+        const auto ids = db.value()->SearchMetricIds(tenant, FilterGroups(1), kMonth, 0, {});
+        ASSERT_TRUE(ids.ok()) << ids.error().message();
+        for (const model::MetricId id : ids.value()) {
+          const auto bytes = db.value()->GetMetricName(tenant, id);
+          ASSERT_TRUE(bytes.ok()) << bytes.error().message();
+          if (!bytes.value()) continue;  // Dropped as too long.
+          const auto name = model::MetricName::Unmarshal(*bytes.value());
+          ASSERT_TRUE(name.ok()) << name.error().message();
+          std::map<std::string, std::string> labels;
+          if (!name.value().metric_group.empty()) labels["__name__"] = name.value().metric_group;
+          for (const model::Tag& tag : name.value().tags) labels[tag.key] = tag.value;
+          labels["(tenant)"] = std::to_string(tenant.account_id) + ":" + std::to_string(tenant.project_id);
+          found.insert(std::move(labels));
+        }
+      }
+      ++checked;
+    }
+    EXPECT_EQ(found.size(), expected.size() + not_text) << golden.path();
+    EXPECT_TRUE(std::includes(found.begin(), found.end(), expected.begin(), expected.end())) << golden.path();
+  }
+  EXPECT_GT(checked, 0u);
+}
+
+}  // namespace
+}  // namespace vm::indexdb

@@ -1,0 +1,63 @@
+#include <chrono>
+#include <memory>
+
+#include "lib/daemon/daemon.h"
+#include "lib/log/log.h"
+#include "storage/engine/engine.h"
+#include "storage/flags.h"
+#include "storage/reference_flags.h"
+#include "storage/server/server.h"
+
+namespace {
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  vm::daemon::Daemon daemon("vmstorage", ":8482");
+  const vm::storage::StorageFlags flags(daemon.flags());
+  daemon.flags().AcceptUndefined(vm::storage::kReferenceFlags);
+  daemon.Init(argc, argv);
+
+  auto options = flags.MakeEngineOptions(daemon.allowed_memory_bytes());
+  if (!options.ok()) VM_FATAL("{}", options.error().message());
+  VM_LOG_INFO("opening storage at \"{}\"", flags.data_path());
+  const auto opened_at = std::chrono::steady_clock::now();
+  auto opened = vm::storage::Engine::Open(std::move(options).value());
+  if (!opened.ok()) {
+    VM_FATAL("cannot open a storage at {}: {}", flags.data_path(), opened.error().message());
+  }
+  std::unique_ptr<vm::storage::Engine> engine = std::move(opened).value();
+  VM_LOG_INFO("successfully opened storage \"{}\" in {:.3f} seconds", flags.data_path(),
+              SecondsSince(opened_at));
+  // The registry may call into the engine until the HTTP server is gone.
+  vm::storage::RegisterEngineMetrics(daemon.metrics(), *engine, flags.data_path());
+
+  auto started = vm::storage::StorageServer::Start(daemon.runtime(), *engine,
+                                                   flags.MakeServerOptions());
+  if (!started.ok()) VM_FATAL("{}", started.error().message());
+  std::unique_ptr<vm::storage::StorageServer> server = std::move(started).value();
+  VM_LOG_INFO("accepting vminsert conns at {}", server->vminsert_addr());
+  VM_LOG_INFO("accepting vmselect conns at {}", server->vmselect_addr());
+  daemon.StartHttp([&server](vm::http::Request& request, vm::http::Response& response) {
+    return server->HandleHttp(request, response);
+  });
+  daemon.LogStarted(SecondsSince(opened_at));
+
+  daemon.WaitForSignal();
+  const auto stopping_at = std::chrono::steady_clock::now();
+  daemon.StopHttp();
+  server->Stop();
+  daemon.StopRuntime();
+  server.reset();
+  VM_LOG_INFO("gracefully closing the storage at {}", flags.data_path());
+  if (auto status = engine->Close(); !status.ok()) {
+    VM_FATAL("cannot close the storage at {}: {}", flags.data_path(), status.error().message());
+  }
+  VM_LOG_INFO("the storage has been closed in {:.3f} seconds", SecondsSince(stopping_at));
+  daemon.LogStopped(SecondsSince(stopping_at));
+  return 0;
+}

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/base/mutex.h"
+#include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
+#include "lib/fs/file_system.h"
+#include "storage/mergeset/part.h"
+
+namespace vm::mergeset {
+
+struct Options {
+  fs::FileSystem* file_system = nullptr;  // Null stands for fs::RealFileSystem().
+  PrepareBlock prepare_block;             // Sees each full block before it is written; may be empty.
+  size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
+};
+
+struct Stats {
+  uint64_t items_added = 0;
+  uint64_t too_long_items_dropped = 0;
+  uint64_t memory_items = 0;
+  uint64_t file_parts = 0;
+  uint64_t file_items = 0;
+  uint64_t file_bytes = 0;
+  uint64_t merges = 0;
+};
+
+/// Items that are not on disk yet, sorted. Guarded by its own mutex while items are added.
+class MemoryItems {
+ public:
+  void Add(ByteView item) VM_EXCLUDES(mutex_);
+  /// Put the first item not below `from` (above it, when `after`) into `item`; false at the end.
+  bool Find(ByteView from, bool after, ByteBuffer& item) const VM_EXCLUDES(mutex_);
+  size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+  size_t count() const VM_EXCLUDES(mutex_);
+  /// Call `visit` for each item in order; stops at the first error.
+  Status ForEach(const std::function<Status(ByteView)>& visit) const VM_EXCLUDES(mutex_);
+
+ private:
+  mutable Mutex mutex_;
+  std::set<std::string> items_ VM_GUARDED_BY(mutex_);
+  std::atomic<size_t> bytes_{0};
+};
+
+/// Walks over all items of a table as of its creation, in order. Items added later may be seen or not.
+/// Not thread-safe. May outlive changes of the table, but not the table's file system.
+class Search {
+ public:
+  /// Go to the first item not below `key`. False at the end or on an error: see status().
+  bool Seek(ByteView key);
+  /// Seek, then check that the item starts with `prefix`.
+  bool SeekPrefix(ByteView prefix);
+  /// Go to the next item; duplicates are passed over. Requires that the last call returned true.
+  bool Next();
+  /// The current item; valid until the next call.
+  ByteView item() const noexcept { return item_; }
+  const Status& status() const noexcept { return status_; }
+
+ private:
+  friend class Table;
+  struct MemoryCursor {
+    std::shared_ptr<const MemoryItems> items;
+    ByteBuffer item;
+    bool valid = false;
+  };
+
+  bool PickSmallest();
+
+  std::vector<MemoryCursor> memory_;
+  std::vector<PartCursor> parts_;
+  ByteBuffer item_;
+  Status status_ = Ok();
+};
+
+/// A sorted set of byte strings on disk, with new ones in memory. Thread-safe.
+///
+/// All items of one AddItems become durable together. Parts are immutable; `parts.json` names those that count.
+/// Format: docs/format/index.md. Reference: VictoriaMetrics lib/mergeset.
+class Table {
+ public:
+  static constexpr size_t kMaxItemSize = 64 * 1024;
+
+  /// Open or create the table in directory `path`. Directories that `parts.json` does not name are removed.
+  static Result<std::unique_ptr<Table>> Open(const std::string& path, Options options);
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  /// Add `items` as one step. Items above kMaxItemSize are dropped and counted.
+  Status AddItems(std::span<const ByteView> items) VM_EXCLUDES(mutex_, flush_mutex_);
+  /// Items are searchable as soon as they are added.
+  void FlushToSearchable() {}
+  /// Write what is in memory to a part, then join parts when there are many of a size.
+  Status FlushToDisk() VM_EXCLUDES(mutex_, flush_mutex_);
+  /// Join all parts into one.
+  Status ForceMerge() VM_EXCLUDES(mutex_, flush_mutex_);
+  Search NewSearch() const VM_EXCLUDES(mutex_);
+  /// Flush. The table must not be used afterwards.
+  Status Close() { return FlushToDisk(); }
+  Stats stats() const VM_EXCLUDES(mutex_);
+
+ private:
+  Table(std::string path, Options options);
+  Status OpenParts();
+  std::string NextPartName();
+  Status MergeLocked(std::vector<std::shared_ptr<Part>> sources) VM_REQUIRES(flush_mutex_);
+  /// Replace `removed` by `added` on disk and in memory.
+  Status SwapPartsLocked(const std::vector<std::shared_ptr<Part>>& removed, std::shared_ptr<Part> added)
+      VM_REQUIRES(flush_mutex_);
+  Status WritePartsJson(const std::vector<std::shared_ptr<Part>>& parts);
+
+  const std::string path_;
+  const Options options_;
+  fs::FileSystem& fs_;
+  std::atomic<uint64_t> next_part_;
+
+  Mutex flush_mutex_;  // Taken before mutex_: one flush or merge at a time.
+  mutable Mutex mutex_;
+  std::shared_ptr<MemoryItems> memory_ VM_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<MemoryItems>> flushing_ VM_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<Part>> parts_ VM_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> items_added_{0};
+  std::atomic<uint64_t> items_dropped_{0};
+  std::atomic<uint64_t> merges_{0};
+};
+
+}  // namespace vm::mergeset

@@ -1,0 +1,294 @@
+#include "storage/part/merge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <queue>
+#include <vector>
+
+#include "lib/decimal/decimal.h"
+#include "lib/model/dedup.h"
+
+namespace vm::storage {
+namespace {
+
+using model::BlockHeader;
+using model::DecodedBlock;
+using model::EncodedBlock;
+
+// A block with this many encoded bytes of values is full, however few rows it has.
+constexpr size_t kFullValuesSize = 64 * 1024;
+
+/// One source with its next block, checked against what its metadata say.
+class Source {
+ public:
+  explicit Source(std::shared_ptr<const PartReader> part) : part_(part), search_(std::move(part)) {}
+
+  Result<bool> Next() {
+    VM_ASSIGN_OR_RETURN(const bool found, search_.Next());
+    const PartHeader& totals = part_->header();
+    if (!found) {
+      if (rows_ == totals.rows_count && blocks_ == totals.blocks_count) return false;
+      return Broken(fmt::format("it holds {} rows in {} blocks; want {} rows in {} blocks", rows_, blocks_,
+                                totals.rows_count, totals.blocks_count));
+    }
+    const BlockHeader& h = block().header;
+    rows_ += h.rows_count;
+    ++blocks_;
+    if (blocks_ > 1 && h.tsid < previous_) return Broken("blocks are not sorted by tsid");
+    previous_ = h.tsid;
+    if (h.min_timestamp < totals.min_timestamp || h.max_timestamp > totals.max_timestamp) {
+      return Broken(fmt::format("a block of [{}, {}] is outside of the part's [{}, {}]", h.min_timestamp,
+                                h.max_timestamp, totals.min_timestamp, totals.max_timestamp));
+    }
+    return true;
+  }
+  const EncodedBlock& block() const { return search_.block(); }
+
+ private:
+  Error Broken(std::string what) const {
+    return Error(ErrorCode::kCorrupted, "cannot merge part \"" + part_->path() + "\": " + std::move(what));
+  }
+
+  std::shared_ptr<const PartReader> part_;
+  PartSearch search_;
+  model::Tsid previous_;
+  uint64_t rows_ = 0;
+  uint64_t blocks_ = 0;
+};
+
+/// Samples with an exponent each, between being merged and being cut into blocks.
+struct Samples {
+  std::vector<int64_t> timestamps;
+  std::vector<int64_t> mantissas;
+  std::vector<int16_t> exponents;
+};
+
+bool JoinAll(CommonScale& scale, const DecodedBlock& block) {
+  return std::all_of(block.mantissas.begin(), block.mantissas.end(),
+                     [&](int64_t m) { return scale.Join(m, block.scale); });
+}
+
+void Trim(DecodedBlock& block, int64_t deadline, MergeStats& stats) {
+  const auto from = std::lower_bound(block.timestamps.begin(), block.timestamps.end(), deadline);
+  const auto count = from - block.timestamps.begin();
+  if (count == 0) return;
+  stats.rows_deleted += static_cast<uint64_t>(count);
+  block.timestamps.erase(block.timestamps.begin(), from);
+  block.mantissas.erase(block.mantissas.begin(), block.mantissas.begin() + count);
+}
+
+/// By time; of equal times the rows of the side that is being copied come first, `a` to begin with.
+Samples MergeSamples(const DecodedBlock& a, const DecodedBlock& b) {
+  Samples out;
+  const DecodedBlock* side[2] = {&a, &b};
+  size_t at[2] = {0, 0};
+  int current = 0;
+  const auto copy = [&](int s, size_t end) {
+    for (; at[s] < end; ++at[s]) {
+      out.timestamps.push_back(side[s]->timestamps[at[s]]);
+      out.mantissas.push_back(side[s]->mantissas[at[s]]);
+      out.exponents.push_back(side[s]->scale);
+    }
+  };
+  while (at[0] < a.timestamps.size() && at[1] < b.timestamps.size()) {
+    const int other = 1 - current;
+    const int64_t limit = side[other]->timestamps[at[other]];
+    size_t end = at[current];
+    while (end < side[current]->timestamps.size() && side[current]->timestamps[end] <= limit) ++end;
+    copy(current, end);
+    current = other;
+  }
+  copy(0, a.timestamps.size());
+  copy(1, b.timestamps.size());
+  return out;
+}
+
+/// Cut into blocks of at most kMaxRowsPerBlock rows that share an exponent without loss.
+std::vector<DecodedBlock> Cut(const Samples& samples, const model::Tsid& tsid, uint8_t precision_bits) {
+  std::vector<DecodedBlock> blocks;
+  CommonScale scale;
+  size_t from = 0;
+  const auto close = [&](size_t to) {
+    DecodedBlock block;
+    block.tsid = tsid;
+    block.precision_bits = precision_bits;
+    for (size_t i = from; i < to;) {
+      // A run of one exponent is brought to the exponent of the block with all rows before it.
+      DecodedBlock run;
+      const int16_t exponent = samples.exponents[i];
+      for (; i < to && samples.exponents[i] == exponent; ++i) {
+        block.timestamps.push_back(samples.timestamps[i]);
+        run.mantissas.push_back(samples.mantissas[i]);
+      }
+      block.scale = block.mantissas.empty()
+                        ? exponent
+                        : decimal::CalibrateScale(block.mantissas, block.scale, run.mantissas, exponent);
+      block.mantissas.insert(block.mantissas.end(), run.mantissas.begin(), run.mantissas.end());
+    }
+    blocks.push_back(std::move(block));
+    from = to;
+  };
+  for (size_t i = 0; i < samples.timestamps.size(); ++i) {
+    if (i - from == model::kMaxRowsPerBlock || !scale.Join(samples.mantissas[i], samples.exponents[i])) {
+      close(i);
+      scale.Reset();
+      scale.Join(samples.mantissas[i], samples.exponents[i]);
+    }
+  }
+  if (from < samples.timestamps.size()) close(samples.timestamps.size());
+  return blocks;
+}
+
+/// The block that waits for its successors of the same series.
+class Pending {
+ public:
+  Pending(PartWriter& writer, const MergePolicy& policy, MergeStats& stats)
+      : writer_(writer), policy_(policy), stats_(stats) {}
+
+  Status Add(const EncodedBlock& block) {
+    const BlockHeader& h = block.header;
+    if (rows_ == 0) return Take(block);
+    if (h.tsid != tsid_ || (IsFull() && max_timestamp_ <= h.min_timestamp)) {
+      VM_TRY(Write());
+      return Take(block);
+    }
+    VM_TRY(Decode());
+    DecodedBlock next;
+    VM_TRY(model::DecodeBlock(block, next));
+    const bool overlaps = next.timestamps.front() < max_timestamp_;
+    CommonScale scale;
+    const bool joinable = decoded_.scale == next.scale || (JoinAll(scale, decoded_) && JoinAll(scale, next));
+    if (!overlaps && !joinable) {
+      VM_TRY(Write());
+      return Take(block);
+    }
+    Trim(decoded_, policy_.retention_deadline_ms, stats_);
+    Trim(next, policy_.retention_deadline_ms, stats_);
+    const model::Tsid tsid = tsid_;
+    std::vector<DecodedBlock> blocks = Cut(MergeSamples(decoded_, next), tsid,
+                                           std::max(decoded_.precision_bits, next.precision_bits));
+    rows_ = 0;
+    for (DecodedBlock& cut : blocks) {
+      if (rows_ > 0) VM_TRY(Write());
+      SetDecoded(std::move(cut));
+    }
+    return Ok();
+  }
+
+  Status Write() {
+    if (rows_ == 0) return Ok();
+    rows_ = 0;
+    if (policy_.dedup_interval_ms > 0) {
+      if (!is_decoded_) VM_TRY(model::DecodeBlock({header_, timestamps_data_, values_data_}, decoded_));
+      if (is_decoded_ || model::NeedsDedup(decoded_.timestamps, policy_.dedup_interval_ms)) {
+        model::DeduplicateMantissas(decoded_.timestamps, decoded_.mantissas, policy_.dedup_interval_ms);
+        is_decoded_ = true;
+      }
+    }
+    if (is_decoded_) {
+      timestamps_data_.clear();
+      values_data_.clear();
+      header_ = model::EncodeBlock(decoded_.tsid, decoded_.timestamps, decoded_.mantissas, decoded_.scale,
+                                   decoded_.precision_bits, timestamps_data_, values_data_);
+    }
+    return writer_.Add({header_, timestamps_data_, values_data_});
+  }
+
+ private:
+  bool IsFull() const {
+    return rows_ >= model::kMaxRowsPerBlock || (!is_decoded_ && values_data_.size() >= kFullValuesSize);
+  }
+
+  // Keep a copy: the source's bytes are gone when it moves on.
+  Status Take(const EncodedBlock& block) {
+    header_ = block.header;
+    timestamps_data_.assign(block.timestamps_data.begin(), block.timestamps_data.end());
+    values_data_.assign(block.values_data.begin(), block.values_data.end());
+    is_decoded_ = false;
+    tsid_ = header_.tsid;
+    rows_ = header_.rows_count;
+    max_timestamp_ = header_.max_timestamp;
+    return Ok();
+  }
+  Status Decode() {
+    if (is_decoded_) return Ok();
+    VM_TRY(model::DecodeBlock({header_, timestamps_data_, values_data_}, decoded_));
+    is_decoded_ = true;
+    return Ok();
+  }
+  void SetDecoded(DecodedBlock block) {
+    decoded_ = std::move(block);
+    is_decoded_ = true;
+    tsid_ = decoded_.tsid;
+    rows_ = decoded_.timestamps.size();
+    max_timestamp_ = decoded_.timestamps.back();
+  }
+
+  PartWriter& writer_;
+  const MergePolicy& policy_;
+  MergeStats& stats_;
+  // Either the encoded or the decoded form is valid.
+  bool is_decoded_ = false;
+  BlockHeader header_;
+  ByteBuffer timestamps_data_, values_data_;
+  DecodedBlock decoded_;
+  model::Tsid tsid_;
+  size_t rows_ = 0;  // 0: nothing is pending.
+  int64_t max_timestamp_ = 0;
+};
+
+}  // namespace
+
+bool CommonScale::Join(int64_t mantissa, int16_t exponent) noexcept {
+  if (mantissa == 0 || decimal::IsSpecial(mantissa)) return true;
+  const int32_t lowest = std::max<int32_t>(lowest_, exponent - decimal::MaxUpExponent(mantissa));
+  int32_t own = exponent;
+  while (mantissa % 10 == 0) {
+    mantissa /= 10;
+    ++own;
+  }
+  const int32_t highest = std::min(highest_, own);
+  if (lowest > highest) return false;
+  lowest_ = lowest;
+  highest_ = highest;
+  return true;
+}
+
+Status MergeParts(std::span<const std::shared_ptr<const PartReader>> parts, PartWriter& writer,
+                  const MergePolicy& policy, std::stop_token stop, MergeStats& stats) {
+  std::vector<std::unique_ptr<Source>> sources;
+  const auto later = [&](size_t a, size_t b) {
+    const BlockHeader& x = sources[a]->block().header;
+    const BlockHeader& y = sources[b]->block().header;
+    if (x.tsid != y.tsid) return y.tsid < x.tsid;
+    if (x.min_timestamp != y.min_timestamp) return y.min_timestamp < x.min_timestamp;
+    return b < a;
+  };
+  std::priority_queue<size_t, std::vector<size_t>, decltype(later)> queue(later);
+  for (const auto& part : parts) {
+    sources.push_back(std::make_unique<Source>(part));
+    VM_ASSIGN_OR_RETURN(const bool found, sources.back()->Next());
+    if (found) queue.push(sources.size() - 1);
+  }
+  Pending pending(writer, policy, stats);
+  while (!queue.empty()) {
+    if (stop.stop_requested()) return Error(ErrorCode::kCancelled, "the merge was stopped");
+    const size_t at = queue.top();
+    queue.pop();
+    const EncodedBlock& block = sources[at]->block();
+    stats.rows_read += block.header.rows_count;
+    if (block.header.max_timestamp < policy.retention_deadline_ms ||
+        (policy.is_deleted && policy.is_deleted(block.header.tsid.metric_id))) {
+      stats.rows_deleted += block.header.rows_count;
+    } else {
+      VM_TRY(pending.Add(block));
+    }
+    VM_ASSIGN_OR_RETURN(const bool found, sources[at]->Next());
+    if (found) queue.push(at);
+  }
+  return pending.Write();
+}
+
+}  // namespace vm::storage

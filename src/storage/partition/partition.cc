@@ -1,0 +1,491 @@
+#include "storage/partition/partition.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <thread>
+
+#include "storage/partset/parts_json.h"
+#include "storage/partset/select_parts.h"
+
+namespace vm::storage {
+namespace {
+
+// 8 MiB of rows a shard, as the original has it.
+constexpr size_t kMaxRowsPerShard = (8 << 20) / 56;
+constexpr uint64_t kMaxPartSize = 1'000'000'000'000;
+constexpr uint64_t kMinSmallPartSize = 10'000'000;
+constexpr uint64_t kMinInmemoryPartSize = 1'000'000;
+constexpr size_t kMaxShards = 16;
+
+template <class Entries>
+PartNames NamesOf(const Entries& small, const Entries& big) {
+  PartNames names;
+  for (const auto& entry : small) names.small.push_back(entry.part->name);
+  for (const auto& entry : big) names.big.push_back(entry.part->name);
+  return names;
+}
+
+}  // namespace
+
+std::string PartitionName(int64_t timestamp_ms) {
+  using namespace std::chrono;
+  const year_month_day date(floor<days>(sys_time<milliseconds>(milliseconds(timestamp_ms))));
+  return fmt::format("{:04d}_{:02d}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()));
+}
+
+Result<model::TimeRange> PartitionTimeRange(std::string_view name) {
+  using namespace std::chrono;
+  int year_number = 0;
+  unsigned month_number = 0;
+  const auto parse = [](std::string_view text, auto& number) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+           std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc();
+  };
+  if (name.size() != 7 || name[4] != '_' || !parse(name.substr(0, 4), year_number) ||
+      !parse(name.substr(5), month_number) || month_number < 1 || month_number > 12) {
+    return Error(ErrorCode::kInvalidInput, fmt::format("cannot parse partition name \"{}\"; want YYYY_MM", name));
+  }
+  const year_month first = year(year_number) / month(month_number);
+  const auto start = [](year_month m) {
+    return duration_cast<milliseconds>(sys_days(m / day(1)).time_since_epoch()).count();
+  };
+  return model::TimeRange{start(first), start(first + months(1)) - 1};
+}
+
+/// Rows that are not in a part yet.
+struct Partition::Shard {
+  Mutex mutex;
+  std::vector<RawRow> rows VM_GUARDED_BY(mutex);
+};
+
+/// A part of one of the lists. The folder goes with the last reader once no list names the part.
+struct Partition::ListedPart {
+  ListedPart(fs::FileSystem& file_system, std::string part_name, std::string part_path,
+             std::shared_ptr<const PartReader> part_reader)
+      : files(file_system), name(std::move(part_name)), path(std::move(part_path)), reader(std::move(part_reader)) {}
+  ListedPart(const ListedPart&) = delete;
+  ListedPart& operator=(const ListedPart&) = delete;
+  ~ListedPart() {
+    reader.reset();
+    // What cannot be removed now is unlisted and goes at the next start.
+    if (must_drop.load()) static_cast<void>(fs::RemoveDirectory(files, path));
+  }
+
+  fs::FileSystem& files;
+  const std::string name;
+  const std::string path;  // Empty in memory.
+  std::shared_ptr<const PartReader> reader;
+  std::atomic<bool> must_drop{false};
+};
+
+Partition::Partition(std::string name, model::TimeRange time_range, PartitionOptions options)
+    : name_(std::move(name)),
+      time_range_(time_range),
+      options_(std::move(options)),
+      part_counter_(static_cast<uint64_t>(options_.now_ms()) * 1'000'000) {
+  const size_t shards = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
+  for (size_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>());
+}
+
+Partition::~Partition() {
+  index_.reset();
+  if (!must_drop_.load()) return;
+  // What cannot be removed now is marked and goes at the next start.
+  for (const std::string& path : {IndexPath(), SmallPath(), BigPath()}) {
+    static_cast<void>(fs::RemoveDirectory(*options_.fs, path));
+  }
+}
+
+std::string Partition::SmallPath() const { return fs::Join(fs::Join(options_.data_path, "small"), name_); }
+std::string Partition::BigPath() const { return fs::Join(fs::Join(options_.data_path, "big"), name_); }
+std::string Partition::IndexPath() const { return fs::Join(fs::Join(options_.data_path, "indexdb"), name_); }
+std::string Partition::NextPartName() { return fmt::format("{:016X}", ++part_counter_); }
+void Partition::NotifyAdded() const {
+  if (options_.parts_added) options_.parts_added();
+}
+
+uint64_t Partition::MaxInmemoryPartSize() const {
+  return std::max(options_.memory_limit_bytes / 10 / 60, kMinInmemoryPartSize);
+}
+uint64_t Partition::MaxSmallPartSize() const {
+  const uint64_t by_memory = std::max(options_.memory_limit_bytes / 15, kMinSmallPartSize);
+  const auto free = options_.fs->FreeSpace(SmallPath());
+  const uint64_t writers = std::max<uint64_t>(std::thread::hardware_concurrency(), 4);
+  return free.ok() ? std::min(by_memory, free.value() / writers) : by_memory;
+}
+uint64_t Partition::MaxBigPartSize() const {
+  const auto free = options_.fs->FreeSpace(BigPath());
+  return free.ok() ? std::min(free.value() / 4, kMaxPartSize) : kMaxPartSize;
+}
+
+Result<PartitionRef> Partition::Open(const std::string& name, PartitionOptions options) {
+  VM_ASSIGN_OR_RETURN(const model::TimeRange range, PartitionTimeRange(name));
+  PartitionRef partition(new Partition(name, range, std::move(options)));
+  if (Status s = partition->OpenFiles(); !s.ok()) {
+    return std::move(s).error().WithContext("cannot open partition \"" + name + "\"");
+  }
+  return partition;
+}
+
+Status Partition::OpenFiles() {
+  fs::FileSystem& files = *options_.fs;
+  for (const std::string& path : {SmallPath(), BigPath(), IndexPath()}) {
+    VM_TRY(files.CreateDirectories(path));
+    VM_TRY(files.SyncDirectory(fs::ParentPath(path)));
+  }
+  const std::string list_path = fs::Join(SmallPath(), kPartsFile);
+  PartNames names;
+  if (files.Exists(list_path)) {
+    VM_ASSIGN_OR_RETURN(const ByteBuffer json, files.ReadFile(list_path));
+    auto parsed = ParsePartNames(AsText(json));
+    if (!parsed.ok()) return std::move(parsed).error().WithContext("\"" + list_path + "\"");
+    names = std::move(parsed).value();
+  } else {
+    VM_ASSIGN_OR_RETURN(names.small, ListPartFolders(files, SmallPath()));
+    VM_ASSIGN_OR_RETURN(names.big, ListPartFolders(files, BigPath()));
+    VM_TRY(files.AtomicWriteFile(list_path, AsBytes(FormatPartNames(names))));
+  }
+  MutexLock lock(mutex_);
+  // A missing part is found before anything is removed.
+  VM_TRY(OpenParts(SmallPath(), names.small, small_));
+  VM_TRY(OpenParts(BigPath(), names.big, big_));
+  VM_TRY(RemoveUnlistedParts(files, SmallPath(), names.small));
+  VM_TRY(RemoveUnlistedParts(files, BigPath(), names.big));
+  indexdb::Options index_options;
+  index_options.file_system = &files;
+  index_options.time_range = time_range_;
+  index_options.disable_per_day_index = options_.disable_per_day_index;
+  VM_ASSIGN_OR_RETURN(index_, indexdb::IndexDb::Open(IndexPath(), name_, index_options));
+  return Ok();
+}
+
+Status Partition::OpenParts(const std::string& path, const std::vector<std::string>& names,
+                            std::vector<Entry>& entries) {
+  fs::FileSystem& files = *options_.fs;
+  const std::string list = fs::Join(SmallPath(), kPartsFile);
+  for (const std::string& name : names) {
+    const std::string part_path = fs::Join(path, name);
+    if (!files.Exists(part_path)) {
+      return Error(ErrorCode::kCorrupted,
+                   fmt::format("part \"{}\" is listed in \"{}\", but is missing on disk; ensure \"{}\" contents is "
+                               "not corrupted; remove \"{}\" from \"{}\" in order to restore access to the "
+                               "remaining data",
+                               part_path, list, list, name, list));
+    }
+    VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, part_path));
+    entries.push_back({std::make_shared<ListedPart>(files, name, part_path, std::move(reader))});
+    uint64_t number = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number, 16);
+    // New names must not meet old ones, also when the clock went back.
+    if (parsed.ec == std::errc() && parsed.ptr == name.data() + name.size() && number < (1ull << 63) &&
+        number > part_counter_.load()) {
+      part_counter_.store(number);
+    }
+  }
+  return Ok();
+}
+
+void Partition::AddRows(std::span<const RawRow> rows) {
+  while (!rows.empty()) {
+    Shard& shard = *shards_[next_shard_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
+    std::vector<RawRow> full;
+    {
+      MutexLock lock(shard.mutex);
+      const size_t count = std::min(rows.size(), kMaxRowsPerShard - shard.rows.size());
+      shard.rows.insert(shard.rows.end(), rows.begin(), rows.begin() + static_cast<ptrdiff_t>(count));
+      rows = rows.subspan(count);
+      if (shard.rows.size() >= kMaxRowsPerShard) full.swap(shard.rows);
+    }
+    if (!full.empty()) {
+      const Status status = AddInmemoryPart(std::move(full));
+      VM_CHECK_MSG(status.ok(), status.ok() ? "" : status.error().message());
+    }
+  }
+}
+
+Status Partition::AddInmemoryPart(std::vector<RawRow> rows) {
+  VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows));
+  VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
+  auto part = std::make_shared<ListedPart>(*options_.fs, std::string(), std::string(), std::move(reader));
+  {
+    MutexLock lock(mutex_);
+    inmemory_.push_back({std::move(part), false, options_.now_ms() + options_.inmemory_flush_interval_ms});
+  }
+  NotifyAdded();
+  return Ok();
+}
+
+Status Partition::FlushRawRows() {
+  std::vector<RawRow> rows;
+  for (const auto& shard : shards_) {
+    std::vector<RawRow> taken;
+    {
+      MutexLock lock(shard->mutex);
+      taken.swap(shard->rows);
+    }
+    if (rows.empty()) {
+      rows = std::move(taken);
+    } else {
+      rows.insert(rows.end(), taken.begin(), taken.end());
+    }
+    if (rows.size() >= kMaxRowsPerShard) VM_TRY(AddInmemoryPart(std::exchange(rows, {})));
+  }
+  if (rows.empty()) return Ok();
+  return AddInmemoryPart(std::move(rows));
+}
+
+Status Partition::FlushInmemoryParts(bool force) {
+  MutexLock flush_lock(flush_mutex_);
+  std::vector<Entry> sources;
+  {
+    MutexLock lock(mutex_);
+    if (force) {
+      const auto merging = [](const Entry& entry) { return entry.in_merge; };
+      while (std::any_of(inmemory_.begin(), inmemory_.end(), merging)) merge_done_.Wait(mutex_);
+    }
+    const int64_t now = options_.now_ms();
+    for (Entry& entry : inmemory_) {
+      if (entry.in_merge || (!force && entry.flush_deadline_ms > now)) continue;
+      entry.in_merge = true;
+      sources.push_back(entry);
+    }
+  }
+  if (sources.empty()) return Ok();
+  return Merge(sources, true);
+}
+
+std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output) {
+  std::vector<PartSize> sizes;
+  std::vector<size_t> idle;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].in_merge) continue;
+    idle.push_back(i);
+    const PartReader& reader = *entries[i].part->reader;
+    sizes.push_back({reader.size_bytes(), reader.header().min_timestamp});
+  }
+  std::vector<Entry> taken;
+  for (const size_t i : SelectPartsToMerge(sizes, max_output)) {
+    entries[idle[i]].in_merge = true;
+    taken.push_back(entries[idle[i]]);
+  }
+  return taken;
+}
+
+Result<bool> Partition::TryMerge() {
+  const uint64_t max_output = MaxBigPartSize();
+  std::vector<Entry> sources;
+  {
+    MutexLock lock(mutex_);
+    for (std::vector<Entry>* entries : {&inmemory_, &small_, &big_}) {
+      if (sources.empty()) sources = TakeForMergeLocked(*entries, max_output);
+    }
+  }
+  if (sources.empty()) return false;
+  VM_TRY(Merge(sources, false));
+  return true;
+}
+
+Status Partition::ForceMerge() {
+  VM_TRY(FlushRawRows());
+  VM_TRY(FlushInmemoryParts(true));
+  std::vector<Entry> sources;
+  {
+    MutexLock lock(mutex_);
+    const auto merging = [](const Entry& entry) { return entry.in_merge; };
+    while (std::any_of(small_.begin(), small_.end(), merging) || std::any_of(big_.begin(), big_.end(), merging)) {
+      merge_done_.Wait(mutex_);
+    }
+    uint64_t size = 0;
+    for (const auto* entries : {&small_, &big_}) {
+      for (const Entry& entry : *entries) size += entry.part->reader->size_bytes();
+    }
+    const auto free = options_.fs->FreeSpace(BigPath());
+    if (free.ok() && free.value() < size) {
+      return Error(ErrorCode::kLimitExceeded,
+                   fmt::format("cannot initiate force merge for the partition {}; additional space needed: {} bytes",
+                               name_, size - free.value()));
+    }
+    for (auto* entries : {&small_, &big_}) {
+      for (Entry& entry : *entries) {
+        entry.in_merge = true;
+        sources.push_back(entry);
+      }
+    }
+  }
+  if (sources.empty()) return Ok();
+  return Merge(sources, true);
+}
+
+Status Partition::Merge(const std::vector<Entry>& sources, bool to_disk) {
+  Status status = MergeMarked(sources, to_disk);
+  {
+    MutexLock lock(mutex_);
+    for (auto* entries : {&inmemory_, &small_, &big_}) {
+      for (Entry& entry : *entries) {
+        for (const Entry& source : sources) {
+          if (entry.part == source.part) entry.in_merge = false;
+        }
+      }
+    }
+    merge_done_.NotifyAll();
+  }
+  if (status.ok()) NotifyAdded();
+  return status;
+}
+
+Status Partition::MergeMarked(const std::vector<Entry>& sources, bool to_disk) {
+  fs::FileSystem& files = *options_.fs;
+  uint64_t size = 0, rows = 0, blocks = 0;
+  bool from_files = false;
+  std::vector<std::shared_ptr<const PartReader>> readers;
+  for (const Entry& source : sources) {
+    const PartReader& reader = *source.part->reader;
+    size += reader.size_bytes();
+    rows += reader.header().rows_count;
+    blocks += reader.header().blocks_count;
+    from_files = from_files || !source.part->path.empty();
+    readers.push_back(source.part->reader);
+  }
+  Target target = Target::kInmemory;
+  if (size > MaxSmallPartSize()) {
+    target = Target::kBig;
+  } else if (to_disk || from_files || size > MaxInmemoryPartSize()) {
+    target = Target::kSmall;
+  }
+  MergePolicy policy;
+  policy.dedup_interval_ms = options_.dedup_interval_ms;
+  policy.is_deleted = [this](model::MetricId id) { return index_->IsDeleted(id); };
+  if (options_.retention_ms > 0) policy.retention_deadline_ms = options_.now_ms() - options_.retention_ms;
+  MergeStats stats;
+  const std::string part_name = NextPartName();
+
+  if (target == Target::kInmemory) {
+    PartBuffers buffers;
+    const auto writer = PartWriter::ToMemory(buffers, IndexLevelForMerge(rows, blocks));
+    VM_TRY(MergeParts(readers, *writer, policy, {}, stats));
+    if (writer->rows_count() == 0) return Swap(sources, nullptr, target);
+    VM_TRY(writer->Finish(options_.dedup_interval_ms));
+    VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
+    return Swap(sources,
+                std::make_shared<ListedPart>(files, std::string(), std::string(), std::move(reader)), target);
+  }
+
+  const std::string path = fs::Join(target == Target::kBig ? BigPath() : SmallPath(), part_name);
+  // A part that came from raw rows and is only written down keeps its fast index.
+  const bool copy = sources.size() == 1 && !from_files && options_.dedup_interval_ms == 0;
+  const int level = copy ? kRawRowsLevel : IndexLevelForMerge(rows, blocks);
+  VM_ASSIGN_OR_RETURN(auto writer, PartWriter::ToFolder(files, path, level));
+  VM_TRY(MergeParts(readers, *writer, policy, {}, stats));
+  // A sample must never be durable without the name of its series.
+  VM_TRY(index_->FlushToDisk());
+  if (writer->rows_count() == 0) {
+    writer.reset();
+    VM_TRY(Swap(sources, nullptr, target));
+    return fs::RemoveDirectory(files, path);
+  }
+  VM_TRY(writer->Finish(options_.dedup_interval_ms));
+  VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, path));
+  return Swap(sources, std::make_shared<ListedPart>(files, part_name, path, std::move(reader)), target);
+}
+
+Status Partition::Swap(const std::vector<Entry>& sources, std::shared_ptr<ListedPart> result, Target target) {
+  std::vector<std::shared_ptr<ListedPart>> dropped;
+  MutexLock lock(mutex_);
+  std::vector<Entry> lists[3] = {inmemory_, small_, big_};
+  bool files_change = target != Target::kInmemory && result != nullptr;
+  Entry entry{std::move(result)};
+  for (const Entry& source : sources) {
+    for (auto& list : lists) {
+      std::erase_if(list, [&](const Entry& other) { return other.part == source.part; });
+    }
+    files_change = files_change || !source.part->path.empty();
+    if (target == Target::kInmemory) {
+      entry.flush_deadline_ms = std::min(entry.flush_deadline_ms, source.flush_deadline_ms);
+    }
+  }
+  if (entry.part != nullptr) lists[static_cast<size_t>(target)].push_back(std::move(entry));
+  if (files_change) {
+    // The commit point. It is under the lock so that the file always equals one state of the lists.
+    VM_TRY(options_.fs->AtomicWriteFile(fs::Join(SmallPath(), kPartsFile),
+                                        AsBytes(FormatPartNames(NamesOf(lists[1], lists[2])))));
+  }
+  inmemory_ = std::move(lists[0]);
+  small_ = std::move(lists[1]);
+  big_ = std::move(lists[2]);
+  for (const Entry& source : sources) {
+    if (!source.part->path.empty()) source.part->must_drop.store(true);
+  }
+  return Ok();
+}
+
+Status Partition::DropStaleParts() {
+  if (options_.retention_ms <= 0) return Ok();
+  const int64_t deadline = options_.now_ms() - options_.retention_ms;
+  std::vector<Entry> stale;
+  {
+    MutexLock lock(mutex_);
+    for (auto* entries : {&inmemory_, &small_, &big_}) {
+      for (Entry& entry : *entries) {
+        if (entry.in_merge || entry.part->reader->header().max_timestamp >= deadline) continue;
+        entry.in_merge = true;
+        stale.push_back(entry);
+      }
+    }
+  }
+  if (stale.empty()) return Ok();
+  return Swap(stale, nullptr, Target::kSmall);
+}
+
+Status Partition::Close() {
+  VM_TRY(FlushRawRows());
+  VM_TRY(FlushInmemoryParts(true));
+  {
+    MutexLock lock(mutex_);
+    const auto merging = [](const Entry& entry) { return entry.in_merge; };
+    while (std::any_of(small_.begin(), small_.end(), merging) || std::any_of(big_.begin(), big_.end(), merging)) {
+      merge_done_.Wait(mutex_);
+    }
+  }
+  return index_->Close();
+}
+
+std::vector<PartRef> Partition::Parts() const {
+  std::vector<PartRef> parts;
+  MutexLock lock(mutex_);
+  for (const auto* entries : {&inmemory_, &small_, &big_}) {
+    for (const Entry& entry : *entries) {
+      // Shares the ownership of the list entry, which removes the folder in the end.
+      parts.push_back(PartRef(entry.part, entry.part->reader.get()));
+    }
+  }
+  return parts;
+}
+
+PartitionStats Partition::Stats() const {
+  PartitionStats stats;
+  {
+    MutexLock lock(mutex_);
+    const auto add = [](const std::vector<Entry>& entries, PartsStats& sum) {
+      for (const Entry& entry : entries) {
+        const PartReader& reader = *entry.part->reader;
+        ++sum.parts;
+        sum.blocks += reader.header().blocks_count;
+        sum.rows += reader.header().rows_count;
+        sum.size_bytes += reader.size_bytes();
+      }
+    };
+    add(inmemory_, stats.inmemory);
+    add(small_, stats.small);
+    add(big_, stats.big);
+  }
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    stats.pending_rows += shard->rows.size();
+  }
+  return stats;
+}
+
+}  // namespace vm::storage

@@ -1,0 +1,315 @@
+#include "storage/server/server.h"
+
+#include <atomic>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "lib/base/mutex.h"
+#include "lib/log/log.h"
+#include "lib/model/rows.h"
+#include "lib/net/run_on.h"
+#include "lib/net/stream.h"
+#include "lib/rpc/insert_server.h"
+#include "lib/rpc/select_handler.h"
+#include "lib/rpc/select_server.h"
+#include "lib/sys/sys.h"
+
+namespace vm::storage {
+namespace {
+
+/// Hands packets to the engine on the ingest pool: a connection waits for its own packet, so memory is bounded by
+/// the number of connections.
+class EngineSink final : public rpc::InsertSink {
+ public:
+  EngineSink(Engine& engine, net::Pool& pool) : engine_(engine), pool_(pool) {}
+
+  net::asio::awaitable<void> OnRows(ByteBuffer rows) override {
+    auto work = [this, &rows]() noexcept {
+      AddRows(rows);
+      return true;
+    };
+    co_await net::RunOn(pool_, work);
+  }
+  net::asio::awaitable<void> OnMetadata(ByteBuffer rows) override {
+    auto work = [this, &rows]() noexcept {
+      AddMetadata(rows);
+      return true;
+    };
+    co_await net::RunOn(pool_, work);
+  }
+  bool IsReadOnly() const override { return engine_.IsReadOnly(); }
+
+ private:
+  void AddRows(ByteView packet) {
+    std::vector<model::MetricRow> rows;
+    while (!packet.empty()) {
+      auto row = model::TakeMetricRow(packet);
+      if (!row.ok()) {
+        VM_LOG_ERROR("cannot unmarshal rows from vminsert: {}", row.error().message());
+        break;
+      }
+      rows.push_back(row.value());
+    }
+    engine_.AddRows(rows);
+  }
+  void AddMetadata(ByteView packet) {
+    std::vector<model::MetadataRow> rows;
+    while (!packet.empty()) {
+      auto row = model::TakeMetadataRow(packet);
+      if (!row.ok()) {
+        VM_LOG_ERROR("cannot unmarshal metadata from vminsert: {}", row.error().message());
+        break;
+      }
+      rows.push_back(std::move(row).value());
+    }
+    engine_.AddMetadata(rows);
+  }
+
+  Engine& engine_;
+  net::Pool& pool_;
+};
+
+/// A stream that somebody else can close: sessions own this one, the server keeps `inner`.
+class SharedStream final : public net::Stream {
+ public:
+  explicit SharedStream(std::shared_ptr<net::Stream> inner) : inner_(std::move(inner)) {}
+  net::asio::awaitable<Result<size_t>> Read(std::span<uint8_t> dst) override {
+    return inner_->Read(dst);
+  }
+  net::asio::awaitable<Status> Write(ByteView src) override { return inner_->Write(src); }
+  void SetDeadline(const Deadline& deadline) override { inner_->SetDeadline(deadline); }
+  void Close() override { inner_->Close(); }
+  net::asio::any_io_executor executor() override { return inner_->executor(); }
+  std::string remote_addr() const override { return inner_->remote_addr(); }
+  std::string local_addr() const override { return inner_->local_addr(); }
+
+ private:
+  const std::shared_ptr<net::Stream> inner_;
+};
+
+class EngineHandler final : public rpc::SelectHandler {
+ public:
+  EngineHandler(Engine& engine, const ServerOptions& options)
+      : engine_(engine), max_tag_keys_(options.max_tag_keys), max_tag_values_(options.max_tag_values) {}
+
+  Status Search(const model::SearchQuery& query, const Deadline& deadline,
+                const BlockSink& sink) override {
+    return engine_.Search(query, deadline, sink);
+  }
+  Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery& query,
+                                                    const Deadline& deadline) override {
+    return engine_.SearchMetricNames(query, deadline);
+  }
+  Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query,
+                                                    size_t max_names,
+                                                    const Deadline& deadline) override {
+    return engine_.SearchLabelNames(query, Limit(max_names, max_tag_keys_), deadline);
+  }
+  Result<std::vector<std::string>> SearchLabelValues(const model::SearchQuery& query,
+                                                     std::string_view label_name,
+                                                     size_t max_values,
+                                                     const Deadline& deadline) override {
+    return engine_.SearchLabelValues(query, label_name, Limit(max_values, max_tag_values_),
+                                     deadline);
+  }
+  Result<uint64_t> SeriesCount(model::Tenant tenant, const Deadline& deadline) override {
+    return engine_.SeriesCount(tenant, deadline);
+  }
+  Result<std::vector<model::MetadataRow>> SearchMetadata(const model::Tenant* tenant, size_t limit,
+                                                         std::string_view metric_name,
+                                                         const Deadline&) override {
+    return engine_.SearchMetadata(tenant, limit, metric_name);
+  }
+
+ private:
+  static size_t Limit(size_t requested, size_t limit) {
+    return requested == 0 || requested > limit ? limit : requested;
+  }
+
+  Engine& engine_;
+  const size_t max_tag_keys_;
+  const size_t max_tag_values_;
+};
+
+}  // namespace
+
+struct StorageServer::Impl {
+  Impl(net::Runtime& runtime, Engine& engine, ServerOptions options)
+      : runtime(runtime),
+        engine(engine),
+        options(std::move(options)),
+        ingest_pool("ingest", this->options.ingest_threads > 0 ? this->options.ingest_threads
+                                                               : sys::AvailableCpus()),
+        search_pool("search", this->options.max_concurrent_requests > 0
+                                  ? this->options.max_concurrent_requests
+                                  : 2 * sys::AvailableCpus()),
+        background_pool("background", 2),
+        sink(engine, ingest_pool),
+        handler(engine, this->options) {}
+
+  net::asio::awaitable<void> AcceptLoop(net::Listener& listener, bool insert) {
+    for (;;) {
+      auto accepted = co_await listener.Accept();
+      if (!accepted.ok()) {
+        if (accepted.error().code() == ErrorCode::kCancelled) co_return;
+        VM_LOG_ERROR("cannot accept a connection at {}: {}", listener.addr(),
+                     accepted.error().message());
+        co_await net::SleepFor(std::chrono::milliseconds(100));
+        continue;
+      }
+      std::shared_ptr<net::Stream> stream = std::move(accepted).value();
+      const auto executor = stream->executor();
+      tasks.Spawn(executor, Serve(std::move(stream), insert));
+    }
+  }
+
+  net::asio::awaitable<void> Serve(std::shared_ptr<net::Stream> inner, bool insert) {
+    {
+      MutexLock lock(mutex);
+      if (stopping) co_return;
+      connections.insert(inner);
+    }
+    std::unique_ptr<net::Stream> stream = std::make_unique<SharedStream>(inner);
+    if (insert) {
+      rpc::InsertServerOptions insert_options;
+      insert_options.pool = &ingest_pool;
+      co_await rpc::ServeInsert(std::move(stream), sink, insert_options);
+    } else {
+      rpc::SelectServerOptions select_options;
+      select_options.disable_compression = options.disable_rpc_compression;
+      co_await rpc::ServeSelect(std::move(stream), handler, search_pool, select_options);
+    }
+    MutexLock lock(mutex);
+    connections.erase(inner);
+  }
+
+  net::Runtime& runtime;
+  Engine& engine;
+  const ServerOptions options;
+  net::Pool ingest_pool;
+  net::Pool search_pool;
+  net::Pool background_pool;
+  EngineSink sink;
+  EngineHandler handler;
+  std::unique_ptr<net::Listener> insert_listener;
+  std::unique_ptr<net::Listener> select_listener;
+  net::TaskGroup accept_tasks{"storage accept"};
+  net::TaskGroup tasks{"storage connections"};
+  Mutex mutex;
+  std::set<std::shared_ptr<net::Stream>> connections VM_GUARDED_BY(mutex);
+  bool stopping VM_GUARDED_BY(mutex) = false;
+};
+
+Result<std::unique_ptr<StorageServer>> StorageServer::Start(net::Runtime& runtime, Engine& engine,
+                                                            ServerOptions options) {
+  auto impl = std::make_unique<Impl>(runtime, engine, std::move(options));
+  VM_ASSIGN_OR_RETURN(impl->insert_listener, net::Listener::Open(runtime.executor(),
+                                                                 impl->options.vminsert_addr));
+  VM_ASSIGN_OR_RETURN(impl->select_listener, net::Listener::Open(runtime.executor(),
+                                                                 impl->options.vmselect_addr));
+  impl->accept_tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop(*impl->insert_listener, true));
+  impl->accept_tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop(*impl->select_listener, false));
+  return std::unique_ptr<StorageServer>(new StorageServer(std::move(impl)));
+}
+
+StorageServer::StorageServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StorageServer::~StorageServer() { Stop(); }
+
+std::string StorageServer::vminsert_addr() const { return impl_->insert_listener->addr(); }
+std::string StorageServer::vmselect_addr() const { return impl_->select_listener->addr(); }
+
+net::asio::awaitable<bool> StorageServer::HandleHttp(http::Request& request,
+                                                     http::Response& response) {
+  if (request.path == "/internal/force_flush") {
+    VM_LOG_INFO("flushing storage to make pending data available for reading");
+    auto work = [this]() noexcept {
+      impl_->engine.ForceFlush();
+      return true;
+    };
+    co_await net::RunOn(impl_->background_pool, work);
+    response.SetStatus(200);
+    co_return true;
+  }
+  if (request.path == "/internal/force_merge") {
+    std::string prefix(request.query.Get("partition_prefix"));
+    impl_->background_pool.Post([this, prefix = std::move(prefix)] {
+      VM_LOG_INFO("forced merge for partition_prefix=\"{}\" has been started", prefix);
+      if (Status status = impl_->engine.ForceMerge(prefix); !status.ok()) {
+        VM_LOG_ERROR("error in forced merge for partition_prefix=\"{}\": {}", prefix,
+                     status.error().message());
+        return;
+      }
+      VM_LOG_INFO("forced merge for partition_prefix=\"{}\" has been successfully finished", prefix);
+    });
+    response.SetStatus(200);
+    co_return true;
+  }
+  co_return false;
+}
+
+void StorageServer::Stop() {
+  std::vector<std::shared_ptr<net::Stream>> connections;
+  {
+    MutexLock lock(impl_->mutex);
+    if (impl_->stopping) return;
+    impl_->stopping = true;
+    connections.assign(impl_->connections.begin(), impl_->connections.end());
+  }
+  impl_->insert_listener->Close();
+  impl_->select_listener->Close();
+  impl_->accept_tasks.Wait();
+  for (const auto& connection : connections) connection->Close();
+  impl_->tasks.Wait();
+}
+
+void RegisterEngineMetrics(metrics::Registry& registry, Engine& engine, const std::string& path) {
+  auto counter = [&](const char* name, const std::atomic<uint64_t>& value) {
+    registry.SetGaugeCallback(name, [&value] {
+      return static_cast<double>(value.load(std::memory_order_relaxed));
+    });
+  };
+  const EngineMetrics& m = engine.metrics();
+  counter("vm_rows_received_by_storage_total", m.rows_received);
+  counter("vm_rows_added_to_storage_total", m.rows_added);
+  counter("vm_rows_ignored_total{reason=\"small_timestamp\"}", m.rows_too_small_timestamp);
+  counter("vm_rows_ignored_total{reason=\"big_timestamp\"}", m.rows_too_big_timestamp);
+  counter("vm_rows_ignored_total{reason=\"invalid_raw_metric_name\"}",
+          m.rows_invalid_raw_metric_name);
+  counter("vm_new_timeseries_created_total", m.new_timeseries_created);
+  counter("vm_timeseries_repopulated_total", m.timeseries_repopulated);
+  counter("vm_slow_row_inserts_total", m.slow_row_inserts);
+  counter("vm_slow_per_day_index_inserts_total", m.slow_per_day_index_inserts);
+  registry.SetGaugeCallback("vm_storage_is_read_only{path=\"" + path + "\"}",
+                            [&engine] { return engine.IsReadOnly() ? 1.0 : 0.0; });
+  struct Class {
+    const char* type;
+    PartsStats PartitionStats::*stats;
+  };
+  for (const Class c : {Class{"storage/inmemory", &PartitionStats::inmemory},
+                        Class{"storage/small", &PartitionStats::small},
+                        Class{"storage/big", &PartitionStats::big}}) {
+    const std::string label = std::string("{type=\"") + c.type + "\"}";
+    auto gauge = [&](const char* name, uint64_t PartsStats::*field) {
+      registry.SetGaugeCallback(name + label, [&engine, c, field] {
+        const PartitionStats stats = engine.TableStats();
+        return static_cast<double>(stats.*(c.stats).*field);
+      });
+    };
+    gauge("vm_rows", &PartsStats::rows);
+    gauge("vm_parts", &PartsStats::parts);
+    gauge("vm_blocks", &PartsStats::blocks);
+    gauge("vm_data_size_bytes", &PartsStats::size_bytes);
+  }
+  registry.SetGaugeCallback("vm_pending_rows{type=\"storage\"}", [&engine] {
+    return static_cast<double>(engine.TableStats().pending_rows);
+  });
+  registry.SetGaugeCallback("vm_cache_entries{type=\"storage/tsid\"}", [&engine] {
+    return static_cast<double>(engine.TsidCacheStats().entries);
+  });
+  registry.SetGaugeCallback("vm_cache_size_bytes{type=\"storage/tsid\"}", [&engine] {
+    return static_cast<double>(engine.TsidCacheStats().size_bytes);
+  });
+}
+
+}  // namespace vm::storage

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "lib/base/result.h"
+#include "lib/http/message.h"
+#include "lib/metrics/metrics.h"
+#include "lib/net/runtime.h"
+#include "storage/engine/engine.h"
+
+namespace vm::storage {
+
+struct ServerOptions {
+  std::string vminsert_addr = ":8400";
+  std::string vmselect_addr = ":8401";
+  bool disable_rpc_compression = false;
+  size_t ingest_threads = 0;                   // 0: one per CPU.
+  size_t max_concurrent_requests = 0;          // 0: two per CPU; threads of the search pool.
+  uint32_t max_tag_keys = 100'000;             // -search.maxTagKeys
+  uint32_t max_tag_values = 100'000;           // -search.maxTagValues
+};
+
+/// The ports of vmstorage in front of an engine: rows come in on 8400, queries on 8401. Thread-safe.
+/// `runtime` and `engine` must outlive it.
+class StorageServer {
+ public:
+  /// Listen on both ports. Errors: kIo.
+  static Result<std::unique_ptr<StorageServer>> Start(net::Runtime& runtime, Engine& engine,
+                                                      ServerOptions options);
+  /// Stops.
+  ~StorageServer();
+  StorageServer(const StorageServer&) = delete;
+  StorageServer& operator=(const StorageServer&) = delete;
+
+  std::string vminsert_addr() const;
+  std::string vmselect_addr() const;
+
+  /// Serve /internal/* of the HTTP port; false for other paths. `Finish` of a flush means searchable.
+  net::asio::awaitable<bool> HandleHttp(http::Request& request, http::Response& response);
+  /// Close the ports and all connections; what was received is handed to the engine. Not on an io thread.
+  void Stop();
+
+ private:
+  struct Impl;
+  explicit StorageServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Publish what the engine counts. The callbacks live until RemoveEngineMetrics.
+void RegisterEngineMetrics(metrics::Registry& registry, Engine& engine, const std::string& path);
+
+}  // namespace vm::storage

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "lib/base/mutex.h"
+#include "lib/base/result.h"
+#include "lib/model/block.h"
+#include "storage/partition/partition.h"
+
+namespace vm::storage {
+
+struct TableOptions {
+  PartitionOptions partition;           // `fs`, `data_path`, `now_ms` and limits for every month.
+  int64_t future_retention_ms = 2 * model::kMsecPerDay;
+  int64_t rows_flush_interval_ms = 500;  // Rows are searchable after at most two of these.
+  uint32_t merge_workers = 4;
+  bool background = true;               // Tests clear it and call the work themselves.
+  /// Told about errors of background work; the default ends the process, since the disk does not keep what it
+  /// should.
+  std::function<void(const Error&)> on_background_error;
+};
+
+/// Blocks of the wanted series in (TSID, MinTimestamp) order; blocks of one series may overlap.
+/// Keeps its partitions and parts alive. Not thread-safe.
+class TableSearch {
+ public:
+  TableSearch(std::vector<PartitionRef> partitions, std::span<const model::Tsid> tsids,
+              const model::TimeRange& range);
+  ~TableSearch();
+  TableSearch(TableSearch&&) noexcept;
+
+  /// Move to the next block. False at the end.
+  Result<bool> Next();
+  /// The current block; its data stay valid until the next call of Next.
+  const model::EncodedBlock& block() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// All months. Thread-safe. Owns the background threads: one makes rows searchable, one writes them to files and
+/// enforces the retention, `merge_workers` merge.
+class Table {
+ public:
+  /// Open <data_path>/{small,big,indexdb}; the months are the union of the three.
+  static Result<std::unique_ptr<Table>> Open(TableOptions options);
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  /// Add rows to their months, which are created when missing. Rows outside of AcceptedRange are skipped; `*skipped`
+  /// counts them when given.
+  Status AddRows(std::span<const RawRow> rows, uint64_t* skipped = nullptr);
+
+  /// Timestamps that are kept, as of now.
+  model::TimeRange AcceptedRange() const;
+
+  Result<PartitionRef> GetOrCreatePartition(int64_t timestamp_ms);
+  /// Null when there is none.
+  PartitionRef GetPartition(int64_t timestamp_ms) const;
+  /// Months that overlap `range`, oldest first.
+  std::vector<PartitionRef> Partitions(const model::TimeRange& range) const;
+  std::vector<PartitionRef> AllPartitions() const;
+
+  /// Requires sorted `tsids`. The range is clipped to the retention.
+  TableSearch Search(std::span<const model::Tsid> tsids, model::TimeRange range) const;
+
+  /// Make all rows and index items searchable.
+  Status FlushToSearchable();
+  /// The same, and write them to files.
+  Status FlushToDisk();
+  /// Merge the parts of the months whose name starts with `prefix`.
+  Status ForceMerge(std::string_view prefix);
+  /// Drop months outside of the retention.
+  Status DropOldPartitions();
+  PartitionStats Stats() const;
+  /// Write everything to files and stop the threads.
+  Status Close();
+
+ private:
+  explicit Table(TableOptions options);
+  Status OpenPartitions();
+  Result<PartitionRef> OpenPartition(const std::string& name);
+  void StartThreads();
+  void StopThreads();
+  void RowsLoop(std::stop_token stop);
+  void DiskLoop(std::stop_token stop);
+  void MergeLoop(std::stop_token stop);
+  bool Sleep(std::stop_token stop, int64_t milliseconds);
+  void Report(const Status& status);
+
+  TableOptions options_;
+  mutable Mutex mutex_;
+  std::vector<PartitionRef> partitions_ VM_GUARDED_BY(mutex_);  // Oldest first.
+  Mutex create_mutex_;                                          // Before mutex_: one creation at a time.
+  Mutex wake_mutex_;
+  CondVar wake_;
+  uint64_t merge_tickets_ VM_GUARDED_BY(wake_mutex_) = 0;
+  bool closed_ = false;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace vm::storage
