@@ -152,7 +152,10 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, Deadlin
   const size_t copies = std::max<size_t>(1, options_.global_replication_factor);
   for (size_t seen = 0; seen < clients_.size() && !fatal;) {
     if (seen == calls->arrived.size()) {
-      co_await calls->wake.async_wait(asio::as_tuple(asio::use_awaitable));
+      // Resumed on the strand, not on the caller's executor: otherwise a call that arrives between the check above
+      // and the wait would not be noticed.
+      co_await calls->wake.async_wait(
+          asio::bind_executor(calls->strand, asio::as_tuple(asio::use_awaitable)));
       continue;
     }
     auto& [node, result] = calls->arrived[seen++];
