@@ -10,7 +10,7 @@
 
 namespace {
 
-using namespace vm::decimal;  // NOLINT
+using namespace vm::decimal;  // NOLINT: one small program, nothing includes it
 
 void Require(bool condition) {
   if (!condition) std::abort();

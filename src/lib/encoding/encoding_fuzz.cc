@@ -7,8 +7,8 @@
 
 namespace {
 
-using namespace vm;            // NOLINT
-using namespace vm::encoding;  // NOLINT
+using namespace vm;  // NOLINT: one small program, nothing includes it
+using namespace vm::encoding;  // NOLINT: one small program, nothing includes it
 
 void Require(bool condition) {
   if (!condition) std::abort();

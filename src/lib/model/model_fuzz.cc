@@ -10,8 +10,8 @@
 
 namespace {
 
-using namespace vm;         // NOLINT
-using namespace vm::model;  // NOLINT
+using namespace vm;  // NOLINT: one small program, nothing includes it
+using namespace vm::model;  // NOLINT: one small program, nothing includes it
 
 void Require(bool condition) {
   if (!condition) std::abort();
