@@ -46,17 +46,15 @@ int main(int argc, char** argv) {
 
   const size_t cpus = std::max(1U, std::thread::hardware_concurrency());
   {
-    vm::net::Pool unpack_pool("search", cpus);
-    vm::select::Fanout fanout(daemon.runtime(), unpack_pool, nodes.value(), fanout_options);
-    // Evaluation waits for the fanout, hence its own threads.
-    vm::net::Pool eval_pool("eval", 2 * cpus);
-    vm::select::Api api(daemon.runtime(), eval_pool, fanout, options);
+    vm::net::Pool pool("search", cpus);
+    vm::select::Fanout fanout(daemon.runtime(), pool, nodes.value(), fanout_options);
+    vm::select::Api api(pool, fanout, options);
     daemon.StartHttp([&api](vm::http::Request& request, vm::http::Response& response) { return api.Handle(request, response); });
     daemon.LogStarted(Since(started));
     daemon.WaitForSignal();
     const auto stopping = std::chrono::steady_clock::now();
     daemon.StopHttp();
-    eval_pool.Stop();
+    pool.Stop();
     daemon.StopRuntime();
     daemon.LogStopped(Since(stopping));
   }

@@ -36,6 +36,12 @@ asio::awaitable<std::invoke_result_t<Work&>> RunOn(Pool& pool, Work work) {
   return RunOn(pool.executor(), std::move(work));
 }
 
+/// Run a whole coroutine on `pool`, then resume on the executor of the caller.
+template <class T>
+asio::awaitable<T> SpawnOn(Pool& pool, asio::awaitable<T> task) {
+  co_return co_await asio::co_spawn(pool.executor(), std::move(task), asio::use_awaitable);
+}
+
 namespace detail {
 template <class T>
 asio::awaitable<void> Store(asio::awaitable<T> task, std::shared_ptr<std::promise<T>> promise) {

@@ -12,57 +12,57 @@
 namespace vm::select {
 namespace {
 
+using boost::asio::awaitable;
+
 constexpr std::string_view kPrefix = "prometheus/api/v1/";
 
 int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// Runs the coroutines of the fanout for a thread that may wait.
+/// The fanout as the evaluator sees it, for one request.
 class FanoutSource : public SeriesSource {
  public:
-  FanoutSource(net::Runtime& runtime, Fanout& fanout, bool deny_partial)
-      : runtime_(runtime), fanout_(fanout), deny_partial_(deny_partial) {}
+  FanoutSource(Fanout& fanout, bool deny_partial) : fanout_(fanout), deny_partial_(deny_partial) {}
 
   bool is_partial() const { return is_partial_; }
 
-  Result<std::vector<TimeSeries>> FetchSeries(const model::SearchQuery& query, const Deadline& deadline) override {
-    auto found = net::BlockOn(runtime_.executor(), fanout_.Search(query, deadline, deny_partial_));
-    if (!found.ok()) return std::move(found).error();
+  awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery query, Deadline deadline) override {
+    auto found = co_await fanout_.Search(query, deadline, deny_partial_);
+    if (!found.ok()) co_return std::move(found).error();
     is_partial_ |= found.value().is_partial;
     std::vector<TimeSeries> out;
     for (auto& s : found.value().value) {
-      VM_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(s.metric_name));
+      VM_CO_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(s.metric_name));
       out.push_back({std::move(name), std::move(s.timestamps), std::move(s.values)});
     }
-    return out;
+    co_return std::move(out);
   }
-  Result<std::vector<model::MetricName>> FetchMetricNames(const model::SearchQuery& query, const Deadline& deadline) override {
-    auto found = net::BlockOn(runtime_.executor(), fanout_.SearchMetricNames(query, deadline, deny_partial_));
-    if (!found.ok()) return std::move(found).error();
+  awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query, Deadline deadline) override {
+    auto found = co_await fanout_.SearchMetricNames(query, deadline, deny_partial_);
+    if (!found.ok()) co_return std::move(found).error();
     is_partial_ |= found.value().is_partial;
     std::vector<model::MetricName> out;
     for (const auto& bytes : found.value().value) {
-      VM_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(bytes));
+      VM_CO_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(bytes));
       out.push_back(std::move(name));
     }
-    return out;
+    co_return std::move(out);
   }
-  Result<std::vector<std::string>> FetchLabelNames(const model::SearchQuery& query, size_t limit, const Deadline& deadline) override {
-    auto found = net::BlockOn(runtime_.executor(), fanout_.LabelNames(query, static_cast<uint32_t>(limit), deadline, deny_partial_));
-    if (!found.ok()) return std::move(found).error();
+  awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery query, size_t limit, Deadline deadline) override {
+    auto found = co_await fanout_.LabelNames(query, static_cast<uint32_t>(limit), deadline, deny_partial_);
+    if (!found.ok()) co_return std::move(found).error();
     is_partial_ |= found.value().is_partial;
-    return std::move(found.value().value);
+    co_return std::move(found.value().value);
   }
-  Result<std::vector<std::string>> FetchLabelValues(const model::SearchQuery& query, std::string_view label, size_t limit, const Deadline& deadline) override {
-    auto found = net::BlockOn(runtime_.executor(), fanout_.LabelValues(std::string(label), query, static_cast<uint32_t>(limit), deadline, deny_partial_));
-    if (!found.ok()) return std::move(found).error();
+  awaitable<Result<std::vector<std::string>>> FetchLabelValues(model::SearchQuery query, std::string label, size_t limit, Deadline deadline) override {
+    auto found = co_await fanout_.LabelValues(label, query, static_cast<uint32_t>(limit), deadline, deny_partial_);
+    if (!found.ok()) co_return std::move(found).error();
     is_partial_ |= found.value().is_partial;
-    return std::move(found.value().value);
+    co_return std::move(found.value().value);
   }
 
  private:
-  net::Runtime& runtime_;
   Fanout& fanout_;
   const bool deny_partial_;
   bool is_partial_ = false;
@@ -74,17 +74,27 @@ struct Answer {
   std::string body;
 };
 
-/// One request, on a thread that may wait.
+/// One request. Computes on the pool it runs on.
 class Call {
  public:
   Call(const ApiOptions& options, FanoutSource& source, model::Tenant tenant, const http::Args& args)
       : options_(options), source_(source), tenant_(tenant), args_(args) {}
 
-  Answer Run(std::string_view path) {
-    if (path == "export") return Plain(Export());
-    if (path == "query") return Json(Query());
-    if (path == "query_range") return Json(QueryRange());
-    return Json(Labels(path));
+  awaitable<Answer> Run(std::string_view path) {
+    if (path == "export") {
+      auto body = co_await Export();
+      co_return Plain(std::move(body));
+    }
+    if (path == "query") {
+      auto body = co_await Query();
+      co_return Json(std::move(body));
+    }
+    if (path == "query_range") {
+      auto body = co_await QueryRange();
+      co_return Json(std::move(body));
+    }
+    auto body = co_await Labels(path);
+    co_return Json(std::move(body));
   }
 
  private:
@@ -166,39 +176,39 @@ class Call {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count();
   }
 
-  Result<std::string> Query() {
+  awaitable<Result<std::string>> Query() {
     status_ = 400;
-    VM_ASSIGN_OR_RETURN(const auto query, QueryText());
-    VM_ASSIGN_OR_RETURN(auto c, Context());
-    VM_ASSIGN_OR_RETURN(const int64_t time, ParseTimeArg("time", args_.Get("time"), now_, now_));
+    VM_CO_ASSIGN_OR_RETURN(const auto query, QueryText());
+    VM_CO_ASSIGN_OR_RETURN(auto c, Context());
+    VM_CO_ASSIGN_OR_RETURN(const int64_t time, ParseTimeArg("time", args_.Get("time"), now_, now_));
     const int64_t default_step = c.lookback_delta > 0 ? c.lookback_delta : 300000;
-    VM_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), default_step));
-    VM_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
-    VM_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
+    VM_CO_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), default_step));
+    VM_CO_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
+    VM_CO_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
     status_ = 422;
     c.start = c.end = time;
     if (const auto* rollup = metricsql::As<metricsql::RollupExpr>(expr.get()); rollup != nullptr && rollup->window != nullptr) {
-      return QueryWindow(c, query, *rollup, time);
+      co_return co_await QueryWindow(c, query, *rollup, time);
     }
     if (!ParseBoolArg(args_.Get("nocache")) && std::abs(now_ - time) < latency) c.start = c.end = now_ - latency;
-    auto series = Exec(c, *expr);
+    auto series = co_await Exec(c, *expr);
     if (!series.ok()) {
-      return std::move(series).error().WithContext("error when executing query=\"" + query + "\" for (time=" + std::to_string(time) +
+      co_return std::move(series).error().WithContext("error when executing query=\"" + query + "\" for (time=" + std::to_string(time) +
                                                    ", step=" + std::to_string(c.step) + ")");
     }
     for (auto& s : series.value()) s.timestamps[0] = time;
-    return VectorResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
+    co_return VectorResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
   }
 
   /// `m[5m]` gives raw samples, other windows a range query of what stands before the brackets.
-  Result<std::string> QueryWindow(EvalContext& c, const std::string& query, const metricsql::RollupExpr& rollup, int64_t time) {
-    VM_ASSIGN_OR_RETURN(const int64_t window, metricsql::ParseDuration(rollup.window->text, c.step));
+  awaitable<Result<std::string>> QueryWindow(EvalContext& c, const std::string& query, const metricsql::RollupExpr& rollup, int64_t time) {
+    VM_CO_ASSIGN_OR_RETURN(const int64_t window, metricsql::ParseDuration(rollup.window->text, c.step));
     int64_t offset = 0, step = 0;
     if (rollup.offset != nullptr) {
-      VM_ASSIGN_OR_RETURN(offset, metricsql::ParseDuration(rollup.offset->text, c.step));
+      VM_CO_ASSIGN_OR_RETURN(offset, metricsql::ParseDuration(rollup.offset->text, c.step));
     }
     if (rollup.step != nullptr) {
-      VM_ASSIGN_OR_RETURN(step, metricsql::ParseDuration(rollup.step->text, c.step));
+      VM_CO_ASSIGN_OR_RETURN(step, metricsql::ParseDuration(rollup.step->text, c.step));
     }
     const auto* metric = metricsql::As<metricsql::MetricExpr>(rollup.expr.get());
     c.end = time - offset;
@@ -209,36 +219,36 @@ class Call {
       search.time_range = {std::max<int64_t>(0, c.start + 1), c.end};
       search.tag_filter_groups = ToTagFilters(*metric, c.enforced_filters);
       search.max_metrics = c.max_series;
-      VM_ASSIGN_OR_RETURN(const auto series, source_.FetchSeries(search, c.deadline));
+      VM_CO_ASSIGN_OR_RETURN(const auto series, co_await source_.FetchSeries(search, c.deadline));
       content_type_ = "application/stream+json; charset=utf-8";
-      return RawMatrixResponse(series);
+      co_return RawMatrixResponse(series);
     }
     if (step > 0) c.step = step;
-    return ExecRange(c, query, *rollup.expr);
+    co_return co_await ExecRange(c, query, *rollup.expr);
   }
 
   Result<int64_t> LatencyOffset() const {
     return ParseDurationArg("latency_offset", args_.Get("latency_offset"), std::max<int64_t>(0, options_.latency_offset_ms));
   }
 
-  Result<std::string> QueryRange() {
+  awaitable<Result<std::string>> QueryRange() {
     status_ = 400;
-    VM_ASSIGN_OR_RETURN(const auto query, QueryText());
-    VM_ASSIGN_OR_RETURN(auto c, Context());
-    VM_ASSIGN_OR_RETURN(c.start, ParseTimeArg("start", args_.Get("start"), now_ - 300000, now_));
-    VM_ASSIGN_OR_RETURN(c.end, ParseTimeArg("end", args_.Get("end"), now_, now_));
-    VM_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), 300000));
-    VM_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
+    VM_CO_ASSIGN_OR_RETURN(const auto query, QueryText());
+    VM_CO_ASSIGN_OR_RETURN(auto c, Context());
+    VM_CO_ASSIGN_OR_RETURN(c.start, ParseTimeArg("start", args_.Get("start"), now_ - 300000, now_));
+    VM_CO_ASSIGN_OR_RETURN(c.end, ParseTimeArg("end", args_.Get("end"), now_, now_));
+    VM_CO_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), 300000));
+    VM_CO_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
     status_ = 422;
-    return ExecRange(c, query, *expr);
+    co_return co_await ExecRange(c, query, *expr);
   }
 
-  Result<std::string> ExecRange(EvalContext& c, const std::string& query, const metricsql::Expr& expr) {
-    VM_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
+  awaitable<Result<std::string>> ExecRange(EvalContext& c, const std::string& query, const metricsql::Expr& expr) {
+    VM_CO_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
     if (c.start > c.end) c.end = c.start + 300000;
     const int64_t points = (c.end - c.start) / c.step + 1;
     if (points > options_.max_points_per_series) {
-      return Error(ErrorCode::kLimitExceeded, "too many points for the given start=" + std::to_string(c.start) + ", end=" + std::to_string(c.end) +
+      co_return Error(ErrorCode::kLimitExceeded, "too many points for the given start=" + std::to_string(c.start) + ", end=" + std::to_string(c.end) +
                                                   " and step=" + std::to_string(c.step) + ": " + std::to_string(points) + "; the maximum number of points is " +
                                                   std::to_string(options_.max_points_per_series) + "; (see -search.maxPointsPerTimeseries command-line flag)");
     }
@@ -247,16 +257,16 @@ class Call {
       if (c.end % c.step > 0) c.end += c.step - c.end % c.step;
       while ((c.end - c.start) / c.step + 1 > points) c.end -= c.step;
     }
-    auto series = Exec(c, expr);
+    auto series = co_await Exec(c, expr);
     if (!series.ok()) {
-      return std::move(series).error().WithContext("error when executing query=\"" + query + "\" on the time range (start=" + std::to_string(c.start) +
+      co_return std::move(series).error().WithContext("error when executing query=\"" + query + "\" on the time range (start=" + std::to_string(c.start) +
                                                    ", end=" + std::to_string(c.end) + ", step=" + std::to_string(c.step) + ")");
     }
     if (c.step < 60000 && now_ - latency < c.end) {
       for (auto& s : series.value()) AdjustLastPoints(s, now_ - latency, now_ + c.step);
     }
     RemoveEmptySeries(series.value());
-    return MatrixResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
+    co_return MatrixResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
   }
 
   static void AdjustLastPoints(TimeSeries& s, int64_t from, int64_t to) {
@@ -290,41 +300,41 @@ class Call {
     return query;
   }
 
-  Result<std::string> Labels(std::string_view path) {
+  awaitable<Result<std::string>> Labels(std::string_view path) {
     status_ = 400;
-    VM_ASSIGN_OR_RETURN(const auto query, Search(-300000, path == "series"));
+    VM_CO_ASSIGN_OR_RETURN(const auto query, Search(-300000, path == "series"));
     const auto limit = static_cast<size_t>(std::atoll(std::string(args_.Get("limit")).c_str()));
     const Deadline deadline = DeadlineOf(options_.max_query_duration_ms);
     status_ = 422;
     if (path == "series") {
-      VM_ASSIGN_OR_RETURN(auto names, source_.FetchMetricNames(query, deadline));
+      VM_CO_ASSIGN_OR_RETURN(auto names, co_await source_.FetchMetricNames(query, deadline));
       if (limit > 0 && names.size() > limit) names.resize(limit);
-      return SeriesListResponse(names, source_.is_partial());
+      co_return SeriesListResponse(names, source_.is_partial());
     }
     Result<std::vector<std::string>> items = std::vector<std::string>();
     if (path == "labels") {
-      items = source_.FetchLabelNames(query, limit, deadline);
+      items = co_await source_.FetchLabelNames(query, limit, deadline);
     } else {
       path.remove_prefix(6);
       path.remove_suffix(7);
-      items = source_.FetchLabelValues(query, path, limit, deadline);
+      items = co_await source_.FetchLabelValues(query, std::string(path), limit, deadline);
     }
-    if (!items.ok()) return std::move(items).error();
+    if (!items.ok()) co_return std::move(items).error();
     auto& list = items.value();
     std::sort(list.begin(), list.end());
     if (limit > 0 && list.size() > limit) list.resize(limit);
-    return StringListResponse(list, source_.is_partial());
+    co_return StringListResponse(list, source_.is_partial());
   }
 
-  Result<std::string> Export() {
+  awaitable<Result<std::string>> Export() {
     status_ = 400;
-    VM_ASSIGN_OR_RETURN(const auto query, Search(0, true));
-    if (!args_.Get("format").empty()) return Error(ErrorCode::kInvalidInput, "unsupported format \"" + std::string(args_.Get("format")) + "\"");
-    VM_ASSIGN_OR_RETURN(const auto series, source_.FetchSeries(query, DeadlineOf(options_.max_export_duration_ms)));
+    VM_CO_ASSIGN_OR_RETURN(const auto query, Search(0, true));
+    if (!args_.Get("format").empty()) co_return Error(ErrorCode::kInvalidInput, "unsupported format \"" + std::string(args_.Get("format")) + "\"");
+    VM_CO_ASSIGN_OR_RETURN(const auto series, co_await source_.FetchSeries(query, DeadlineOf(options_.max_export_duration_ms)));
     std::string body;
     for (const auto& s : series) AppendExportLine(body, s);
     content_type_ = "application/stream+json; charset=utf-8";
-    return body;
+    co_return std::move(body);
   }
 
   const ApiOptions& options_;
@@ -361,10 +371,9 @@ http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& 
     co_return true;
   }
   const bool deny_partial = path == "export" || ParseBoolArg(request.query.Get("deny_partial_response"));
-  FanoutSource source(runtime_, fanout_, deny_partial);
+  FanoutSource source(fanout_, deny_partial);
   Call call(options_, source, target->tenant, request.query);
-  auto work = [&call, &path]() noexcept { return call.Run(path); };
-  Answer answer = co_await net::RunOn(pool_, work);
+  Answer answer = co_await net::SpawnOn(pool_, call.Run(path));
   co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
   co_return true;
 }

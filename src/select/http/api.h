@@ -23,16 +23,13 @@ struct ApiOptions {
 /// The Prometheus query API under `/select/<tenant>/prometheus/`. Thread-safe.
 class Api {
  public:
-  /// Evaluation runs on `pool`, which must not be the pool of `fanout`: it waits for the fanout. All
-  /// references outlive the Api.
-  Api(net::Runtime& runtime, net::Pool& pool, Fanout& fanout, ApiOptions options)
-      : runtime_(runtime), pool_(pool), fanout_(fanout), options_(options) {}
+  /// Evaluation runs on `pool`. All references outlive the Api.
+  Api(net::Pool& pool, Fanout& fanout, ApiOptions options) : pool_(pool), fanout_(fanout), options_(options) {}
 
   /// Serve a known path and return true, or leave the response alone.
   http::asio::awaitable<bool> Handle(http::Request& request, http::Response& response);
 
  private:
-  net::Runtime& runtime_;
   net::Pool& pool_;
   Fanout& fanout_;
   const ApiOptions options_;

@@ -11,6 +11,7 @@
 namespace vm::select {
 namespace {
 
+using boost::asio::awaitable;
 using metricsql::As;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kSilenceMs = 5 * 60 * 1000;
@@ -37,20 +38,20 @@ Result<int64_t> DurationMs(const metricsql::DurationExpr* d, int64_t step) {
 }
 
 /// Samples a rollup runs over.
-Result<std::vector<TimeSeries>> RollupInput(const EvalContext& c, std::string_view func, const metricsql::Expr& inner, int64_t window,
+awaitable<Result<std::vector<TimeSeries>>> RollupInput(const EvalContext& c, std::string_view func, const metricsql::Expr& inner, int64_t window,
                                         const metricsql::RollupExpr* rollup) {
   const auto* metric = As<metricsql::MetricExpr>(&inner);
   if (metric != nullptr && (rollup == nullptr || !rollup->ForSubquery())) {
-    if (metric->IsEmpty()) return std::vector<TimeSeries>();
+    if (metric->IsEmpty()) co_return std::vector<TimeSeries>();
     model::SearchQuery query;
     query.tenant = c.tenant;
     const int64_t silence = RollupNeedsSilence(func) || window == 0 ? kSilenceMs : 0;
     query.time_range = {std::max<int64_t>(0, c.start - silence - std::max(window, c.step)), c.end};
     query.tag_filter_groups = ToTagFilters(*metric, c.enforced_filters);
     query.max_metrics = c.max_series;
-    VM_ASSIGN_OR_RETURN(auto series, c.source->FetchSeries(query, c.deadline));
+    VM_CO_ASSIGN_OR_RETURN(auto series, co_await c.source->FetchSeries(query, c.deadline));
     if (c.series_fetched != nullptr) *c.series_fetched += series.size();
-    if (func == "default_rollup") return series;
+    if (func == "default_rollup") co_return std::move(series);
     for (auto& s : series) {
       size_t kept = 0;
       for (size_t i = 0; i < s.values.size(); ++i) {
@@ -61,16 +62,16 @@ Result<std::vector<TimeSeries>> RollupInput(const EvalContext& c, std::string_vi
       s.values.resize(kept);
       s.timestamps.resize(kept);
     }
-    return series;
+    co_return std::move(series);
   }
   EvalContext sub = c;
-  VM_ASSIGN_OR_RETURN(int64_t step, DurationMs(rollup == nullptr ? nullptr : rollup->step.get(), c.step));
+  VM_CO_ASSIGN_OR_RETURN(int64_t step, DurationMs(rollup == nullptr ? nullptr : rollup->step.get(), c.step));
   if (step <= 0) step = c.step;
   sub.step = step;
   const auto floor = [step](int64_t t) { return t - ((t % step) + step) % step; };
   sub.start = floor(c.start - window - step - kSilenceMs);
   sub.end = floor(c.end + step + step - 1);
-  VM_ASSIGN_OR_RETURN(auto series, Eval(sub, inner));
+  VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(sub, inner));
   for (auto& s : series) {
     size_t kept = 0;
     for (size_t i = 0; i < s.values.size(); ++i) {
@@ -81,37 +82,37 @@ Result<std::vector<TimeSeries>> RollupInput(const EvalContext& c, std::string_vi
     s.values.resize(kept);
     s.timestamps.resize(kept);
   }
-  return series;
+  co_return std::move(series);
 }
 
-Result<std::vector<TimeSeries>> EvalRollupExpr(const EvalContext& outer, std::string_view func, bool keep_names, const metricsql::Expr& arg) {
-  if (!IsSupportedRollup(func)) return Invalid("unknown function \"" + std::string(func) + "\"");
+awaitable<Result<std::vector<TimeSeries>>> EvalRollupExpr(const EvalContext& outer, std::string_view func, bool keep_names, const metricsql::Expr& arg) {
+  if (!IsSupportedRollup(func)) co_return Invalid("unknown function \"" + std::string(func) + "\"");
   EvalContext c = outer;
   const auto* rollup = As<metricsql::RollupExpr>(&arg);
   const metricsql::Expr& inner = rollup != nullptr ? *rollup->expr : arg;
   int64_t window = 0, offset = 0;
   if (rollup != nullptr) {
-    VM_ASSIGN_OR_RETURN(window, DurationMs(rollup->window.get(), c.step));
-    VM_ASSIGN_OR_RETURN(offset, DurationMs(rollup->offset.get(), c.step));
+    VM_CO_ASSIGN_OR_RETURN(window, DurationMs(rollup->window.get(), c.step));
+    VM_CO_ASSIGN_OR_RETURN(offset, DurationMs(rollup->offset.get(), c.step));
   }
   const bool has_at = rollup != nullptr && rollup->at != nullptr;
   if (has_at) {
-    VM_ASSIGN_OR_RETURN(const auto at, Eval(outer, *rollup->at));
+    VM_CO_ASSIGN_OR_RETURN(const auto at, co_await Eval(outer, *rollup->at));
     if (at.size() != 1) {
-      return Invalid("`@` modifier must return a single series; it returns " + std::to_string(at.size()) + " series instead");
+      co_return Invalid("`@` modifier must return a single series; it returns " + std::to_string(at.size()) + " series instead");
     }
     const auto it = std::find_if(at[0].values.begin(), at[0].values.end(), [](double x) { return !std::isnan(x); });
-    if (it == at[0].values.end() || std::fabs(*it) > 9e15) return Invalid("`@` modifier must return a non-NaN value");
+    if (it == at[0].values.end() || std::fabs(*it) > 9e15) co_return Invalid("`@` modifier must return a non-NaN value");
     c.start = c.end = static_cast<int64_t>(*it * 1000);
   }
   c.start -= offset;
   c.end -= offset;
-  VM_ASSIGN_OR_RETURN(auto series, RollupInput(c, func, inner, window, rollup));
+  VM_CO_ASSIGN_OR_RETURN(auto series, co_await RollupInput(c, func, inner, window, rollup));
   RollupConfig config{func, c.start, c.end, c.step, window, c.lookback_delta};
   const TimeSeries grid = MakeScalar(outer, 0);
   std::vector<TimeSeries> out;
   for (auto& s : series) {
-    if (outer.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
+    if (outer.deadline.Expired()) co_return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
     if (s.values.empty()) continue;
     TimeSeries r;
     r.values = EvalRollup(config, s);
@@ -121,7 +122,7 @@ Result<std::vector<TimeSeries>> EvalRollupExpr(const EvalContext& outer, std::st
     if (!keep_names && !RollupKeepsName(func)) r.name.metric_group.clear();
     out.push_back(std::move(r));
   }
-  return out;
+  co_return std::move(out);
 }
 
 using MathFunc = double (*)(double);
@@ -139,52 +140,52 @@ MathFunc FindMath(std::string_view name) {
   return nullptr;
 }
 
-Result<std::vector<TimeSeries>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
+awaitable<Result<std::vector<TimeSeries>>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
   const std::string name = metricsql::ToLower(func.name);
   if (name == "time" || name == "start" || name == "end" || name == "step") {
-    if (!func.args.empty()) return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 0");
+    if (!func.args.empty()) co_return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 0");
     TimeSeries s = MakeScalar(c, 0);
     for (size_t i = 0; i < s.values.size(); ++i) {
       const int64_t ms = name == "time" ? s.timestamps[i] : name == "start" ? c.start : name == "end" ? c.end : c.step;
       s.values[i] = static_cast<double>(ms) / 1e3;
     }
-    return OneSeries(std::move(s));
+    co_return OneSeries(std::move(s));
   }
   const MathFunc math = FindMath(name);
   const bool is_union = name.empty() || name == "union";
   const bool is_sort = name == "sort" || name == "sort_desc";
   if (math == nullptr && !is_union && !is_sort && name != "scalar" && name != "vector") {
-    return Invalid("unknown function \"" + func.name + "\"");
+    co_return Invalid("unknown function \"" + func.name + "\"");
   }
   std::vector<TimeSeries> out;
   if (!is_union && func.args.size() != 1) {
-    return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 1");
+    co_return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 1");
   }
   for (const auto& arg : func.args) {
-    VM_ASSIGN_OR_RETURN(auto series, Eval(c, *arg));
+    VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, *arg));
     for (auto& s : series) {
       const bool known = is_union && func.args.size() > 1 && std::any_of(out.begin(), out.end(), [&](const auto& o) { return o.name == s.name; });
       if (!known) out.push_back(std::move(s));
     }
   }
-  if (is_union || name == "vector") return out;
+  if (is_union || name == "vector") co_return std::move(out);
   if (is_sort) {
     std::stable_sort(out.begin(), out.end(), [&](const TimeSeries& a, const TimeSeries& b) {
       return name == "sort" ? a.values.back() < b.values.back() : a.values.back() > b.values.back();
     });
-    return out;
+    co_return std::move(out);
   }
   if (name == "scalar") {
     TimeSeries s = out.size() == 1 ? std::move(out[0]) : MakeScalar(c, kNaN);
     s.name.metric_group.clear();
     s.name.tags.clear();
-    return OneSeries(std::move(s));
+    co_return OneSeries(std::move(s));
   }
   for (auto& s : out) {
     if (!func.keep_metric_names) s.name.metric_group.clear();
     for (double& x : s.values) x = math(x);
   }
-  return out;
+  co_return std::move(out);
 }
 
 bool IsSorting(const metricsql::Expr& expr) {
@@ -225,48 +226,48 @@ std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricE
   return groups;
 }
 
-Result<std::vector<TimeSeries>> Eval(const EvalContext& c, const metricsql::Expr& expr) {
-  if (c.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
+awaitable<Result<std::vector<TimeSeries>>> Eval(const EvalContext& c, const metricsql::Expr& expr) {
+  if (c.deadline.Expired()) co_return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
   if (expr.kind == metricsql::ExprKind::kMetric || expr.kind == metricsql::ExprKind::kRollup) {
-    return EvalRollupExpr(c, "default_rollup", true, expr);
+    co_return co_await EvalRollupExpr(c, "default_rollup", true, expr);
   }
-  if (const auto* number = As<metricsql::NumberExpr>(&expr)) return OneSeries(MakeScalar(c, number->value));
+  if (const auto* number = As<metricsql::NumberExpr>(&expr)) co_return OneSeries(MakeScalar(c, number->value));
   if (const auto* text = As<metricsql::StringExpr>(&expr)) {
     TimeSeries s = MakeScalar(c, kNaN);
     s.name.metric_group = text->value;
-    return OneSeries(std::move(s));
+    co_return OneSeries(std::move(s));
   }
   if (const auto* duration = As<metricsql::DurationExpr>(&expr)) {
-    VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, c.step));
-    return OneSeries(MakeScalar(c, static_cast<double>(ms) / 1e3));
+    VM_CO_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, c.step));
+    co_return OneSeries(MakeScalar(c, static_cast<double>(ms) / 1e3));
   }
   if (const auto* func = As<metricsql::FuncExpr>(&expr)) {
-    if (!metricsql::IsRollupFunc(func->name)) return EvalTransform(c, *func);
+    if (!metricsql::IsRollupFunc(func->name)) co_return co_await EvalTransform(c, *func);
     const int index = metricsql::RollupArgIndex(func->name, func->args.size());
     const auto name = metricsql::ToLower(func->name);
-    if (!IsSupportedRollup(name)) return Invalid("unknown function \"" + func->name + "\"");
-    if (func->args.size() != 1) return Invalid("unexpected number of args; got " + std::to_string(func->args.size()) + "; want 1");
-    return EvalRollupExpr(c, name, func->keep_metric_names, *func->args[static_cast<size_t>(index)]);
+    if (!IsSupportedRollup(name)) co_return Invalid("unknown function \"" + func->name + "\"");
+    if (func->args.size() != 1) co_return Invalid("unexpected number of args; got " + std::to_string(func->args.size()) + "; want 1");
+    co_return co_await EvalRollupExpr(c, name, func->keep_metric_names, *func->args[static_cast<size_t>(index)]);
   }
   if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) {
-    if (aggr->args.empty()) return Invalid("expecting at least one arg");
+    if (aggr->args.empty()) co_return Invalid("expecting at least one arg");
     std::vector<std::vector<TimeSeries>> args;
     for (const auto& arg : aggr->args) {
-      VM_ASSIGN_OR_RETURN(auto series, Eval(c, *arg));
+      VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, *arg));
       args.push_back(std::move(series));
     }
-    return EvalAggr(*aggr, std::move(args));
+    co_return EvalAggr(*aggr, std::move(args));
   }
   if (const auto* op = As<metricsql::BinaryOpExpr>(&expr)) {
-    VM_ASSIGN_OR_RETURN(auto left, Eval(c, *op->left));
-    VM_ASSIGN_OR_RETURN(auto right, Eval(c, *op->right));
-    return EvalBinaryOp(*op, std::move(left), std::move(right));
+    VM_CO_ASSIGN_OR_RETURN(auto left, co_await Eval(c, *op->left));
+    VM_CO_ASSIGN_OR_RETURN(auto right, co_await Eval(c, *op->right));
+    co_return EvalBinaryOp(*op, std::move(left), std::move(right));
   }
-  return Invalid("unexpected expression \"" + metricsql::ToString(expr) + "\"");
+  co_return Invalid("unexpected expression \"" + metricsql::ToString(expr) + "\"");
 }
 
-Result<std::vector<TimeSeries>> Exec(const EvalContext& c, const metricsql::Expr& expr) {
-  VM_ASSIGN_OR_RETURN(auto series, Eval(c, expr));
+awaitable<Result<std::vector<TimeSeries>>> Exec(const EvalContext& c, const metricsql::Expr& expr) {
+  VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, expr));
   RemoveEmptySeries(series);
   if (!IsSorting(expr)) std::stable_sort(series.begin(), series.end(), NameLess);
   std::vector<const TimeSeries*> sorted;
@@ -276,9 +277,9 @@ Result<std::vector<TimeSeries>> Exec(const EvalContext& c, const metricsql::Expr
   }
   std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return NameLess(*a, *b); });
   for (size_t i = 1; i < sorted.size(); ++i) {
-    if (sorted[i - 1]->name == sorted[i]->name) return Invalid("duplicate output timeseries: " + sorted[i]->name.metric_group);
+    if (sorted[i - 1]->name == sorted[i]->name) co_return Invalid("duplicate output timeseries: " + sorted[i]->name.metric_group);
   }
-  return series;
+  co_return std::move(series);
 }
 
 }  // namespace vm::select

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,10 +27,11 @@ struct EvalContext {
   size_t PointsCount() const { return static_cast<size_t>((end - start) / step + 1); }
 };
 
-/// Evaluate a parsed query on the grid of `context`. Errors: kInvalidInput, those of the source.
-Result<std::vector<TimeSeries>> Eval(const EvalContext& context, const metricsql::Expr& expr);
+/// Evaluate a parsed query on the grid of `context`. Runs on a pool and computes there; only waiting for the source
+/// gives the thread away. `context` and `expr` outlive the coroutine. Errors: kInvalidInput, those of the source.
+boost::asio::awaitable<Result<std::vector<TimeSeries>>> Eval(const EvalContext& context, const metricsql::Expr& expr);
 /// Eval, then drop empty series, sort and reject duplicates.
-Result<std::vector<TimeSeries>> Exec(const EvalContext& context, const metricsql::Expr& expr);
+boost::asio::awaitable<Result<std::vector<TimeSeries>>> Exec(const EvalContext& context, const metricsql::Expr& expr);
 
 Result<std::vector<TimeSeries>> EvalBinaryOp(const metricsql::BinaryOpExpr& op, std::vector<TimeSeries> left, std::vector<TimeSeries> right);
 Result<std::vector<TimeSeries>> EvalAggr(const metricsql::AggrFuncExpr& aggr, std::vector<std::vector<TimeSeries>> args);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "lib/net/run_on.h"
 #include "select/promql/eval.h"
 #include "select/promql/rollup.h"
 
@@ -11,7 +12,7 @@ namespace {
 /// Two series `foo{a=x|y}` with samples every 10 s: 10, 20, 30 ... and twice that.
 class FixedSource : public SeriesSource {
  public:
-  Result<std::vector<TimeSeries>> FetchSeries(const model::SearchQuery& query, const Deadline&) override {
+  boost::asio::awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery query, Deadline) override {
     std::vector<TimeSeries> out;
     for (int k = 1; k <= 2; ++k) {
       TimeSeries s;
@@ -24,16 +25,16 @@ class FixedSource : public SeriesSource {
       }
       out.push_back(std::move(s));
     }
-    return out;
+    co_return std::move(out);
   }
-  Result<std::vector<model::MetricName>> FetchMetricNames(const model::SearchQuery&, const Deadline&) override {
-    return std::vector<model::MetricName>();
+  boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery, Deadline) override {
+    co_return std::vector<model::MetricName>();
   }
-  Result<std::vector<std::string>> FetchLabelNames(const model::SearchQuery&, size_t, const Deadline&) override {
-    return std::vector<std::string>();
+  boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery, size_t, Deadline) override {
+    co_return std::vector<std::string>();
   }
-  Result<std::vector<std::string>> FetchLabelValues(const model::SearchQuery&, std::string_view, size_t, const Deadline&) override {
-    return std::vector<std::string>();
+  boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelValues(model::SearchQuery, std::string, size_t, Deadline) override {
+    co_return std::vector<std::string>();
   }
 };
 
@@ -44,7 +45,8 @@ Result<std::vector<TimeSeries>> RunQuery(const std::string& query) {
   c.start = c.end = 600000;
   const auto expr = metricsql::Parse(query);
   if (!expr.ok()) return expr.error();
-  return Exec(c, *expr.value());
+  net::Pool pool("test", 1);
+  return net::BlockOn(pool.executor(), Exec(c, *expr.value()));
 }
 
 TEST(EvalTest, InstantValues) {

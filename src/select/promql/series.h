@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,15 +19,15 @@ struct TimeSeries {
   std::vector<double> values;
 };
 
-/// Where the evaluator gets its data from. Blocking; called on pool threads.
+/// Where the evaluator gets its data from. The evaluator awaits it on the executor it runs on.
 class SeriesSource {
  public:
   virtual ~SeriesSource() = default;
   /// Merged samples of the matching series; series without samples in the range are left out.
-  virtual Result<std::vector<TimeSeries>> FetchSeries(const model::SearchQuery& query, const Deadline& deadline) = 0;
-  virtual Result<std::vector<model::MetricName>> FetchMetricNames(const model::SearchQuery& query, const Deadline& deadline) = 0;
-  virtual Result<std::vector<std::string>> FetchLabelNames(const model::SearchQuery& query, size_t limit, const Deadline& deadline) = 0;
-  virtual Result<std::vector<std::string>> FetchLabelValues(const model::SearchQuery& query, std::string_view label, size_t limit, const Deadline& deadline) = 0;
+  virtual boost::asio::awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery query, Deadline deadline) = 0;
+  virtual boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query, Deadline deadline) = 0;
+  virtual boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery query, size_t limit, Deadline deadline) = 0;
+  virtual boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelValues(model::SearchQuery query, std::string label, size_t limit, Deadline deadline) = 0;
 };
 
 }  // namespace vm::select
