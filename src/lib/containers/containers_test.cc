@@ -23,11 +23,29 @@ TEST(ByteKeyCacheTest, ReturnsWhatWasPut) {
   EXPECT_FALSE(cache.Get(AsBytes("a")));
 }
 
+TEST(FlatTableTest, KeepsEveryKeyWhileItGrows) {
+  FlatTable<uint64_t> table;
+  EXPECT_EQ(table.Find({1, 0}), nullptr);
+  for (uint64_t i = 1; i <= 10000; ++i) table.Put({i, i % 3}, i * 7);
+  for (uint64_t i = 1; i <= 10000; ++i) {
+    const uint64_t* found = table.Find({i, i % 3});
+    ASSERT_NE(found, nullptr) << i;
+    EXPECT_EQ(*found, i * 7);
+    EXPECT_EQ(table.Find({i, i % 3 + 1}), nullptr);
+  }
+  table.Put({5, 2}, 1);
+  EXPECT_EQ(table.size(), 10000u);
+  EXPECT_EQ(*table.Find({5, 2}), 1u);
+  EXPECT_GE(table.bytes_after_put(), table.bytes());
+  table.Clear();
+  EXPECT_EQ(table.Find({5, 2}), nullptr);
+}
+
 TEST(ByteKeyCacheTest, StaysBelowItsLimitAndKeepsWhatIsUsed) {
-  constexpr size_t kLimit = 1 << 18;
+  constexpr size_t kLimit = 1 << 21;
   ByteKeyCache<uint64_t> cache(kLimit);
   cache.Put(AsBytes("hot"), 7);
-  for (uint64_t i = 0; i < 20000; ++i) {
+  for (uint64_t i = 0; i < 200000; ++i) {
     cache.Put(AsBytes("series_" + std::to_string(i)), i);
     ASSERT_EQ(cache.Get(AsBytes("hot")), 7u);
   }

@@ -2,41 +2,41 @@
 
 #include <array>
 #include <cstdint>
-#include <unordered_set>
 #include <utility>
 
 #include "lib/base/mutex.h"
+#include "lib/containers/flat_table.h"
 
 namespace vm::containers {
 
 /// A set of (scope, id) pairs that is known to be true, bounded: when a shard is full it forgets its older half.
-/// A pair that is not in it may still be true. Thread-safe.
+/// A pair that is not in it may still be true. Scopes are below 2^63. Thread-safe.
 class GenerationSet {
  public:
   explicit GenerationSet(size_t max_entries) : half_entries_(max_entries / (2 * kShards) + 1) {}
 
   bool Has(uint64_t scope, uint64_t id) {
-    Shard& shard = shards_[ShardOf(id)];
+    Shard& shard = ShardOf(id);
+    const Key128 key = KeyOf(scope, id);
     MutexLock lock(shard.mutex);
-    const Pair pair{scope, id};
-    return shard.young.contains(pair) || shard.old.contains(pair);
+    return shard.young.Find(key) != nullptr || shard.old.Find(key) != nullptr;
   }
 
   void Add(uint64_t scope, uint64_t id) {
-    Shard& shard = shards_[ShardOf(id)];
+    Shard& shard = ShardOf(id);
     MutexLock lock(shard.mutex);
     if (shard.young.size() >= half_entries_) {
       shard.old = std::move(shard.young);
-      shard.young = {};
+      shard.young = FlatTable<Nothing>();
     }
-    shard.young.insert(Pair{scope, id});
+    shard.young.Put(KeyOf(scope, id), {});
   }
 
   void Clear() {
     for (Shard& shard : shards_) {
       MutexLock lock(shard.mutex);
-      shard.young.clear();
-      shard.old.clear();
+      shard.young.Clear();
+      shard.old.Clear();
     }
   }
 
@@ -48,24 +48,28 @@ class GenerationSet {
     }
     return n;
   }
+  size_t size_bytes() {
+    size_t n = 0;
+    for (Shard& shard : shards_) {
+      MutexLock lock(shard.mutex);
+      n += shard.young.bytes() + shard.old.bytes();
+    }
+    return n;
+  }
 
  private:
   static constexpr size_t kShards = 64;
-  using Pair = std::pair<uint64_t, uint64_t>;
+  struct Nothing {};
 
-  /// Metric ids are consecutive: their low bits spread them.
-  static size_t ShardOf(uint64_t id) { return id % kShards; }
-
-  struct Hash {
-    size_t operator()(const Pair& pair) const {
-      return (pair.second ^ (pair.first << 40)) * 0x9E3779B97F4A7C15u >> 7;
-    }
-  };
-  struct Shard {
+  struct alignas(64) Shard {
     Mutex mutex;
-    std::unordered_set<Pair, Hash> young VM_GUARDED_BY(mutex);
-    std::unordered_set<Pair, Hash> old VM_GUARDED_BY(mutex);
+    FlatTable<Nothing> young VM_GUARDED_BY(mutex);
+    FlatTable<Nothing> old VM_GUARDED_BY(mutex);
   };
+
+  static Key128 KeyOf(uint64_t scope, uint64_t id) { return {id, scope + 1}; }
+  /// Metric ids are consecutive: their low bits spread them.
+  Shard& ShardOf(uint64_t id) { return shards_[id % kShards]; }
 
   const size_t half_entries_;
   std::array<Shard, kShards> shards_;

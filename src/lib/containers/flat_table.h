@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace vm::containers {
+
+/// 128 bits that name an entry; not both 0.
+struct Key128 {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  bool operator==(const Key128&) const = default;
+};
+
+/// Open addressing over one array of slots of fixed size: one cache line is touched for most look-ups, and nothing is
+/// allocated per entry. Grows by doubling; entries are never removed one by one. Not thread-safe.
+template <class Value>
+class FlatTable {
+ public:
+  static_assert(std::is_trivially_copyable_v<Value>);
+  struct Slot {
+    Key128 key;
+    [[no_unique_address]] Value value;
+  };
+
+  /// The value of `key`; null when it is not there. Valid until the next Put.
+  Value* Find(const Key128& key) noexcept {
+    if (capacity_ == 0) return nullptr;
+    for (size_t i = Start(key);; i = (i + 1) & (capacity_ - 1)) {
+      Slot& slot = slots_[i];
+      if (slot.key == key) return &slot.value;
+      if (IsFree(slot)) return nullptr;
+    }
+  }
+
+  /// Set the value of `key`.
+  void Put(const Key128& key, const Value& value) {
+    if (size_ + 1 > capacity_ / 4 * 3) Grow();
+    Slot& slot = Place(key);
+    if (IsFree(slot)) ++size_;
+    slot.key = key;
+    slot.value = value;
+  }
+
+  size_t size() const noexcept { return size_; }
+  size_t bytes() const noexcept { return capacity_ * sizeof(Slot); }
+  /// What bytes() will be after one more Put of a new key.
+  size_t bytes_after_put() const noexcept {
+    return size_ + 1 > capacity_ / 4 * 3 ? NextCapacity() * sizeof(Slot) : bytes();
+  }
+
+  void Clear() noexcept {
+    slots_.reset();
+    capacity_ = size_ = 0;
+  }
+
+ private:
+  struct Free {
+    void operator()(Slot* slots) const noexcept { std::free(slots); }
+  };
+  static constexpr size_t kMinCapacity = 16;
+
+  static bool IsFree(const Slot& slot) noexcept { return (slot.key.low | slot.key.high) == 0; }
+  size_t NextCapacity() const noexcept { return capacity_ == 0 ? kMinCapacity : 2 * capacity_; }
+  size_t Start(const Key128& key) const noexcept {
+    // Keys may be consecutive numbers: the product spreads them.
+    const uint64_t mixed = (key.low ^ (key.high << 40)) * 0x9E3779B97F4A7C15u;
+    return static_cast<size_t>(mixed >> 20) & (capacity_ - 1);
+  }
+  Slot& Place(const Key128& key) noexcept {
+    size_t i = Start(key);
+    while (!IsFree(slots_[i]) && !(slots_[i].key == key)) i = (i + 1) & (capacity_ - 1);
+    return slots_[i];
+  }
+  void Grow() {
+    const size_t old_capacity = capacity_;
+    std::unique_ptr<Slot[], Free> old = std::move(slots_);
+    capacity_ = NextCapacity();
+    // Zeroed pages come from the system untouched.
+    slots_.reset(static_cast<Slot*>(std::calloc(capacity_, sizeof(Slot))));
+    if (slots_ == nullptr) throw std::bad_alloc();
+    for (size_t i = 0; i < old_capacity; ++i) {
+      if (!IsFree(old[i])) Place(old[i].key) = old[i];
+    }
+  }
+
+  std::unique_ptr<Slot[], Free> slots_;
+  size_t capacity_ = 0;  // 0 or a power of two.
+  size_t size_ = 0;
+};
+
+}  // namespace vm::containers
