@@ -7,6 +7,8 @@
 #include "lib/net/run_on.h"
 #include "select/format/json.h"
 #include "select/http/args.h"
+#include "select/http/filters.h"
+#include "select/http/path.h"
 #include "select/promql/eval.h"
 
 namespace vm::select {
@@ -77,8 +79,8 @@ struct Answer {
 /// One request. Computes on the pool it runs on.
 class Call {
  public:
-  Call(const ApiOptions& options, FanoutSource& source, model::Tenant tenant, const http::Args& args)
-      : options_(options), source_(source), tenant_(tenant), args_(args) {}
+  Call(const ApiOptions& options, FanoutSource& source, model::Tenant tenant, const http::Args& args, const http::Args& url_args)
+      : options_(options), source_(source), tenant_(tenant), args_(args), url_args_(url_args) {}
 
   awaitable<Answer> Run(std::string_view path) {
     if (path == "export") {
@@ -131,36 +133,7 @@ class Call {
     return Deadline::After(std::chrono::milliseconds(timeout.ok() ? std::min(timeout.value(), max_ms) : max_ms));
   }
 
-  Result<std::vector<std::vector<model::TagFilter>>> EnforcedFilters() const {
-    std::vector<model::TagFilter> labels;
-    for (const auto text : args_.GetAll("extra_label")) {
-      const size_t eq = text.find('=');
-      if (eq == text.npos) {
-        return Error(ErrorCode::kInvalidInput, "`extra_label` query arg must have the format `name=value`; got \"" + std::string(text) + "\"");
-      }
-      const auto name = text.substr(0, eq);
-      labels.push_back({name == "__name__" ? std::string() : std::string(name), std::string(text.substr(eq + 1))});
-    }
-    std::vector<std::vector<model::TagFilter>> groups;
-    for (const auto key : {"extra_filters", "extra_filters[]"}) {
-      for (const auto text : args_.GetAll(key)) {
-        VM_ASSIGN_OR_RETURN(auto more, ParseSelector(text, {}));
-        for (auto& group : more) groups.push_back(std::move(group));
-      }
-    }
-    if (groups.empty() && !labels.empty()) groups.emplace_back();
-    for (auto& group : groups) group.insert(group.end(), labels.begin(), labels.end());
-    return groups;
-  }
-
-  static Result<std::vector<std::vector<model::TagFilter>>> ParseSelector(std::string_view text, const std::vector<std::vector<model::TagFilter>>& enforced) {
-    VM_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(text));
-    const auto* metric = metricsql::As<metricsql::MetricExpr>(expr.get());
-    if (metric == nullptr || metric->IsEmpty()) {
-      return Error(ErrorCode::kInvalidInput, "expecting non-empty metricSelector; got \"" + std::string(text) + "\"");
-    }
-    return ToTagFilters(*metric, enforced);
-  }
+  Result<FilterGroups> EnforcedFilters() const { return ParseExtraFilters(url_args_, args_); }
 
   Result<std::string> QueryText() {
     const auto query = args_.Get("query");
@@ -287,16 +260,15 @@ class Call {
     const int64_t start = default_start >= 0 ? default_start : query.time_range.max_timestamp + default_start;
     VM_ASSIGN_OR_RETURN(query.time_range.min_timestamp, ParseTimeArg("start", args_.Get("start"), std::max<int64_t>(0, start), now_));
     VM_ASSIGN_OR_RETURN(const auto enforced, EnforcedFilters());
+    FilterGroups matches;
     for (const auto key : {"match[]", "match"}) {
       for (const auto text : args_.GetAll(key)) {
-        VM_ASSIGN_OR_RETURN(auto groups, ParseSelector(text, enforced));
-        for (auto& group : groups) query.tag_filter_groups.push_back(std::move(group));
+        VM_ASSIGN_OR_RETURN(auto groups, ParseSelector(text));
+        for (auto& group : groups) matches.push_back(std::move(group));
       }
     }
-    if (query.tag_filter_groups.empty()) {
-      if (required) return Error(ErrorCode::kInvalidInput, "missing `match[]` arg");
-      query.tag_filter_groups = enforced;
-    }
+    if (required && matches.empty()) return Error(ErrorCode::kInvalidInput, "missing `match[]` arg");
+    query.tag_filter_groups = JoinFilters(matches, enforced);
     return query;
   }
 
@@ -341,6 +313,7 @@ class Call {
   FanoutSource& source_;
   const model::Tenant tenant_;
   const http::Args& args_;
+  const http::Args& url_args_;
   const int64_t now_ = NowMs();
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   int status_ = 422;
@@ -356,15 +329,18 @@ bool IsKnown(std::string_view path) {
 }  // namespace
 
 http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& response) {
-  const auto target = ParseTenantPath(request.path);
-  if (!target || !target->rest.starts_with(kPrefix)) co_return false;
-  const std::string path(target->rest.substr(kPrefix.size()));
+  const auto parsed = ParseSelectPath(MergeDoubleSlashes(request.path), true, request.headers.Get("AccountID"), request.headers.Get("ProjectID"));
+  if (!parsed.ok() || parsed.value().prefix != "select" || !parsed.value().suffix.starts_with(kPrefix)) co_return false;
+  const auto tenant = ParseTenant(parsed.value().tenant);
+  if (!tenant.ok() || !tenant.value()) co_return false;
+  const std::string path = parsed.value().suffix.substr(kPrefix.size());
   if (path == "status/buildinfo") {
     co_await http::WriteText(response, 200, "application/json", "{\"status\":\"success\",\"data\":{\"version\":\"2.24.0\"}}");
     co_return true;
   }
   if (!IsKnown(path)) co_return false;
   response.SetHeader("Access-Control-Allow-Origin", "*");
+  const http::Args url_args = request.query;
   auto form = co_await request.ReadForm();
   if (!form.ok()) {
     co_await http::WriteError(response, 400, form.error().message());
@@ -372,7 +348,7 @@ http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& 
   }
   const bool deny_partial = path == "export" || ParseBoolArg(request.query.Get("deny_partial_response"));
   FanoutSource source(fanout_, deny_partial);
-  Call call(options_, source, target->tenant, request.query);
+  Call call(options_, source, *tenant.value(), request.query, url_args);
   Answer answer = co_await net::SpawnOn(pool_, call.Run(path));
   co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
   co_return true;

@@ -1,26 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "lib/base/result.h"
-#include "lib/model/tenant.h"
 
 namespace vm::select {
 
-/// Milliseconds of a time argument: a number by magnitude, RFC 3339 in UTC, `now`, `now-5m`, `-5m`.
-/// Errors: kInvalidInput.
+/// Milliseconds of a time argument, see ParseTimeNs; never negative. Without a value the default, rounded
+/// down to a second: dashboards that ask at slightly different times get the same grid. Errors: kInvalidInput.
 Result<int64_t> ParseTimeArg(std::string_view name, std::string_view value, int64_t default_ms, int64_t now_ms);
-/// Milliseconds of a duration argument. Errors: kInvalidInput.
+/// Milliseconds of a duration argument: `1.5` seconds, `1h5m`, or `undefined` for the default.
+/// Errors: kInvalidInput, also for zero and negative durations.
 Result<int64_t> ParseDurationArg(std::string_view name, std::string_view value, int64_t default_ms);
 bool ParseBoolArg(std::string_view value);
-
-/// Tenant and rest of `/select/<accountID[:projectID]>/rest`; nothing for other paths.
-struct TenantPath {
-  model::Tenant tenant;
-  std::string_view rest;
-};
-std::optional<TenantPath> ParseTenantPath(std::string_view path);
+/// A decimal integer, 0 without a value. Errors: kInvalidInput.
+Result<int64_t> ParseIntArg(std::string_view name, std::string_view value);
 
 }  // namespace vm::select
