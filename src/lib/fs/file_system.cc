@@ -191,10 +191,7 @@ class RealFiles final : public FileSystem {
   }
 
   Status AtomicWriteFile(const std::string& path, ByteView bytes) override {
-    const std::string temporary = path + ".tmp." + std::to_string(++temporary_counter_);
-    VM_TRY(WriteFileSynced(*this, temporary, bytes));
-    VM_TRY(Rename(temporary, path));
-    return SyncDirectory(ParentPath(path));
+    return ReplaceFile(*this, path + ".tmp." + std::to_string(++temporary_counter_), path, bytes);
   }
 
   Status CreateDirectories(const std::string& path) override {
@@ -344,6 +341,28 @@ Result<bool> IsPartiallyRemoved(FileSystem& fs, const std::string& path) {
 
 Status RemoveContents(FileSystem& fs, const std::string& path) {
   return RemoveEntries(fs, path, {});
+}
+
+Status ReplaceFile(FileSystem& fs, const std::string& temporary, const std::string& path, ByteView bytes) {
+  Status status = WriteFileSynced(fs, temporary, bytes);
+  if (status.ok()) status = fs.Rename(temporary, path);
+  if (!status.ok()) {
+    // Each attempt has another name: without this a full disk would stay full. The first error is the one that counts.
+    if (fs.Exists(temporary)) static_cast<void>(fs.RemoveFile(temporary));
+    return status;
+  }
+  return fs.SyncDirectory(ParentPath(path));
+}
+
+Status CreateDirectoriesSynced(FileSystem& fs, const std::string& path) {
+  const std::string parent = ParentPath(path);
+  if (parent == path) return Ok();
+  if (!fs.Exists(path)) {
+    if (parent != ".") VM_TRY(CreateDirectoriesSynced(fs, parent));
+    VM_TRY(fs.CreateDirectories(path));
+  }
+  // Also when it exists: the run that created it may have been cut off before this.
+  return fs.SyncDirectory(parent);
 }
 
 Status WriteFileSynced(FileSystem& fs, const std::string& path, ByteView bytes) {
