@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "lib/daemon/common_flags.h"
+#include "lib/daemon/push_metrics.h"
 #include "lib/http/server.h"
 #include "lib/log/log.h"
 #include "lib/sys/sys.h"
@@ -60,12 +62,12 @@ struct Daemon::Impl {
   Impl(std::string n, std::string addr) : name(std::move(n)), default_http_addr(std::move(addr)) {}
 
   std::string Version() const { return name + std::string(kVersionSuffix); }
-  void DefineFlags();
   net::asio::awaitable<void> Serve(http::Request& request, http::Response& response);
   net::asio::awaitable<bool> ServeBuiltin(http::Request& request, http::Response& response);
   net::asio::awaitable<bool> CheckAuthKey(http::Request& request, http::Response& response,
                                           std::string flag, const std::string& key);
   std::string MetricsText();
+  void StartPushing();
   std::string FlagsText() const;
   std::vector<std::string> HttpAddrs() const;
 
@@ -78,58 +80,15 @@ struct Daemon::Impl {
   Router router;
   int64_t allowed_memory = 0;
 
-  const std::vector<std::string>* http_listen_addr = nullptr;
-  const std::string* logger_level = nullptr;
-  const std::string* logger_format = nullptr;
-  const std::string* logger_output = nullptr;
-  const bool* logger_disable_timestamps = nullptr;
-  const bool* version = nullptr;
-  const double* memory_percent = nullptr;
-  const int64_t* memory_bytes = nullptr;
-  const std::string* metrics_auth_key = nullptr;
-  const std::string* flags_auth_key = nullptr;
-  const bool* enable_tcp6 = nullptr;
-  const bool* disable_keep_alive = nullptr;
-  const bool* disable_cors = nullptr;
-  const bool* disable_server_hostname = nullptr;
-  const nanoseconds* idle_conn_timeout = nullptr;
-  const nanoseconds* conn_timeout = nullptr;
-  const nanoseconds* graceful_shutdown = nullptr;
+  const CommonFlags common{flags};
+  std::unique_ptr<MetricsPusher> pusher;
   metrics::Counter* requests_all = nullptr;
   metrics::Counter* unsupported = nullptr;
 };
 
-void Daemon::Impl::DefineFlags() {
-  http_listen_addr = flags.Array("httpListenAddr", "TCP addresses to listen for HTTP requests");
-  logger_level = flags.String("loggerLevel", "INFO",
-                              "Minimum level of messages to log: INFO, WARN, ERROR, FATAL, PANIC");
-  logger_format = flags.String("loggerFormat", "default", "Format of log lines: default or json");
-  logger_output = flags.String("loggerOutput", "stderr", "Output of log lines: stderr or stdout");
-  logger_disable_timestamps =
-      flags.Bool("loggerDisableTimestamps", false, "Whether to omit timestamps in log lines");
-  version = flags.Bool("version", false, "Show the version and exit");
-  memory_percent = flags.Float("memory.allowedPercent", 60,
-                               "Percent of system memory that caches may occupy");
-  memory_bytes = flags.Bytes("memory.allowedBytes", 0,
-                             "Bytes that caches may occupy; overrides -memory.allowedPercent");
-  metrics_auth_key = flags.String("metricsAuthKey", "", "authKey for /metrics");
-  flags_auth_key = flags.String("flagsAuthKey", "", "authKey for /flags");
-  enable_tcp6 = flags.Bool("enableTCP6", false, "Whether to listen on and dial IPv6 too");
-  disable_keep_alive =
-      flags.Bool("http.disableKeepAlive", false, "Whether to close connections after each response");
-  disable_cors = flags.Bool("http.disableCORS", false, "Whether to send no CORS headers");
-  disable_server_hostname = flags.Bool("http.header.disableServerHostname", false,
-                                       "Whether to omit the X-Server-Hostname header");
-  idle_conn_timeout =
-      flags.Duration("http.idleConnTimeout", 1min, "Idle HTTP connections are closed after this");
-  conn_timeout = flags.Duration("http.connTimeout", 2min, "Maximum age of an HTTP connection");
-  graceful_shutdown = flags.Duration("http.maxGracefulShutdownDuration", 7s,
-                                     "Time for running requests when the server stops");
-}
-
 std::vector<std::string> Daemon::Impl::HttpAddrs() const {
   std::vector<std::string> addrs;
-  for (const auto& addr : *http_listen_addr) {
+  for (const auto& addr : *common.http_listen_addr) {
     if (!addr.empty()) addrs.push_back(addr);
   }
   if (addrs.empty()) addrs.push_back(default_http_addr);
@@ -153,6 +112,19 @@ std::string Daemon::Impl::MetricsText() {
   }
   metrics::WriteProcessMetrics(out);
   return out;
+}
+
+void Daemon::Impl::StartPushing() {
+  PushOptions options;
+  options.urls = *common.push_urls;
+  options.interval = ToMs(*common.push_interval);
+  options.extra_labels = *common.push_extra_labels;
+  options.headers = *common.push_headers;
+  options.disable_compression = *common.push_disable_compression;
+  if (options.urls.empty()) return;
+  auto started = MetricsPusher::Start(*runtime, std::move(options), metrics, [this] { return MetricsText(); });
+  if (!started.ok()) VM_FATAL("cannot initialize pushmetrics: {}", started.error().message());
+  pusher = std::move(started).value();
 }
 
 std::string Daemon::Impl::FlagsText() const {
@@ -189,12 +161,12 @@ net::asio::awaitable<bool> Daemon::Impl::ServeBuiltin(http::Request& request,
   } else if (path == "/ping") {
     status = request.query.Get("verbose") == "true" ? 200 : 204;
   } else if (path == "/metrics") {
-    if (!co_await CheckAuthKey(request, response, "metricsAuthKey", *metrics_auth_key)) {
+    if (!co_await CheckAuthKey(request, response, "metricsAuthKey", *common.metrics_auth_key)) {
       co_return true;
     }
     body = MetricsText();
   } else if (path == "/flags") {
-    if (!co_await CheckAuthKey(request, response, "flagsAuthKey", *flags_auth_key)) co_return true;
+    if (!co_await CheckAuthKey(request, response, "flagsAuthKey", *common.flags_auth_key)) co_return true;
     body = FlagsText();
   } else if (path == "/-/healthy") {
     body = "VictoriaMetrics is Healthy.\n";
@@ -215,7 +187,7 @@ net::asio::awaitable<bool> Daemon::Impl::ServeBuiltin(http::Request& request,
 net::asio::awaitable<void> Daemon::Impl::Serve(http::Request& request, http::Response& response) {
   requests_all->Inc();
   if (request.method == "OPTIONS") {
-    if (!*disable_cors) {
+    if (!*common.disable_cors) {
       response.SetHeader("Access-Control-Allow-Origin", "*");
       response.SetHeader("Access-Control-Allow-Methods", "*");
       response.SetHeader("Access-Control-Allow-Headers", "*");
@@ -237,7 +209,6 @@ net::asio::awaitable<void> Daemon::Impl::Serve(http::Request& request, http::Res
 Daemon::Daemon(std::string name, std::string default_http_addr)
     : impl_(std::make_unique<Impl>(std::move(name), std::move(default_http_addr))) {
   sys::StartTimeSeconds();
-  impl_->DefineFlags();
   impl_->requests_all = &impl_->metrics.GetCounter("vm_http_requests_all_total");
   impl_->unsupported = &impl_->metrics.GetCounter(
       "vm_http_request_errors_total{path=\"*\", reason=\"unsupported\"}");
@@ -246,6 +217,7 @@ Daemon::Daemon(std::string name, std::string default_http_addr)
 Daemon::~Daemon() {
   StopHttp();
   StopRuntime();
+  log::Init(log::Options());  // Its counters go away with the registry.
 }
 
 flags::FlagSet& Daemon::flags() { return impl_->flags; }
@@ -259,6 +231,7 @@ void Daemon::Init(int argc, char** argv) {
   const sigset_t stop_signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
+  AcceptOtherCommonFlags(impl_->flags);
   const std::vector<std::string> args(argv + std::min(argc, 1), argv + argc);
   if (Status parsed = impl_->flags.Parse(args); !parsed.ok()) {
     const std::string& message = parsed.error().message();
@@ -273,19 +246,19 @@ void Daemon::Init(int argc, char** argv) {
     fmt::print("{}\n\n{}", impl_->Version(), impl_->flags.Usage());
     std::exit(0);
   }
-  if (*impl_->version) {
+  if (*impl_->common.version) {
     fmt::print("{}\n", impl_->Version());
     std::exit(0);
   }
 
   log::Options log_options;
-  auto level = log::ParseLevel(*impl_->logger_level);
+  auto level = log::ParseLevel(*impl_->common.logger_level);
   if (!level.ok()) {
     fmt::print(stderr, "panic: {}\n", level.error().message());
     std::exit(2);
   }
-  const std::string& format = *impl_->logger_format;
-  const std::string& output = *impl_->logger_output;
+  const std::string& format = *impl_->common.logger_format;
+  const std::string& output = *impl_->common.logger_output;
   if ((format != "default" && format != "json") || (output != "stderr" && output != "stdout")) {
     fmt::print(stderr, "panic: unsupported -loggerFormat={} or -loggerOutput={}\n", format, output);
     std::exit(2);
@@ -293,7 +266,7 @@ void Daemon::Init(int argc, char** argv) {
   log_options.min_level = level.value();
   log_options.json = format == "json";
   log_options.to_stdout = output == "stdout";
-  log_options.disable_timestamps = *impl_->logger_disable_timestamps;
+  log_options.disable_timestamps = *impl_->common.logger_disable_timestamps;
   log_options.on_message = [registry = &impl_->metrics, version = impl_->Version()](
                                log::Level message_level, std::string_view location) {
     std::string lower(log::LevelName(message_level));
@@ -311,14 +284,14 @@ void Daemon::Init(int argc, char** argv) {
   for (const auto& [flag, value] : impl_->flags.SetFlags()) {
     VM_LOG_INFO("  -{}={}", flag, Quote(value));
   }
-  impl_->allowed_memory = sys::AllowedMemoryBytes(*impl_->memory_bytes, *impl_->memory_percent);
+  impl_->allowed_memory = sys::AllowedMemoryBytes(*impl_->common.memory_bytes, *impl_->common.memory_percent);
   const int64_t total = sys::AvailableMemoryBytes();
   VM_LOG_INFO("limiting caches to {} bytes, leaving {} bytes to the OS according to {}, system "
               "memory limit {} bytes",
               impl_->allowed_memory, total - impl_->allowed_memory,
-              *impl_->memory_bytes > 0
-                  ? fmt::format("-memory.allowedBytes={}", *impl_->memory_bytes)
-                  : fmt::format("-memory.allowedPercent={}", *impl_->memory_percent),
+              *impl_->common.memory_bytes > 0
+                  ? fmt::format("-memory.allowedBytes={}", *impl_->common.memory_bytes)
+                  : fmt::format("-memory.allowedPercent={}", *impl_->common.memory_percent),
               total);
   impl_->runtime = std::make_unique<net::Runtime>();
 }
@@ -328,11 +301,11 @@ void Daemon::StartHttp(Router router) {
   for (const auto& addr : impl_->HttpAddrs()) {
     http::Server::Options options;
     options.addr = addr;
-    options.enable_tcp6 = *impl_->enable_tcp6;
-    options.disable_keep_alive = *impl_->disable_keep_alive;
-    options.disable_server_hostname = *impl_->disable_server_hostname;
-    options.idle_timeout = ToMs(*impl_->idle_conn_timeout);
-    options.max_conn_age = impl_->conn_timeout->count() > 0 ? ToMs(*impl_->conn_timeout) : 87600h;
+    options.enable_tcp6 = *impl_->common.enable_tcp6;
+    options.disable_keep_alive = *impl_->common.disable_keep_alive;
+    options.disable_server_hostname = *impl_->common.disable_server_hostname;
+    options.idle_timeout = ToMs(*impl_->common.idle_conn_timeout);
+    options.max_conn_age = impl_->common.conn_timeout->count() > 0 ? ToMs(*impl_->common.conn_timeout) : 87600h;
     auto server = http::Server::Start(
         *impl_->runtime, std::move(options),
         [impl = impl_.get()](http::Request& request, http::Response& response) {
@@ -344,6 +317,7 @@ void Daemon::StartHttp(Router router) {
     impl_->servers.push_back(std::move(server).value());
     VM_LOG_INFO("started server at http://{}/", impl_->servers.back()->addr());
   }
+  impl_->StartPushing();
 }
 
 std::string Daemon::http_addr() const {
@@ -364,12 +338,13 @@ int Daemon::WaitForSignal() {
 }
 
 void Daemon::StopHttp() {
+  if (impl_->pusher) impl_->pusher->Stop();
   if (impl_->servers.empty()) return;
   std::string addrs;
   for (const auto& addr : impl_->HttpAddrs()) addrs += (addrs.empty() ? "" : " ") + Quote(addr);
   VM_LOG_INFO("gracefully shutting down http service at [{}]", addrs);
   const auto start = std::chrono::steady_clock::now();
-  for (auto& server : impl_->servers) server->Stop(ToMs(*impl_->graceful_shutdown));
+  for (auto& server : impl_->servers) server->Stop(ToMs(*impl_->common.graceful_shutdown));
   impl_->servers.clear();
   VM_LOG_INFO("successfully shut down http service in {:.3f} seconds", SecondsSince(start));
 }

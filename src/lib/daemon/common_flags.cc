@@ -1,0 +1,106 @@
+#include "lib/daemon/common_flags.h"
+
+namespace vm::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr flags::KnownFlag kCommonFlags[] = {
+    {"blockcache.missesBeforeCaching", false},
+    {"cacheExpireDuration", false},
+    {"denyQueryTracing", true},
+    {"enableTCP6", true},
+    {"envflag.enable", true},
+    {"envflag.prefix", false},
+    {"filestream.disableFadvise", true},
+    {"flagsAuthKey", false},
+    {"fs.disableMincore", true},
+    {"fs.disableMmap", true},
+    {"fs.maxConcurrency", false},
+    {"http.connTimeout", false},
+    {"http.disableCORS", true},
+    {"http.disableKeepAlive", true},
+    {"http.disableResponseCompression", true},
+    {"http.header.csp", false},
+    {"http.header.disableServerHostname", true},
+    {"http.header.frameOptions", false},
+    {"http.header.hsts", false},
+    {"http.idleConnTimeout", false},
+    {"http.maxGracefulShutdownDuration", false},
+    {"http.pathPrefix", false},
+    {"http.shutdownDelay", false},
+    {"httpAuth.password", false},
+    {"httpAuth.username", false},
+    {"httpListenAddr", false},
+    {"httpListenAddr.useProxyProtocol", true},
+    {"insert.maxQueueDuration", false},
+    {"internStringCacheExpireDuration", false},
+    {"internStringDisableCache", true},
+    {"internStringMaxLen", false},
+    {"loggerDisableTimestamps", true},
+    {"loggerErrorsPerSecondLimit", false},
+    {"loggerFormat", false},
+    {"loggerJSONFields", false},
+    {"loggerLevel", false},
+    {"loggerMaxArgLen", false},
+    {"loggerOutput", false},
+    {"loggerTimezone", false},
+    {"loggerWarnsPerSecondLimit", false},
+    {"maxConcurrentInserts", false},
+    {"memory.allowedBytes", false},
+    {"memory.allowedPercent", false},
+    {"metrics.exposeMetadata", true},
+    {"metricsAuthKey", false},
+    {"pprofAuthKey", false},
+    {"prevCacheRemovalPercent", false},
+    {"pushmetrics.disableCompression", true},
+    {"pushmetrics.extraLabel", false},
+    {"pushmetrics.header", false},
+    {"pushmetrics.interval", false},
+    {"pushmetrics.url", false},
+    {"rpc.handshakeTimeout", false},
+    {"secret.flags", false},
+    {"tls", true},
+    {"tlsCertFile", false},
+    {"tlsCipherSuites", false},
+    {"tlsKeyFile", false},
+    {"tlsMinVersion", false},
+    {"version", true},
+};
+
+}  // namespace
+
+CommonFlags::CommonFlags(flags::FlagSet& set) {
+  http_listen_addr = set.Array("httpListenAddr", "TCP addresses to listen for HTTP requests");
+  logger_level = set.String("loggerLevel", "INFO", "Minimum level of messages to log: INFO, WARN, ERROR, FATAL, PANIC");
+  logger_format = set.String("loggerFormat", "default", "Format of log lines: default or json");
+  logger_output = set.String("loggerOutput", "stderr", "Output of log lines: stderr or stdout");
+  logger_disable_timestamps = set.Bool("loggerDisableTimestamps", false, "Whether to omit timestamps in log lines");
+  version = set.Bool("version", false, "Show the version and exit");
+  memory_percent = set.Float("memory.allowedPercent", 60, "Percent of system memory that caches may occupy");
+  memory_bytes =
+      set.Bytes("memory.allowedBytes", 0, "Bytes that caches may occupy; overrides -memory.allowedPercent");
+  metrics_auth_key = set.String("metricsAuthKey", "", "authKey for /metrics");
+  flags_auth_key = set.String("flagsAuthKey", "", "authKey for /flags");
+  enable_tcp6 = set.Bool("enableTCP6", false, "Whether to listen on and dial IPv6 too");
+  disable_keep_alive = set.Bool("http.disableKeepAlive", false, "Whether to close connections after each response");
+  disable_cors = set.Bool("http.disableCORS", false, "Whether to send no CORS headers");
+  disable_server_hostname =
+      set.Bool("http.header.disableServerHostname", false, "Whether to omit the X-Server-Hostname header");
+  idle_conn_timeout = set.Duration("http.idleConnTimeout", 1min, "Idle HTTP connections are closed after this");
+  conn_timeout = set.Duration("http.connTimeout", 2min, "Maximum age of an HTTP connection");
+  graceful_shutdown =
+      set.Duration("http.maxGracefulShutdownDuration", 7s, "Time for running requests when the server stops");
+  push_urls = set.Array("pushmetrics.url", "URLs to push the metrics exposed at /metrics to");
+  push_interval = set.Duration("pushmetrics.interval", 10s, "Interval of pushes to every -pushmetrics.url");
+  push_extra_labels = set.Array("pushmetrics.extraLabel",
+                                "Labels to add to pushed metrics, e.g. -pushmetrics.extraLabel='instance=\"foo\"'");
+  push_headers = set.Array("pushmetrics.header",
+                           "HTTP headers of pushes, e.g. -pushmetrics.header='Authorization: Basic foobar'");
+  push_disable_compression =
+      set.Bool("pushmetrics.disableCompression", false, "Whether to push metrics without compression");
+}
+
+void AcceptOtherCommonFlags(flags::FlagSet& set) { set.AcceptUndefined(kCommonFlags); }
+
+}  // namespace vm::daemon
