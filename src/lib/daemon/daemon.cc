@@ -217,7 +217,7 @@ Daemon::Daemon(std::string name, std::string default_http_addr)
 Daemon::~Daemon() {
   StopHttp();
   StopRuntime();
-  log::Init(log::Options());  // Its counters go away with the registry.
+  log::DropObserver();  // The registry goes away.
 }
 
 flags::FlagSet& Daemon::flags() { return impl_->flags; }
@@ -268,13 +268,13 @@ void Daemon::Init(int argc, char** argv) {
   log_options.to_stdout = output == "stdout";
   log_options.disable_timestamps = *impl_->common.logger_disable_timestamps;
   log_options.on_message = [registry = &impl_->metrics, version = impl_->Version()](
-                               log::Level message_level, std::string_view location) {
+                               log::Level message_level, std::string_view location, bool is_printed) {
     std::string lower(log::LevelName(message_level));
     for (char& c : lower) c = static_cast<char>(c - 'A' + 'a');
     registry
         ->GetCounter(fmt::format("vm_log_messages_total{{app_version=\"{}\", level=\"{}\", "
-                                 "location=\"{}\", is_printed=\"true\"}}",
-                                 version, lower, location))
+                                 "location=\"{}\", is_printed=\"{}\"}}",
+                                 version, lower, location, is_printed))
         .Inc();
   };
   log::Init(std::move(log_options));

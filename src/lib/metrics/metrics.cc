@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "lib/base/check.h"
 
@@ -50,35 +53,72 @@ void Histogram::Update(double value) {
   }
 }
 
-Counter& Registry::GetCounter(std::string_view name) {
-  MutexLock lock(mutex_);
-  Entry& entry = entries_[std::string(name)];
-  VM_CHECK_MSG(!entry.gauge && !entry.histogram && !entry.read, name);
-  if (!entry.counter) entry.counter = std::make_unique<Counter>();
-  return *entry.counter;
+void Summary::Reservoir::Update(double value, uint64_t random) {
+  min = count == 0 ? value : std::min(min, value);
+  max = count == 0 ? value : std::max(max, value);
+  ++count;
+  if (samples.size() < kMaxSamples) {
+    samples.push_back(value);
+  } else if (const uint64_t at = random % count; at < kMaxSamples) {
+    samples[at] = value;
+  }
 }
 
-Gauge& Registry::GetGauge(std::string_view name) {
-  MutexLock lock(mutex_);
-  Entry& entry = entries_[std::string(name)];
-  VM_CHECK_MSG(!entry.counter && !entry.histogram && !entry.read, name);
-  if (!entry.gauge) entry.gauge = std::make_unique<Gauge>();
-  return *entry.gauge;
+double Summary::Reservoir::Quantile(double phi, const std::vector<double>& sorted) const {
+  if (phi >= 1) return max;
+  return sorted[static_cast<size_t>(phi * static_cast<double>(sorted.size() - 1) + 0.5)];
 }
 
-Histogram& Registry::GetHistogram(std::string_view name) {
+void Summary::RotateLocked(std::chrono::steady_clock::time_point now) {
+  for (int i = 0; i < 2 && now >= rotate_at_; ++i) {
+    current_ = std::exchange(next_, Reservoir());
+    rotate_at_ += kHalfWindow;
+  }
+  if (now >= rotate_at_) rotate_at_ = now + kHalfWindow;
+}
+
+void Summary::Update(double value) {
+  MutexLock lock(mutex_);
+  RotateLocked(std::chrono::steady_clock::now());
+  random_ = random_ * 6364136223846793005 + 1442695040888963407;
+  const uint64_t random = random_ >> 32;
+  current_.Update(value, random);
+  next_.Update(value, random);
+  sum_ += value;
+  ++count_;
+}
+
+template <class T>
+T& Registry::Get(std::string_view name, std::unique_ptr<T> Entry::*kind) {
   MutexLock lock(mutex_);
   Entry& entry = entries_[std::string(name)];
-  VM_CHECK_MSG(!entry.counter && !entry.gauge && !entry.read, name);
-  if (!entry.histogram) entry.histogram = std::make_unique<Histogram>();
-  return *entry.histogram;
+  auto& metric = entry.*kind;
+  if (!metric) {
+    VM_CHECK_MSG(!entry.counter && !entry.gauge && !entry.histogram && !entry.summary && !entry.read, name);
+    metric = std::make_unique<T>();
+  }
+  return *metric;
+}
+
+Counter& Registry::GetCounter(std::string_view name) { return Get(name, &Entry::counter); }
+Gauge& Registry::GetGauge(std::string_view name) { return Get(name, &Entry::gauge); }
+Histogram& Registry::GetHistogram(std::string_view name) { return Get(name, &Entry::histogram); }
+Summary& Registry::GetSummary(std::string_view name) { return Get(name, &Entry::summary); }
+
+void Registry::SetCallback(std::string_view name, std::function<double()> read, bool is_counter) {
+  MutexLock lock(mutex_);
+  Entry& entry = entries_[std::string(name)];
+  VM_CHECK_MSG(!entry.counter && !entry.gauge && !entry.histogram && !entry.summary, name);
+  entry.read = std::move(read);
+  entry.is_read_counter = is_counter;
 }
 
 void Registry::SetGaugeCallback(std::string_view name, std::function<double()> read) {
-  MutexLock lock(mutex_);
-  Entry& entry = entries_[std::string(name)];
-  VM_CHECK_MSG(!entry.counter && !entry.gauge && !entry.histogram, name);
-  entry.read = std::move(read);
+  SetCallback(name, std::move(read), false);
+}
+
+void Registry::SetCounterCallback(std::string_view name, std::function<double()> read) {
+  SetCallback(name, std::move(read), true);
 }
 
 void Registry::RemoveGaugeCallback(std::string_view name) {
@@ -87,10 +127,22 @@ void Registry::RemoveGaugeCallback(std::string_view name) {
   if (it != entries_.end() && it->second.read) entries_.erase(it);
 }
 
-void Registry::Write(std::string& dst) const {
+void AppendMetadata(std::string& dst, std::string_view name, std::string_view type) {
+  fmt::format_to(std::back_inserter(dst), "# HELP {0}\n# TYPE {0} {1}\n", name, type);
+}
+
+void Registry::Write(std::string& dst, bool with_metadata) const {
+  std::set<std::string_view> described;
   // Callbacks run under the lock, so that RemoveGaugeCallback can promise they are over.
   MutexLock lock(mutex_);
   for (const auto& [name, entry] : entries_) {
+    if (with_metadata && described.insert(SplitName(name).first).second) {
+      AppendMetadata(dst, SplitName(name).first,
+                     entry.counter || entry.is_read_counter ? "counter"
+                     : entry.histogram                      ? "histogram"
+                     : entry.summary                        ? "summary"
+                                                            : "gauge");
+    }
     if (entry.counter) {
       fmt::format_to(std::back_inserter(dst), "{} {}\n", name, entry.counter->Get());
     } else if (entry.gauge || entry.read) {
@@ -98,6 +150,24 @@ void Registry::Write(std::string& dst) const {
       dst += ' ';
       AppendValue(dst, entry.gauge ? entry.gauge->Get() : entry.read());
       dst += '\n';
+    } else if (entry.summary) {
+      Summary& summary = *entry.summary;
+      MutexLock summary_lock(summary.mutex_);
+      if (summary.count_ == 0) continue;
+      summary.RotateLocked(std::chrono::steady_clock::now());
+      const auto [base, labels] = SplitName(name);
+      std::vector<double> sorted = summary.current_.samples;
+      std::sort(sorted.begin(), sorted.end());
+      for (const double phi : {0.5, 0.9, 0.97, 0.99, 1.0}) {
+        fmt::format_to(std::back_inserter(dst), "{}{{{}{}quantile=\"{}\"}} ", base, labels, labels.empty() ? "" : ",",
+                       phi);
+        AppendValue(dst, sorted.empty() ? std::nan("") : summary.current_.Quantile(phi, sorted));
+        dst += '\n';
+      }
+      const std::string suffix = labels.empty() ? "" : fmt::format("{{{}}}", labels);
+      fmt::format_to(std::back_inserter(dst), "{}_sum{} ", base, suffix);
+      AppendValue(dst, summary.sum_);
+      fmt::format_to(std::back_inserter(dst), "\n{}_count{} {}\n", base, suffix, summary.count_);
     } else if (entry.histogram) {
       const Histogram& h = *entry.histogram;
       MutexLock histogram_lock(h.mutex_);

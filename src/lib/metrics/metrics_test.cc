@@ -39,6 +39,39 @@ TEST(HistogramTest, WritesOnlyTheBucketsThatAreNotEmpty) {
             "h_count{x=\"1\"} 4\n");
 }
 
+TEST(SummaryTest, WritesQuantilesSumAndCount) {
+  Registry registry;
+  Summary& plain = registry.GetSummary("s");
+  std::string text;
+  registry.Write(text);
+  EXPECT_EQ(text, "");
+  for (int i = 1; i <= 100; ++i) plain.Update(i);
+  registry.Write(text);
+  EXPECT_EQ(text,
+            "s{quantile=\"0.5\"} 51\ns{quantile=\"0.9\"} 90\ns{quantile=\"0.97\"} 97\ns{quantile=\"0.99\"} 99\n"
+            "s{quantile=\"1\"} 100\ns_sum 5050\ns_count 100\n");
+  Summary& many = registry.GetSummary("t{path=\"/\"}");
+  for (int i = 0; i < 5000; ++i) many.Update(i == 77 ? 9 : 2);
+  text.clear();
+  registry.Write(text);
+  EXPECT_NE(text.find("t{path=\"/\",quantile=\"0.5\"} 2\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("t{path=\"/\",quantile=\"1\"} 9\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("t_count{path=\"/\"} 5000\n"), std::string::npos) << text;
+}
+
+TEST(RegistryTest, WritesMetadataOnceAName) {
+  Registry registry;
+  registry.GetCounter("a{x=\"1\"}");
+  registry.GetCounter("a{x=\"2\"}");
+  registry.SetCounterCallback("b", [] { return 0.5; });
+  registry.GetGauge("c");
+  std::string text;
+  registry.Write(text, true);
+  EXPECT_EQ(text,
+            "# HELP a\n# TYPE a counter\na{x=\"1\"} 0\na{x=\"2\"} 0\n"
+            "# HELP b\n# TYPE b counter\nb 0.5\n# HELP c\n# TYPE c gauge\nc 0\n");
+}
+
 TEST(ProcessMetricsTest, NamesTheProcess) {
   std::string text;
   WriteProcessMetrics(text);
