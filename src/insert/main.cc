@@ -72,7 +72,7 @@ int Run(int argc, char** argv) {
   daemon.Init(argc, argv);
 
   const std::vector<std::string> addresses = flags.StorageNodes();
-  VM_LOG_INFO("initializing netstorage for storageNodes [{}]...", fmt::join(addresses, " "));
+  VM_LOG_INFO("initializing netstorage for storageNodes [{}]...", fmt::format("{}", fmt::join(addresses, " ")));
   const auto netstorage_start = Clock::now();
   const int64_t memory_bytes = daemon.allowed_memory_bytes();
   net::Pool pool("ingest", sys::AvailableCpus());
