@@ -1,6 +1,8 @@
 #include "insert/http/ingest.h"
 
+#include <algorithm>
 #include <initializer_list>
+#include <span>
 #include <utility>
 
 #include "insert/parse/prometheus/text.h"
@@ -26,30 +28,22 @@ class SeriesWriter {
     for (const ExtraLabel& label : context_.extra_labels) {
       AddLabel(labels_, model::LabelView{label.name, label.value});
     }
-    switch (PrepareLabels(labels_, context_.prepare)) {
-      case Verdict::kKeep: break;
-      case Verdict::kNoLabels: return false;
-      case Verdict::kTooManyLabels:
-        ++output_.too_many_labels_count;
-        return Report("too many labels: " + std::to_string(labels_.size()) +
-                      "; either reduce them or increase -maxLabelsPerTimeseries=" +
-                      std::to_string(context_.prepare.max_labels_per_series));
-      case Verdict::kTooLongLabelName:
-        ++output_.too_long_label_name_count;
-        return Report("a label name is longer than -maxLabelNameLen=" +
-                      std::to_string(context_.prepare.max_label_name_bytes));
-      case Verdict::kTooLongLabelValue:
-        ++output_.too_long_label_value_count;
-        return Report("a label value is longer than -maxLabelValueLen=" +
-                      std::to_string(context_.prepare.max_label_value_bytes));
+    if (!context_.tenant) {
+      const model::Tenant tenant = TakeTenant(labels_);
+      return BeginSeries(tenant, labels_);
     }
-    const model::Tenant tenant = context_.tenant ? *context_.tenant : TakeTenant(labels_);
-    if (tenant_rows_ == nullptr || tenant != tenant_) {
-      tenant_ = tenant;
-      tenant_rows_ = &output_.tenant_rows[tenant];
-    }
-    samples_.BeginSeries(tenant, labels_);
-    return true;
+    return BeginSeries(*context_.tenant, labels_);
+  }
+
+  // The same for labels that need no change but the order: they are not copied. Others go the way above.
+  bool SetLabels(std::span<model::LabelView> labels) {
+    const bool is_plain = context_.tenant && context_.extra_labels.empty() &&
+                          std::none_of(labels.begin(), labels.end(),
+                                       [](const model::LabelView& label) { return label.value.empty(); });
+    if (is_plain) return BeginSeries(*context_.tenant, labels);
+    BeginLabels();
+    for (const model::LabelView& label : labels) Add(label);
+    return EndLabels();
   }
 
   void AddSample(int64_t timestamp, double value) {
@@ -73,10 +67,36 @@ class SeriesWriter {
   }
 
  private:
-  bool Report(const std::string& reason) {
+  bool BeginSeries(model::Tenant tenant, std::span<model::LabelView> labels) {
+    switch (PrepareLabels(labels, context_.prepare)) {
+      case Verdict::kKeep: break;
+      case Verdict::kNoLabels: return false;
+      case Verdict::kTooManyLabels:
+        ++output_.too_many_labels_count;
+        return Report(labels, "too many labels: " + std::to_string(labels.size()) +
+                                  "; either reduce them or increase -maxLabelsPerTimeseries=" +
+                                  std::to_string(context_.prepare.max_labels_per_series));
+      case Verdict::kTooLongLabelName:
+        ++output_.too_long_label_name_count;
+        return Report(labels, "a label name is longer than -maxLabelNameLen=" +
+                                  std::to_string(context_.prepare.max_label_name_bytes));
+      case Verdict::kTooLongLabelValue:
+        ++output_.too_long_label_value_count;
+        return Report(labels, "a label value is longer than -maxLabelValueLen=" +
+                                  std::to_string(context_.prepare.max_label_value_bytes));
+    }
+    if (tenant_rows_ == nullptr || tenant != tenant_) {
+      tenant_ = tenant;
+      tenant_rows_ = &output_.tenant_rows[tenant];
+    }
+    samples_.BeginSeries(tenant, labels);
+    return true;
+  }
+
+  bool Report(std::span<const model::LabelView> labels, const std::string& reason) {
     if (output_.messages.size() < IngestOutput::kMaxMessages) {
       std::string name;
-      for (const model::LabelView& label : labels_) {
+      for (const model::LabelView& label : labels) {
         if (label.name.empty() || label.name == "__name__") name = label.value.substr(0, 128);
       }
       output_.messages.push_back("ignoring series \"" + name + "\": " + reason);
@@ -139,9 +159,7 @@ Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptio
   SeriesWriter writer(context, output);
   for (const RemoteSeries& series : request.series()) {
     output.rows_count += series.samples_count;
-    writer.BeginLabels();
-    for (const model::LabelView& label : request.labels(series)) writer.Add(label);
-    if (!writer.EndLabels()) continue;
+    if (!writer.SetLabels(request.labels(series))) continue;
     for (const RemoteSample& sample : request.samples(series)) {
       writer.AddSample(sample.timestamp, sample.value);
     }

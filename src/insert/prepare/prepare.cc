@@ -15,7 +15,7 @@ uint32_t ParseId(std::string_view text) {
 
 }  // namespace
 
-Verdict PrepareLabels(std::vector<model::LabelView>& labels, const PrepareOptions& options) {
+Verdict PrepareLabels(std::span<model::LabelView> labels, const PrepareOptions& options) {
   if (labels.empty()) return Verdict::kNoLabels;
   if (labels.size() > options.max_labels_per_series) return Verdict::kTooManyLabels;
   for (const model::LabelView& label : labels) {

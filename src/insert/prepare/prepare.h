@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -27,7 +28,7 @@ enum class Verdict : uint8_t {
 
 /// Apply the label limits and, if wanted, sort the labels by name. Labels without a value must already
 /// be left out (AddLabel does). Reference: app/vminsert/netstorage/insert_ctx.go.
-Verdict PrepareLabels(std::vector<model::LabelView>& labels, const PrepareOptions& options);
+Verdict PrepareLabels(std::span<model::LabelView> labels, const PrepareOptions& options);
 
 /// Append a label unless its value is empty.
 inline void AddLabel(std::vector<model::LabelView>& labels, model::LabelView label) {

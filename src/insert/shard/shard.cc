@@ -39,25 +39,27 @@ void ShardWriter::AddSample(int64_t timestamp, double value) {
   row.metric_name_raw = name_raw_;
   row.timestamp = timestamp;
   row.value = value;
-  scratch_.clear();
-  model::AppendMetricRow(scratch_, row);
-  AppendRow(node_, scratch_);
+  NodeBatch& batch = BatchWithRoom(node_, model::MetricRowSize(row));
+  model::AppendMetricRow(batch.data, row);
+  ++batch.rows_count;
 }
 
 void ShardWriter::AddMetadata(const model::MetadataRow& row) {
   scratch_.clear();
   model::AppendMetadataRow(scratch_, row);
-  AppendRow(nodes_.nodes_count() == 1 ? 0 : nodes_.Pick(hash::XXH64(scratch_)), scratch_);
+  const size_t node = nodes_.nodes_count() == 1 ? 0 : nodes_.Pick(hash::XXH64(scratch_));
+  NodeBatch& batch = BatchWithRoom(node, scratch_.size());
+  Append(batch.data, scratch_);
+  ++batch.rows_count;
 }
 
-void ShardWriter::AppendRow(size_t node, ByteView row) {
+NodeBatch& ShardWriter::BatchWithRoom(size_t node, size_t row_size) {
   NodeBatch& batch = open_[node];
-  if (batch.rows_count > 0 && batch.data.size() + row.size() >= max_batch_bytes_) {
+  if (batch.rows_count > 0 && batch.data.size() + row_size >= max_batch_bytes_) {
     batch.node = node;
     full_.push_back(std::exchange(batch, NodeBatch{}));
   }
-  Append(batch.data, row);
-  ++batch.rows_count;
+  return batch;
 }
 
 std::vector<NodeBatch> ShardWriter::Finish() {

@@ -45,7 +45,7 @@ class ShardWriter {
   std::vector<NodeBatch> Finish();
 
  private:
-  void AppendRow(size_t node, ByteView row);
+  NodeBatch& BatchWithRoom(size_t node, size_t row_size);
 
   const hash::Rendezvous& nodes_;
   const size_t max_batch_bytes_;

@@ -38,6 +38,16 @@ void AppendBigEndian(ByteBuffer& dst, T value) {
   }
 }
 
+/// Write sizeof(T) bytes at `dst`, most significant first; returns what follows them.
+template <class T>
+  requires std::is_unsigned_v<T>
+uint8_t* StoreBigEndian(uint8_t* dst, T value) {
+  for (size_t i = 0; i < sizeof(T); ++i) {
+    dst[i] = static_cast<uint8_t>(value >> (8 * (sizeof(T) - 1 - i)));
+  }
+  return dst + sizeof(T);
+}
+
 /// Read sizeof(T) bytes at `src`, most significant first. Requires that they are there.
 template <class T>
   requires std::is_unsigned_v<T>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "lib/encoding/int.h"
 
@@ -56,12 +57,6 @@ Result<std::string_view> TakeShortString(ByteView& src) {
   const std::string_view text = AsText(src.first(size));
   src = src.subspan(size);
   return text;
-}
-
-void AppendShortString(ByteBuffer& dst, std::string_view text) {
-  VM_CHECK(text.size() <= kMaxRawLabelSize);
-  AppendBigEndian(dst, static_cast<uint16_t>(text.size()));
-  Append(dst, text);
 }
 
 // In double quotes; what does not print is shown as \xNN. UTF-8 passes.
@@ -233,12 +228,28 @@ Result<MetricName> MetricName::UnmarshalRaw(ByteView src) {
 }
 
 void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelView> labels) {
-  AppendBigEndian(dst, tenant.account_id);
-  AppendBigEndian(dst, tenant.project_id);
+  const auto sent_name = [](const LabelView& label) {
+    return label.name == "__name__" ? std::string_view() : label.name;
+  };
+  size_t size = 8;
   for (const LabelView& label : labels) {
     if (label.value.empty()) continue;
-    AppendShortString(dst, label.name == "__name__" ? std::string_view() : label.name);
-    AppendShortString(dst, label.value);
+    VM_CHECK(label.name.size() <= kMaxRawLabelSize && label.value.size() <= kMaxRawLabelSize);
+    size += 4 + sent_name(label).size() + label.value.size();
+  }
+  const size_t at = dst.size();
+  dst.resize(at + size);
+  uint8_t* to = StoreBigEndian(dst.data() + at, tenant.account_id);
+  to = StoreBigEndian(to, tenant.project_id);
+  const auto put = [&to](std::string_view text) {
+    to = StoreBigEndian(to, static_cast<uint16_t>(text.size()));
+    std::memcpy(to, text.data(), text.size());
+    to += text.size();
+  };
+  for (const LabelView& label : labels) {
+    if (label.value.empty()) continue;
+    put(sent_name(label));
+    put(label.value);
   }
 }
 

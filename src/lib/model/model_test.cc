@@ -273,5 +273,16 @@ TEST(DedupTest, PrefersAnyValueToAStalenessMarkerAndTheLargestValue) {
   EXPECT_TRUE(decimal::IsStaleNaN(vs[1]));
 }
 
+TEST(RowsTest, SizeIsKnownBeforehand) {
+  for (const size_t name_size : {0, 1, 127, 128, 16383, 16384}) {
+    const ByteBuffer name(name_size, 'x');
+    MetricRow row;
+    row.metric_name_raw = name;
+    ByteBuffer bytes;
+    AppendMetricRow(bytes, row);
+    EXPECT_EQ(bytes.size(), MetricRowSize(row)) << name_size;
+  }
+}
+
 }  // namespace
 }  // namespace vm::model

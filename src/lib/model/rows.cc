@@ -26,10 +26,18 @@ Status TakeText(ByteView& src, std::string& dst) {
 
 }  // namespace
 
+size_t MetricRowSize(const MetricRow& row) noexcept {
+  size_t size = 1 + row.metric_name_raw.size() + 16;
+  for (size_t rest = row.metric_name_raw.size() >> 7; rest > 0; rest >>= 7) ++size;
+  return size;
+}
+
 void AppendMetricRow(ByteBuffer& dst, const MetricRow& row) {
   encoding::AppendBytes(dst, row.metric_name_raw);
-  AppendBigEndian(dst, static_cast<uint64_t>(row.timestamp));
-  AppendBigEndian(dst, std::bit_cast<uint64_t>(row.value));
+  const size_t at = dst.size();
+  dst.resize(at + 16);
+  uint8_t* to = StoreBigEndian(dst.data() + at, static_cast<uint64_t>(row.timestamp));
+  StoreBigEndian(to, std::bit_cast<uint64_t>(row.value));
 }
 
 Result<MetricRow> TakeMetricRow(ByteView& src) {

@@ -16,6 +16,8 @@ struct MetricRow {
   double value = 0;
 };
 
+/// Bytes that AppendMetricRow adds.
+size_t MetricRowSize(const MetricRow& row) noexcept;
 void AppendMetricRow(ByteBuffer& dst, const MetricRow& row);
 /// Errors: kCorrupted; `src` stays then.
 Result<MetricRow> TakeMetricRow(ByteView& src);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <cmath>
 #include <exception>
 #include <protozero/pbf_reader.hpp>
@@ -82,6 +83,56 @@ model::LabelView TakeLabel(ByteView src) {
     }
   }
   return label;
+}
+
+/// Length of a field at `p` whose tag has been read: one or two bytes. False: longer, or cut off.
+inline bool ReadShortLength(const char*& p, const char* end, size_t& length) {
+  if (p == end) return false;
+  length = static_cast<uint8_t>(*p++);
+  if (length >= 0x80) {
+    if (p == end || static_cast<uint8_t>(*p) >= 0x80) return false;
+    length = (length & 0x7f) | static_cast<size_t>(static_cast<uint8_t>(*p++)) << 7;
+  }
+  return length <= static_cast<size_t>(end - p);
+}
+
+constexpr char kBytesField1 = 0x0a;
+constexpr char kBytesField2 = 0x12;
+constexpr char kFixed64Field1 = 0x09;
+constexpr char kVarintField2 = 0x10;
+
+/// A label as all known senders write it: name, then value. False: read it field by field.
+inline bool ReadPlainLabel(const char* p, const char* end, model::LabelView& label) {
+  size_t length = 0;
+  if (p == end || *p++ != kBytesField1 || !ReadShortLength(p, end, length)) return false;
+  label.name = {p, length};
+  p += length;
+  if (p == end || *p++ != kBytesField2 || !ReadShortLength(p, end, length)) return false;
+  label.value = {p, length};
+  return p + length == end;
+}
+
+/// A sample as all known senders write it: value unless 0, then timestamp. False: read it field by field.
+inline bool ReadPlainSample(const char* p, const char* end, RemoteSample& sample) {
+  if (p != end && *p == kFixed64Field1) {
+    if (end - p < 9) return false;
+    uint64_t bits = 0;
+    for (int i = 8; i > 0; --i) bits = bits << 8 | static_cast<uint8_t>(p[i]);
+    sample.value = std::bit_cast<double>(bits);
+    p += 9;
+  }
+  if (p == end || *p++ != kVarintField2) return false;
+  uint64_t value = 0;
+  for (int shift = 0; shift < 63; shift += 7) {
+    if (p == end) return false;
+    const auto byte = static_cast<uint8_t>(*p++);
+    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) {
+      sample.timestamp = static_cast<int64_t>(value);
+      return p == end;
+    }
+  }
+  return false;
 }
 
 RemoteSample TakeSample(ByteView src) {
@@ -196,7 +247,29 @@ Status WriteRequest::UnmarshalTimeSeries(ByteView src) {
 void WriteRequest::TakeTimeSeries(ByteView src) {
   RemoteSeries series{.first_label = labels_.size(), .first_sample = samples_.size()};
   std::vector<ByteView> histograms;
-  pbf_reader reader = Reader(src);
+  // Labels and samples in the usual form; the reader goes on where another one begins.
+  const char* p = reinterpret_cast<const char*>(src.data());
+  const char* const end = p + src.size();
+  for (const char* field = p; field != end; p = field) {
+    const char tag = *field++;
+    size_t length = 0;
+    if ((tag != kBytesField1 && tag != kBytesField2) || !ReadShortLength(field, end, length)) break;
+    if (tag == kBytesField1) {
+      model::LabelView& label = labels_.emplace_back();
+      if (!ReadPlainLabel(field, field + length, label)) {
+        labels_.pop_back();
+        break;
+      }
+    } else {
+      RemoteSample& sample = samples_.emplace_back();
+      if (!ReadPlainSample(field, field + length, sample)) {
+        samples_.pop_back();
+        break;
+      }
+    }
+    field += length;
+  }
+  pbf_reader reader(p, static_cast<size_t>(end - p));
   while (reader.next()) {
     switch (reader.tag()) {
       case 1: labels_.push_back(TakeLabel(TakeMessage(reader, "label data"))); break;

@@ -51,6 +51,10 @@ class WriteRequest {
   std::span<const model::LabelView> labels(const RemoteSeries& series) const {
     return std::span(labels_).subspan(series.first_label, series.labels_count);
   }
+  /// The same, to be sorted in place.
+  std::span<model::LabelView> labels(const RemoteSeries& series) {
+    return std::span(labels_).subspan(series.first_label, series.labels_count);
+  }
   std::span<const RemoteSample> samples(const RemoteSeries& series) const {
     return std::span(samples_).subspan(series.first_sample, series.samples_count);
   }

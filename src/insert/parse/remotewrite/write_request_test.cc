@@ -123,5 +123,56 @@ TEST(RemoteWriteBodyTest, ChecksTheAnnouncedLengthBeforeUnpacking) {
   EXPECT_FALSE(UnpackRemoteWriteBody(dst, liar, options).ok());
 }
 
+// The usual form is read by a shortcut; everything else must give the same.
+TEST(WriteRequestTest, UnusualFormsOfAMessageAreRead) {
+  const auto length_of = [](size_t n) {
+    std::string out;
+    for (; n >= 0x80; n >>= 7) out += static_cast<char>(n | 0x80);
+    return out + static_cast<char>(n);
+  };
+  const auto field = [&](char tag, const std::string& body) { return tag + length_of(body.size()) + body; };
+  const std::string unknown = "\x3a\x03xyz";             // Field 7, bytes.
+  const std::string value = std::string("\x09") + std::string("\0\0\0\0\0\0\xf8\x3f", 8);  // 1.5
+  const std::string time = "\x10\x90\x4e";               // 10000
+  for (const size_t size : {1, 127, 128, 16383, 16384}) {
+    const std::string text(size, 'v');
+    const std::string name = field('\x0a', "name"), content = field('\x12', text);
+    for (const std::string& label : {name + content, content + name, unknown + name + content, name + content + unknown,
+                                     name + name + content}) {
+      for (const std::string& sample : {value + time, time + value, value + unknown + time, value + time + unknown}) {
+        for (const std::string& series : {field('\x0a', label) + field('\x12', sample),
+                                          field('\x12', sample) + field('\x0a', label),
+                                          unknown + field('\x0a', label) + unknown + field('\x12', sample)}) {
+          WriteRequest request;
+          ASSERT_TRUE(request.UnmarshalTimeSeries(AsBytes(series)).ok());
+          ASSERT_EQ(request.series().size(), 1u);
+          const RemoteSeries& got = request.series()[0];
+          ASSERT_EQ(got.labels_count, 1u);
+          ASSERT_EQ(got.samples_count, 1u);
+          EXPECT_EQ(request.labels(got)[0].name, "name");
+          EXPECT_EQ(request.labels(got)[0].value, text);
+          EXPECT_EQ(request.samples(got)[0].value, 1.5);
+          EXPECT_EQ(request.samples(got)[0].timestamp, 10000);
+        }
+      }
+    }
+  }
+  // Zeros are left out; negative times take ten bytes.
+  WriteRequest request;
+  const std::string label = field('\x0a', field('\x0a', "a") + field('\x12', "b"));
+  ASSERT_TRUE(request.UnmarshalTimeSeries(AsBytes(label + field('\x12', ""))).ok());
+  EXPECT_EQ(request.samples(request.series()[0])[0].timestamp, 0);
+  const std::string minus_one = "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+  ASSERT_TRUE(request.UnmarshalTimeSeries(AsBytes(label + field('\x12', value + minus_one))).ok());
+  EXPECT_EQ(request.samples(request.series()[0])[0].timestamp, -1);
+  // Cut anywhere, it is refused or gives less, and nothing is read outside.
+  const std::string whole = label + field('\x12', value + time);
+  for (size_t n = 0; n < whole.size(); ++n) {
+    const std::vector<char> cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(n));
+    (void)request.UnmarshalTimeSeries(AsBytes(std::string_view(cut.data(), cut.size())));
+    EXPECT_LE(request.series().size(), 0u) << n;
+  }
+}
+
 }  // namespace
 }  // namespace vm::insert
