@@ -7,6 +7,7 @@
 
 #include "lib/decimal/decimal.h"
 #include "select/promql/rollup.h"
+#include "select/promql/transform.h"
 
 namespace vm::select {
 namespace {
@@ -125,73 +126,25 @@ awaitable<Result<std::vector<TimeSeries>>> EvalRollupExpr(const EvalContext& out
   co_return std::move(out);
 }
 
-using MathFunc = double (*)(double);
-MathFunc FindMath(std::string_view name) {
-  static constexpr std::pair<std::string_view, MathFunc> kFuncs[] = {
-      {"abs", [](double x) { return std::fabs(x); }},  {"ceil", [](double x) { return std::ceil(x); }},
-      {"floor", [](double x) { return std::floor(x); }}, {"exp", [](double x) { return std::exp(x); }},
-      {"ln", [](double x) { return std::log(x); }},    {"log2", [](double x) { return std::log2(x); }},
-      {"log10", [](double x) { return std::log10(x); }}, {"sqrt", [](double x) { return std::sqrt(x); }},
-      {"sgn", [](double x) { return x > 0 ? 1.0 : x < 0 ? -1.0 : x; }},
-  };
-  for (const auto& [n, f] : kFuncs) {
-    if (n == name) return f;
-  }
-  return nullptr;
-}
-
 awaitable<Result<std::vector<TimeSeries>>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
-  const std::string name = metricsql::ToLower(func.name);
-  if (name == "time" || name == "start" || name == "end" || name == "step") {
-    if (!func.args.empty()) co_return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 0");
-    TimeSeries s = MakeScalar(c, 0);
-    for (size_t i = 0; i < s.values.size(); ++i) {
-      const int64_t ms = name == "time" ? s.timestamps[i] : name == "start" ? c.start : name == "end" ? c.end : c.step;
-      s.values[i] = static_cast<double>(ms) / 1e3;
-    }
-    co_return OneSeries(std::move(s));
-  }
-  const MathFunc math = FindMath(name);
-  const bool is_union = name.empty() || name == "union";
-  const bool is_sort = name == "sort" || name == "sort_desc";
-  if (math == nullptr && !is_union && !is_sort && name != "scalar" && name != "vector") {
-    co_return Invalid("unknown function \"" + func.name + "\"");
-  }
-  std::vector<TimeSeries> out;
-  if (!is_union && func.args.size() != 1) {
-    co_return Invalid("unexpected number of args; got " + std::to_string(func.args.size()) + "; want 1");
-  }
+  const TransformFunc transform = FindTransform(metricsql::ToLower(func.name));
+  if (transform == nullptr) co_return Invalid("unknown func \"" + func.name + "\"");
+  TransformCall call{c, func, {}};
   for (const auto& arg : func.args) {
     VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, *arg));
-    for (auto& s : series) {
-      const bool known = is_union && func.args.size() > 1 && std::any_of(out.begin(), out.end(), [&](const auto& o) { return o.name == s.name; });
-      if (!known) out.push_back(std::move(s));
-    }
+    call.args.push_back(std::move(series));
   }
-  if (is_union || name == "vector") co_return std::move(out);
-  if (is_sort) {
-    std::stable_sort(out.begin(), out.end(), [&](const TimeSeries& a, const TimeSeries& b) {
-      return name == "sort" ? a.values.back() < b.values.back() : a.values.back() > b.values.back();
-    });
-    co_return std::move(out);
-  }
-  if (name == "scalar") {
-    TimeSeries s = out.size() == 1 ? std::move(out[0]) : MakeScalar(c, kNaN);
-    s.name.metric_group.clear();
-    s.name.tags.clear();
-    co_return OneSeries(std::move(s));
-  }
-  for (auto& s : out) {
-    if (!func.keep_metric_names) s.name.metric_group.clear();
-    for (double& x : s.values) x = math(x);
-  }
-  co_return std::move(out);
+  auto result = transform(call);
+  if (result.ok()) co_return std::move(result);
+  std::string text;
+  metricsql::AppendGoQuoted(text, metricsql::ToString(func));
+  co_return std::move(result).error().WithContext("cannot evaluate " + text);
 }
 
 bool IsSorting(const metricsql::Expr& expr) {
   if (const auto* func = As<metricsql::FuncExpr>(&expr)) {
     const auto name = metricsql::ToLower(func->name);
-    return name == "sort" || name == "sort_desc";
+    return name.starts_with("sort") || name == "limit_offset";
   }
   if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) return aggr->name == "topk" || aggr->name == "bottomk";
   const auto* op = As<metricsql::BinaryOpExpr>(&expr);
