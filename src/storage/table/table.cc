@@ -20,7 +20,7 @@ constexpr int64_t kMergeRetryIntervalMs = 10'000;
 
 struct TableSearch::State {
   std::vector<PartitionRef> partitions;
-  std::vector<model::Tsid> tsids;
+  std::vector<std::vector<model::Tsid>> tsids;  // Per partition; elements do not move.
   model::TimeRange range;
   std::vector<std::unique_ptr<PartSearch>> searches;
   std::vector<size_t> heap;  // Searches that have a block, the first one on top.
@@ -46,13 +46,16 @@ TableSearch::TableSearch(std::vector<PartitionRef> partitions, std::span<const m
                          const model::TimeRange& range)
     : state_(std::make_unique<State>()) {
   state_->partitions = std::move(partitions);
-  state_->tsids.assign(tsids.begin(), tsids.end());
   state_->range = range;
+  state_->tsids.reserve(state_->partitions.size());
   for (const PartitionRef& partition : state_->partitions) {
+    // A series that was deleted here may go on, under the same id, in a later month.
+    std::vector<model::Tsid>& wanted = state_->tsids.emplace_back(tsids.begin(), tsids.end());
+    std::erase_if(wanted, [&](const model::Tsid& tsid) { return partition->index().IsDeleted(tsid.metric_id); });
     for (PartRef& part : partition->Parts()) {
       const PartHeader& h = part->header();
       if (!range.Overlaps({h.min_timestamp, h.max_timestamp})) continue;
-      state_->searches.push_back(std::make_unique<PartSearch>(std::move(part), state_->tsids, range));
+      state_->searches.push_back(std::make_unique<PartSearch>(std::move(part), wanted, range));
     }
   }
 }
