@@ -61,6 +61,25 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
                             "The maximum number of tag keys returned per search")),
       max_tag_values_(set.Int("search.maxTagValues", 100'000,
                               "The maximum number of tag values returned per search")),
+      max_suffixes_(set.Int("search.maxTagValueSuffixesPerSearch", 100'000,
+                            "The maximum number of tag value suffixes returned from /metrics/find")),
+      max_queue_duration_(set.Duration(
+          "search.maxQueueDuration", std::chrono::seconds(10),
+          "The maximum time the incoming vmselect request waits for execution when "
+          "-search.maxConcurrentRequests limit is reached")),
+      handshake_timeout_(set.Duration("rpc.handshakeTimeout", std::chrono::seconds(5),
+                                      "Timeout for RPC handshake between vminsert/vmselect and vmstorage")),
+      deny_query_tracing_(set.Bool("denyQueryTracing", false, "Whether to disable the ability to trace queries")),
+      deny_queries_outside_retention_(set.Bool(
+          "denyQueriesOutsideRetention", false,
+          "Whether to deny queries outside the configured -retentionPeriod and -futureRetention")),
+      disable_per_day_index_(set.Bool("disablePerDayIndex", false,
+                                      "Disable per-day index and use global index for all searches")),
+      track_metric_names_stats_(set.Bool(
+          "storage.trackMetricNamesStats", true,
+          "Whether to track ingest and query requests for timeseries metric names")),
+      name_usage_size_(set.Bytes("storage.cacheSizeMetricNamesStats", 0,
+                                 "Overrides max size for storage/metricNamesStatsTracker cache")),
       disable_compression_(set.Bool(
           "rpc.disableCompression", false,
           "Whether to disable compression of the data sent from vmstorage to vmselect")) {}
@@ -89,6 +108,14 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   options.min_free_disk_space_bytes = static_cast<uint64_t>(std::max<int64_t>(*min_free_disk_space_, 0));
   options.max_unique_timeseries =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_unique_timeseries_, 0, INT32_MAX));
+  options.disable_per_day_index = *disable_per_day_index_;
+  options.deny_queries_outside_retention = *deny_queries_outside_retention_;
+  options.track_metric_names_stats = *track_metric_names_stats_;
+  if (*name_usage_size_ > 0) {
+    options.name_usage_bytes = static_cast<uint64_t>(*name_usage_size_);
+  } else if (allowed_memory_bytes > 0) {
+    options.name_usage_bytes = static_cast<uint64_t>(allowed_memory_bytes / 100);
+  }
   if (allowed_memory_bytes > 0) {
     // The original's shares of the allowed memory: 37 % for the TSID cache; what remains is free for queries.
     options.memory_limit_bytes = static_cast<uint64_t>(allowed_memory_bytes);
@@ -112,6 +139,10 @@ ServerOptions StorageFlags::MakeServerOptions() const {
   options.max_tag_keys = static_cast<uint32_t>(std::clamp<int64_t>(*max_tag_keys_, 1, INT32_MAX));
   options.max_tag_values =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_tag_values_, 1, INT32_MAX));
+  options.max_tag_value_suffixes = static_cast<uint32_t>(std::clamp<int64_t>(*max_suffixes_, 1, INT32_MAX));
+  options.max_queue_duration = duration_cast<milliseconds>(*max_queue_duration_);
+  options.handshake_timeout = duration_cast<milliseconds>(*handshake_timeout_);
+  options.deny_query_tracing = *deny_query_tracing_;
   return options;
 }
 

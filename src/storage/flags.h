@@ -36,6 +36,14 @@ class StorageFlags {
   const int64_t* max_concurrent_requests_;
   const int64_t* max_tag_keys_;
   const int64_t* max_tag_values_;
+  const int64_t* max_suffixes_;
+  const std::chrono::nanoseconds* max_queue_duration_;
+  const std::chrono::nanoseconds* handshake_timeout_;
+  const bool* deny_query_tracing_;
+  const bool* deny_queries_outside_retention_;
+  const bool* disable_per_day_index_;
+  const bool* track_metric_names_stats_;
+  const int64_t* name_usage_size_;
   const bool* disable_compression_;
 };
 

@@ -36,8 +36,9 @@ int main(int argc, char** argv) {
   // The registry may call into the engine until the HTTP server is gone.
   vm::storage::RegisterEngineMetrics(daemon.metrics(), *engine, flags.data_path());
 
-  auto started = vm::storage::StorageServer::Start(daemon.runtime(), *engine,
-                                                   flags.MakeServerOptions());
+  vm::storage::ServerOptions server_options = flags.MakeServerOptions();
+  server_options.registry = &daemon.metrics();
+  auto started = vm::storage::StorageServer::Start(daemon.runtime(), *engine, server_options);
   if (!started.ok()) VM_FATAL("{}", started.error().message());
   std::unique_ptr<vm::storage::StorageServer> server = std::move(started).value();
   VM_LOG_INFO("accepting vminsert conns at {}", server->vminsert_addr());

@@ -36,9 +36,8 @@ awaitable<Result<std::unique_ptr<InsertConn>>> InsertConn::Dial(std::string addr
                                               options.handshake_timeout, &stage);
   bool legacy = false;
   if (!framed.ok()) {
-    const bool is_older = stage == net::HandshakeStage::kReadOkAfterHello ||
-                          framed.error().message().find("EOF") != std::string::npos;
-    if (!is_older) co_return std::move(framed).error();
+    // An older node does not know the hello and closes; what happens later has other reasons.
+    if (stage != net::HandshakeStage::kReadOkAfterHello) co_return std::move(framed).error();
     auto second = co_await net::Dial(addr, options.dial);
     if (!second.ok()) co_return std::move(second).error();
     framed = co_await net::ClientHandshake(std::move(second).value(), net::kHelloInsertLegacy,

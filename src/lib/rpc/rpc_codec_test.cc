@@ -72,8 +72,8 @@ void ReplaySelect(const std::string& name, size_t calls) {
   EXPECT_GE(replayed, calls);
 }
 
-TEST(SelectCodecTest, ReplaysRecordedCalls) { ReplaySelect("select", 6); }
-TEST(SelectCodecTest, ReplaysUncompressedRecordedCalls) { ReplaySelect("select_uncompressed", 4); }
+TEST(SelectCodecTest, ReplaysRecordedCalls) { ReplaySelect("select", 28); }
+TEST(SelectCodecTest, ReplaysUncompressedRecordedCalls) { ReplaySelect("select_uncompressed", 6); }
 TEST(SelectCodecTest, ReplaysRecordedErrors) { ReplaySelect("select_error", 2); }
 
 TEST(InsertCodecTest, ReplaysRecordedPackets) {
@@ -123,6 +123,112 @@ TEST(SelectCodecTest, WritesSeriesCountExactly) {
   ByteBuffer bytes;
   AppendSelectRequest(bytes, SeriesCountRequest{}, false, 301);
   EXPECT_EQ(ToHex(bytes), "000000000000000e736572696573436f756e745f7634000000012d0000000000000000");
+}
+
+/// `hex` may hold blanks for readability.
+void ExpectRequest(std::string hex, const SelectArgs& args, uint32_t timeout) {
+  std::erase(hex, ' ');
+  SCOPED_TRACE(MethodOf(args).name);
+  ByteBuffer bytes;
+  AppendSelectRequest(bytes, args, false, timeout);
+  EXPECT_EQ(ToHex(bytes), hex);
+  ByteView rest = bytes;
+  ASSERT_TRUE(TakeRequestHead(rest).ok());
+  const auto again = UnmarshalSelectArgs(MethodOf(args), rest);
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  ByteBuffer bytes_again;
+  AppendSelectRequest(bytes_again, again.value(), false, timeout);
+  EXPECT_EQ(ToHex(bytes_again), hex);
+  for (size_t size = 0; size < rest.size(); ++size) {
+    EXPECT_FALSE(UnmarshalSelectArgs(MethodOf(args), rest.first(size)).ok());
+  }
+}
+
+// The requests of the wire protocol's worked examples.
+TEST(SelectCodecTest, WritesTenantsExactly) {
+  ExpectRequest("000000000000000a 74656e616e74735f7631 00 0000012d 0000018bcfe56800 0000018bcfe5dd30",
+                TenantsRequest{{0x18bcfe56800, 0x18bcfe5dd30}}, 301);
+}
+TEST(SelectCodecTest, WritesTagValueSuffixesExactly) {
+  TagValueSuffixesRequest request;
+  request.time_range = {0, 0x1a1ff82f940};
+  request.max_suffixes = 100000;
+  ExpectRequest("0000000000000013 74616756616c756553756666697865735f7634 00 0000001f 00000000 00000000"
+                " 0000000000000000 000001a1ff82f940 0000000000000000 0000000000000000 2e 000186a0",
+                request, 31);
+}
+TEST(SelectCodecTest, WritesTsdbStatusExactly) {
+  TsdbStatusRequest request;
+  request.query.time_range = {1699920000000, 1700006399999};
+  request.query.max_metrics = 10'000'000;
+  request.focus_label = "job";
+  request.top_n = 3;
+  ExpectRequest("000000000000000d 747364625374617475735f7636 00 0000012d 0000000000000019 00000000 00000000"
+                " 80d085b2f962 febfb884fa62 00 00989680 0000000000000003 6a6f62 00000003",
+                request, 301);
+}
+TEST(SelectCodecTest, WritesRegisterMetricNamesExactly) {
+  RegisterMetricNamesRequest request;
+  const auto name = Hex("00000000000000000000000161000162000163");
+  request.names = {{name, 0x1a1ff834362}};
+  ExpectRequest("0000000000000016 72656769737465724d65747269634e616d65735f7633 00 00000020 0000000000000001"
+                " 0000000000000013 00000000 00000000 0000 0001 61 0001 62 0001 63 000001a1ff834362",
+                request, 32);
+}
+TEST(SelectCodecTest, WritesDeleteSeriesExactly) {
+  DeleteSeriesRequest request;
+  request.query.time_range = {0, 1795288154000};
+  request.query.tag_filter_groups = {{{"", "nosuch", false, false}}};
+  request.query.max_metrics = 2'000'000'000;
+  ExpectRequest("000000000000000f 64656c6574655365726965735f7635 00 0000001f 000000000000001e 00000000 00000000"
+                " 00 a0fe99f8bf68 01 01 00 06 6e6f73756368 00 77359400",
+                request, 31);
+}
+TEST(SelectCodecTest, WritesUsageStatsExactly) {
+  MetricNamesUsageStatsRequest request;
+  request.limit = 1000;
+  ExpectRequest("0000000000000018 6d65747269634e616d6573557361676553746174735f7631 00 0000012d 00 000003e8"
+                " 0000000000000001 0000000000000000",
+                request, 301);
+  ExpectRequest("0000000000000018 72657365744d65747269634e616d657353746174735f7631 00 0000012d",
+                ResetMetricNamesStatsRequest(), 301);
+}
+
+TEST(SelectCodecTest, WritesTsdbStatusAnswersExactly) {
+  model::TsdbStatus status;
+  status.total_series = 2;
+  status.total_label_value_pairs = 5;
+  status.series_count_by_metric_name = {{"m1", 1}, {"z1", 1}};
+  status.series_count_by_label_name = {{"__name__", 2}, {"job", 2}, {"instance", 1}};
+  status.series_count_by_focus_label_value = {{"a", 2}};
+  status.series_count_by_label_value_pair = {{"job=a", 2}, {"__name__=z1", 1}, {"instance=b", 1}};
+  status.label_value_count_by_label_name = {{"__name__", 2}, {"instance", 1}, {"job", 1}};
+  ByteBuffer bytes;
+  MarshalTsdbStatus(bytes, status);
+  std::string want =
+      "0000000000000002 0000000000000005"
+      " 0000000000000002 0000000000000002 6d31 0000000000000001 0000000000000002 7a31 0000000000000001"
+      " 0000000000000003 0000000000000008 5f5f6e616d655f5f 0000000000000002 0000000000000003 6a6f62 0000000000000002"
+      " 0000000000000008 696e7374616e6365 0000000000000001"
+      " 0000000000000001 0000000000000001 61 0000000000000002"
+      " 0000000000000003 0000000000000005 6a6f623d61 0000000000000002 000000000000000b 5f5f6e616d655f5f3d7a31"
+      " 0000000000000001 000000000000000a 696e7374616e63653d62 0000000000000001"
+      " 0000000000000003 0000000000000008 5f5f6e616d655f5f 0000000000000002 0000000000000008 696e7374616e6365"
+      " 0000000000000001 0000000000000003 6a6f62 0000000000000001"
+      " 0000000000000000";
+  std::erase(want, ' ');
+  EXPECT_EQ(ToHex(bytes), want);
+  const auto again = UnmarshalTsdbStatus(bytes);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again.value(), status);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(UnmarshalTsdbStatus(ByteView(bytes).first(size)).ok());
+  }
+}
+
+TEST(SelectCodecTest, RejectsTooManyNames) {
+  EXPECT_FALSE(
+      UnmarshalSelectArgs(*FindSelectMethod("registerMetricNames_v3"), Hex("0000000000100001")).ok());
 }
 
 TEST(SelectCodecTest, RejectsBytesAfterArgs) {

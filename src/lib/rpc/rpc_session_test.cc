@@ -1,8 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
+#include <future>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "lib/net/handshake.h"
 #include "lib/net/run_on.h"
 #include "lib/rpc/insert_codec.h"
 #include "lib/rpc/insert_conn.h"
@@ -32,24 +37,36 @@ class RowKeeper : public InsertSink {
   std::vector<ByteBuffer> metadata;
 };
 
+class RepeatedBlock : public BlockCursor {
+ public:
+  explicit RepeatedBlock(size_t count) : left_(count) {
+    const std::vector<int64_t> timestamps = {1000, 2000};
+    const std::vector<int64_t> values = {5, 7};
+    block_.header = model::EncodeBlock({}, timestamps, values, 0, 64, timestamps_data_, values_data_);
+    block_.timestamps_data = timestamps_data_;
+    block_.values_data = values_data_;
+  }
+  Result<bool> Next() override { return left_-- > 0; }
+  ByteView metric_name() const override { return AsBytes(std::string_view("name")); }
+  const model::EncodedBlock& block() const override { return block_; }
+
+ private:
+  size_t left_;
+  ByteBuffer timestamps_data_, values_data_;
+  model::EncodedBlock block_;
+};
+
 class FixedHandler : public SelectHandler {
  public:
-  Status Search(const model::SearchQuery& query, const Deadline&, const BlockSink& sink) override {
+  Result<std::unique_ptr<BlockCursor>> Search(const model::SearchQuery& query, const Deadline&) override {
     if (query.tag_filter_groups.empty()) {
       return Error(ErrorCode::kInvalidInput, "missing tag filters");
     }
-    const std::vector<int64_t> timestamps = {1000, 2000};
-    const std::vector<int64_t> values = {5, 7};
-    ByteBuffer timestamps_data, values_data;
-    model::EncodedBlock block;
-    block.header = model::EncodeBlock({}, timestamps, values, 0, 64, timestamps_data, values_data);
-    block.timestamps_data = timestamps_data;
-    block.values_data = values_data;
-    for (size_t i = 0; i < blocks; ++i) VM_TRY(sink(AsBytes("name"), block));
-    return Ok();
+    return std::unique_ptr<BlockCursor>(std::make_unique<RepeatedBlock>(blocks));
   }
-  Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery&,
-                                                    const Deadline&) override {
+  Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery&, const Deadline& deadline) override {
+    while (wait_for_deadline && !deadline.Expired()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (wait_for_deadline) return Error(ErrorCode::kCancelled, "deadline exceeded");
     return std::vector<ByteBuffer>{ByteBuffer{1, 2}};
   }
   Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery&, size_t,
@@ -60,8 +77,40 @@ class FixedHandler : public SelectHandler {
                                                      size_t, const Deadline&) override {
     return std::vector<std::string>{std::string(name)};
   }
+  Result<std::vector<std::string>> SearchTagValueSuffixes(const TagValueSuffixesRequest& request,
+                                                          const Deadline&) override {
+    return std::vector<std::string>{"", request.tag_key + request.delimiter};
+  }
   Result<uint64_t> SeriesCount(model::Tenant tenant, const Deadline&) override {
     return uint64_t{tenant.account_id};
+  }
+  Result<model::TsdbStatus> GetTsdbStatus(const TsdbStatusRequest& request, const Deadline&) override {
+    model::TsdbStatus status;
+    status.total_series = request.top_n;
+    status.series_count_by_focus_label_value = {{request.focus_label, 3}, {"", 1}};
+    status.query_stats_by_metric_name = {{"up", 1700000000, 4}};
+    return status;
+  }
+  Result<uint64_t> DeleteSeries(const model::SearchQuery& query, const Deadline&) override {
+    return uint64_t{query.max_metrics};
+  }
+  Status RegisterMetricNames(std::span<const model::MetricRow> names, const Deadline&) override {
+    for (const auto& name : names) registered.emplace_back(AsText(name.metric_name_raw), name.timestamp);
+    return Ok();
+  }
+  Result<std::vector<model::Tenant>> SearchTenants(const model::TimeRange&, const Deadline&) override {
+    return std::vector<model::Tenant>{{0, 0}, {12, 34}};
+  }
+  Result<model::MetricNamesUsageStats> GetMetricNamesUsageStats(const MetricNamesUsageStatsRequest& request,
+                                                                const Deadline&) override {
+    model::MetricNamesUsageStats stats;
+    stats.max_size_bytes = static_cast<uint64_t>(-request.le);
+    stats.records = {{request.match_pattern, 1, 2}};
+    return stats;
+  }
+  Status ResetMetricNamesStats(const Deadline&) override {
+    ++resets;
+    return Ok();
   }
   Result<std::vector<model::MetadataRow>> SearchMetadata(const model::Tenant* tenant, size_t,
                                                          std::string_view name,
@@ -73,6 +122,9 @@ class FixedHandler : public SelectHandler {
   }
 
   size_t blocks = 1;
+  std::atomic<bool> wait_for_deadline{false};
+  std::vector<std::pair<std::string, int64_t>> registered;
+  int resets = 0;
 };
 
 template <class Serve>
@@ -159,9 +211,8 @@ TEST(SelectSessionTest, AnswersEveryCall) {
   net::Runtime runtime(2);
   net::Pool pool("search", 2);
   FixedHandler handler;
-  auto serve = [&](std::unique_ptr<net::Stream> s) {
-    return ServeSelect(std::move(s), handler, pool, SelectServerOptions());
-  };
+  SelectServer select_server(handler, pool, SelectServerOptions());
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
   TestServer server(runtime, serve);
   SelectClient client(runtime, server.addr(), SelectClientOptions());
 
@@ -188,12 +239,172 @@ TEST(SelectSessionTest, AnswersEveryCall) {
   metadata.metric_name = "up";
   result = Ask(runtime, client, metadata);
   ASSERT_EQ(result.reply.size(), 1u);
+
+  TagValueSuffixesRequest suffixes;
+  suffixes.tag_key = "k";
+  result = Ask(runtime, client, suffixes);
+  ASSERT_EQ(result.reply.size(), 2u);
+  EXPECT_EQ(AsText(result.reply.item(1)), "k.");
+  TsdbStatusRequest status_request{AnyQuery(), "job", 3};
+  result = Ask(runtime, client, status_request);
+  ASSERT_EQ(result.reply.size(), 1u) << result.message;
+  const auto status = UnmarshalTsdbStatus(result.reply.item(0));
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(status.value(), handler.GetTsdbStatus(status_request, Deadline()).value());
+  auto query = AnyQuery();
+  query.max_metrics = 77;
+  result = Ask(runtime, client, DeleteSeriesRequest{query});
+  EXPECT_EQ(result.reply.number, 77u);
+  RegisterMetricNamesRequest names;
+  names.names = {{ByteBuffer{'a'}, 5}, {ByteBuffer{'b', 'c'}, -6}};
+  result = Ask(runtime, client, names);
+  EXPECT_EQ(result.outcome, CallOutcome::kOk) << result.message;
+  EXPECT_EQ(handler.registered, (std::vector<std::pair<std::string, int64_t>>{{"a", 5}, {"bc", -6}}));
+  result = Ask(runtime, client, TenantsRequest{});
+  ASSERT_EQ(result.reply.size(), 2u);
+  EXPECT_EQ(AsText(result.reply.item(1)), "12:34");
+  MetricNamesUsageStatsRequest usage;
+  usage.le = -9;
+  usage.match_pattern = "up.*";
+  result = Ask(runtime, client, usage);
+  ASSERT_EQ(result.reply.size(), 1u) << result.message;
+  const auto stats = UnmarshalMetricNamesUsageStats(result.reply.item(0));
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats.value().max_size_bytes, 9u);
+  EXPECT_EQ(stats.value().records, (std::vector<model::NameUsage>{{"up.*", 1, 2}}));
+  result = Ask(runtime, client, ResetMetricNamesStatsRequest{});
+  EXPECT_EQ(result.outcome, CallOutcome::kOk) << result.message;
+  EXPECT_EQ(handler.resets, 1);
 }
 
 TEST(SelectSessionTest, ReportsAMissingNode) {
   net::Runtime runtime(1);
   SelectClient client(runtime, "127.0.0.1:1", SelectClientOptions());
   EXPECT_EQ(Ask(runtime, client, SeriesCountRequest{}).outcome, CallOutcome::kNoConnection);
+}
+
+// Holds the only slot until it is let go.
+class SlowHandler : public FixedHandler {
+ public:
+  Result<uint64_t> SeriesCount(model::Tenant, const Deadline&) override {
+    entered.set_value();
+    leave.get_future().wait();
+    return uint64_t{1};
+  }
+  std::promise<void> entered, leave;
+};
+
+TEST(SelectSessionTest, RefusesWhatWaitsTooLongForASlot) {
+  net::Runtime runtime(2);
+  net::Pool pool("search", 2);
+  SlowHandler handler;
+  metrics::Registry registry;
+  SelectServerOptions options;
+  options.addr = ":8401";
+  options.registry = &registry;
+  options.max_concurrent_requests = 1;
+  options.max_queue_duration = std::chrono::milliseconds(50);
+  SelectServer select_server(handler, pool, options);
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
+  TestServer server(runtime, serve);
+  SelectClient client(runtime, server.addr(), SelectClientOptions());
+  std::thread first([&] { EXPECT_EQ(Ask(runtime, client, SeriesCountRequest{}).outcome, CallOutcome::kOk); });
+  handler.entered.get_future().wait();
+  const auto result = Ask(runtime, client, TenantsRequest{});
+  EXPECT_EQ(result.outcome, CallOutcome::kRemoteError);
+  EXPECT_EQ(result.reply.error,
+            "couldn't start executing the request in 0.050 seconds, since -search.maxConcurrentRequests=1 concurrent "
+            "requests are already executed. Possible solutions: to reduce the query load; to add more compute "
+            "resources to the server; to increase -search.maxQueueDuration=50ms; to increase "
+            "-search.maxConcurrentRequests");
+  handler.leave.set_value();
+  first.join();
+  EXPECT_EQ(Ask(runtime, client, TenantsRequest{}).outcome, CallOutcome::kOk);
+  EXPECT_EQ(registry.GetCounter("vm_vmselect_concurrent_requests_limit_reached_total{addr=\":8401\"}").Get(), 1u);
+  EXPECT_EQ(registry.GetCounter("vm_vmselect_concurrent_requests_limit_timeout_total{addr=\":8401\"}").Get(), 1u);
+  EXPECT_EQ(
+      registry.GetCounter("vm_vmselect_rpc_requests_total{action=\"tenants\",addr=\":8401\"}").Get(), 2u);
+}
+
+TEST(SelectSessionTest, TellsAPassedDeadline) {
+  net::Runtime runtime(2);
+  net::Pool pool("search", 1);
+  FixedHandler handler;
+  handler.wait_for_deadline = true;
+  SelectServer select_server(handler, pool, SelectServerOptions());
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
+  TestServer server(runtime, serve);
+  SelectClient client(runtime, server.addr(), SelectClientOptions());
+  const SelectArgs args = SearchMetricNamesRequest{AnyQuery()};
+  const auto result = net::BlockOn(runtime.MakeStrand(),
+                                   client.Call(args, Deadline::After(std::chrono::milliseconds(10))));
+  EXPECT_EQ(result.reply.error, "cannot execute request in 1 seconds: deadline exceeded");
+}
+
+// A peer that asks for many blocks and does not read them.
+awaitable<bool> AskWithoutReading(std::string addr, std::unique_ptr<net::FramedStream>& kept) {
+  net::DialOptions dial;
+  auto stream = co_await net::Dial(addr, dial);
+  if (!stream.ok()) co_return false;
+  auto framed = co_await net::ClientHandshake(std::move(stream).value(), net::kHelloSelect, false,
+                                              std::chrono::seconds(5));
+  if (!framed.ok()) co_return false;
+  kept = std::move(framed).value();
+  ByteBuffer request;
+  const SelectArgs args = SearchRequest{AnyQuery()};
+  AppendSelectRequest(request, args, false, 60);
+  auto written = co_await kept->Write(request);
+  if (!written.ok()) co_return false;
+  auto flushed = co_await kept->Flush();
+  co_return flushed.ok();
+}
+
+TEST(SelectSessionTest, KeepsNoThreadWhileAPeerReadsSlowly) {
+  net::Runtime runtime(2);
+  net::Pool pool("search", 1);
+  FixedHandler handler;
+  handler.blocks = 2'000'000;  // Far more than sockets take.
+  SelectServerOptions options;
+  options.disable_compression = true;
+  SelectServer select_server(handler, pool, options);
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
+  TestServer server(runtime, serve);
+  std::unique_ptr<net::FramedStream> slow;
+  const auto strand = runtime.MakeStrand();
+  ASSERT_TRUE(net::BlockOn(strand, AskWithoutReading(server.addr(), slow)));
+  SelectClient client(runtime, server.addr(), SelectClientOptions());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(Ask(runtime, client, TenantsRequest{}).outcome, CallOutcome::kOk);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  slow->Close();
+}
+
+// Takes the hello, says nothing and closes, as nodes of old versions do with an unknown one.
+awaitable<void> CloseAfterHello(std::unique_ptr<net::Stream> stream, std::atomic<int>& hellos, RowKeeper& sink) {
+  if (hellos.fetch_add(1) > 0) {
+    co_await ServeInsert(std::move(stream), sink, InsertServerOptions());
+    co_return;
+  }
+  std::array<uint8_t, net::kHelloSize> hello;
+  co_await net::ReadFull(*stream, hello);
+  stream->Close();
+}
+
+TEST(InsertSessionTest, SpeaksTheOldProtocolWithNodesThatCloseAfterTheHello) {
+  net::Runtime runtime(2);
+  RowKeeper sink;
+  std::atomic<int> hellos{0};
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return CloseAfterHello(std::move(s), hellos, sink); };
+  TestServer server(runtime, serve);
+  const ByteBuffer rows = {1, 2, 3};
+  auto check = [&](InsertConn& conn) -> awaitable<void> {
+    EXPECT_TRUE(conn.legacy());
+    auto sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_TRUE(sent.ok() && sent.value() == InsertAnswer::kAccepted);
+  };
+  EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), check)));
+  EXPECT_EQ(sink.packets, std::vector<ByteBuffer>{rows});
 }
 
 }  // namespace

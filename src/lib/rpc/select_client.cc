@@ -6,6 +6,7 @@
 
 #include "lib/net/handshake.h"
 #include "lib/net/run_on.h"
+#include "lib/rpc/frame.h"
 #include "lib/rpc/frame_io.h"
 #include "lib/rpc/insert_codec.h"
 
@@ -30,13 +31,43 @@ Deadline SocketDeadline(const Deadline& deadline) {
 }
 
 
+// One item with the whole payload.
+awaitable<Status> ReadTables(net::FramedStream& stream, const SelectMethod& method,
+                             SelectReply& reply) {
+  ByteBuffer all, scratch;
+  for (uint8_t i = 0; i < method.tables.numbers; ++i) {
+    VM_CO_ASSIGN_OR_RETURN(const uint64_t number, co_await ReadUint64(stream));
+    AppendBigEndian(all, number);
+  }
+  for (const uint8_t numbers : method.tables.entry_numbers) {
+    VM_CO_ASSIGN_OR_RETURN(const uint64_t count, co_await ReadUint64(stream));
+    AppendBigEndian(all, count);
+    for (uint64_t i = 0; i < count; ++i) {
+      VM_CO_TRY(co_await ReadFrame(stream, scratch, method.max_item_size));
+      AppendFrame(all, scratch);
+      for (uint8_t n = 0; n < numbers; ++n) {
+        VM_CO_ASSIGN_OR_RETURN(const uint64_t number, co_await ReadUint64(stream));
+        AppendBigEndian(all, number);
+      }
+    }
+  }
+  reply.AddItem(all);
+  co_return Ok();
+}
+
 awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& method,
                             SelectReply& reply) {
   ByteBuffer scratch;
-  VM_CO_TRY(co_await ReadFrame(stream, scratch, kMaxErrorSize));
-  reply.error = AsText(scratch);
+  if (method.payload != PayloadKind::kTraceOnly) {
+    VM_CO_TRY(co_await ReadFrame(stream, scratch, kMaxErrorSize));
+    reply.error = AsText(scratch);
+  }
   if (reply.error.empty()) {
-    if (method.payload == PayloadKind::kList) {
+    if (method.payload == PayloadKind::kTables) {
+      VM_CO_TRY(co_await ReadTables(stream, method, reply));
+    } else if (method.payload == PayloadKind::kNothing || method.payload == PayloadKind::kTraceOnly) {
+      // No payload.
+    } else if (method.payload == PayloadKind::kList) {
       for (;;) {
         VM_CO_TRY(co_await ReadFrame(stream, scratch, method.max_item_size));
         if (scratch.empty()) break;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "lib/log/log.h"
@@ -31,6 +33,28 @@ awaitable<Status> ReadFixed(net::FramedStream& stream, ByteBuffer& dst, size_t s
   co_return co_await stream.ReadFull(room);
 }
 
+awaitable<Status> ReadNamesAndTimes(net::FramedStream& stream, size_t max_name_size, ByteBuffer& dst) {
+  const size_t at = dst.size();
+  VM_CO_TRY(co_await ReadFixed(stream, dst, 8));
+  const uint64_t count = LoadBigEndian<uint64_t>(dst.data() + at);
+  if (count > kMaxNamesPerRegistration) {
+    co_return Error(ErrorCode::kLimitExceeded,
+                    fmt::format("too many metric names in a single request; got {}; mustn't exceed {}",
+                                count, kMaxNamesPerRegistration));
+  }
+  ByteBuffer frame;
+  for (uint64_t i = 0; i < count; ++i) {
+    VM_CO_TRY(co_await ReadFrame(stream, frame, max_name_size));
+    if (dst.size() + frame.size() > kMaxRegistrationSize) {
+      co_return Error(ErrorCode::kLimitExceeded,
+                      fmt::format("too big request: metric names exceed {} bytes", kMaxRegistrationSize));
+    }
+    AppendFrame(dst, frame);
+    VM_CO_TRY(co_await ReadFixed(stream, dst, 8));
+  }
+  co_return Ok();
+}
+
 awaitable<Status> ReadArgs(net::FramedStream& stream, const SelectMethod& method, ByteBuffer& dst) {
   ByteBuffer frame;
   for (const ArgField& field : method.args) {
@@ -46,6 +70,9 @@ awaitable<Status> ReadArgs(net::FramedStream& stream, const SelectMethod& method
         VM_CO_TRY(co_await ReadFrame(stream, frame, field.size));
         AppendFrame(dst, frame);
         break;
+      case ArgField::Kind::kNamesAndTimes:
+        VM_CO_TRY(co_await ReadNamesAndTimes(stream, field.size, dst));
+        break;
     }
   }
   co_return Ok();
@@ -56,150 +83,343 @@ awaitable<Status> WriteAndFlush(net::FramedStream& stream, ByteView bytes) {
   co_return co_await stream.Flush();
 }
 
-// Answers one request on a thread of the pool.
-class Answerer {
- public:
-  Answerer(net::FramedStream& stream, SelectHandler& handler, const SelectArgs& args,
-           const RequestHead& head, const Deadline& deadline)
-      : stream_(stream), handler_(handler), args_(args), head_(head), deadline_(deadline) {}
+// Peers that went away are nobody's fault.
+bool IsPeerGone(const Error& error) {
+  if (error.code() != ErrorCode::kUnavailable) return false;
+  return error.message().find("timeout") == std::string::npos &&
+         error.message().find("unexpected EOF") == std::string::npos;
+}
 
-  /// Leaves in `reply` what is still to be sent. An error: close the connection.
-  Status Run(ByteBuffer& reply) {
-    if (const auto* search = std::get_if<SearchRequest>(&args_)) return Search(*search, reply);
-    SelectReply answer;
-    auto status = Fill(answer);
-    if (!status.ok()) answer.error = TextOf(status.error());
-    AppendSelectReply(reply, MethodOf(args_).payload, answer);
+// Fills the answers of all calls but searches.
+struct Filler {
+  SelectHandler& handler;
+  const Deadline& deadline;
+  SelectReply& answer;
+
+  template <class List>
+  Status AddAll(Result<List> found) {
+    if (!found.ok()) return std::move(found).error();
+    for (const auto& item : found.value()) answer.AddItem(AsBytesOf(item));
     return Ok();
+  }
+  static ByteView AsBytesOf(const std::string& text) { return AsBytes(text); }
+  static ByteView AsBytesOf(const ByteBuffer& bytes) { return bytes; }
+
+  Status operator()(const SearchRequest&) { return Ok(); }
+  Status operator()(const SearchMetricNamesRequest& r) {
+    return AddAll(handler.SearchMetricNames(r.query, deadline));
+  }
+  Status operator()(const LabelNamesRequest& r) {
+    return AddAll(handler.SearchLabelNames(r.query, r.max_names, deadline));
+  }
+  Status operator()(const LabelValuesRequest& r) {
+    return AddAll(handler.SearchLabelValues(r.query, r.label_name, r.max_values, deadline));
+  }
+  Status operator()(const SeriesCountRequest& r) {
+    VM_ASSIGN_OR_RETURN(answer.number, handler.SeriesCount(r.tenant, deadline));
+    return Ok();
+  }
+  Status operator()(const SearchMetadataRequest& r) {
+    VM_ASSIGN_OR_RETURN(const auto found,
+                        handler.SearchMetadata(r.tenant ? &*r.tenant : nullptr, r.limit,
+                                               r.metric_name, deadline));
+    ByteBuffer packed;
+    for (const auto& row : found) {
+      packed.clear();
+      model::AppendMetadataRow(packed, row);
+      answer.AddItem(packed);
+    }
+    return Ok();
+  }
+  Status operator()(const TagValueSuffixesRequest& r) {
+    return AddAll(handler.SearchTagValueSuffixes(r, deadline));
+  }
+  Status operator()(const TsdbStatusRequest& r) {
+    VM_ASSIGN_OR_RETURN(const model::TsdbStatus status, handler.GetTsdbStatus(r, deadline));
+    ByteBuffer packed;
+    MarshalTsdbStatus(packed, status);
+    answer.AddItem(packed);
+    return Ok();
+  }
+  Status operator()(const DeleteSeriesRequest& r) {
+    VM_ASSIGN_OR_RETURN(answer.number, handler.DeleteSeries(r.query, deadline));
+    return Ok();
+  }
+  Status operator()(const RegisterMetricNamesRequest& r) {
+    std::vector<model::MetricRow> rows;
+    rows.reserve(r.names.size());
+    for (const auto& name : r.names) rows.push_back({name.metric_name_raw, name.timestamp, 0});
+    return handler.RegisterMetricNames(rows, deadline);
+  }
+  Status operator()(const TenantsRequest& r) {
+    VM_ASSIGN_OR_RETURN(const auto tenants, handler.SearchTenants(r.time_range, deadline));
+    for (const model::Tenant& tenant : tenants) {
+      answer.AddItem(AsBytes(fmt::format("{}:{}", tenant.account_id, tenant.project_id)));
+    }
+    return Ok();
+  }
+  Status operator()(const MetricNamesUsageStatsRequest& r) {
+    VM_ASSIGN_OR_RETURN(const auto stats, handler.GetMetricNamesUsageStats(r, deadline));
+    ByteBuffer packed;
+    MarshalMetricNamesUsageStats(packed, stats);
+    answer.AddItem(packed);
+    return Ok();
+  }
+  Status operator()(const ResetMetricNamesStatsRequest&) {
+    return handler.ResetMetricNamesStats(deadline);
+  }
+};
+
+}  // namespace
+
+SelectServer::SelectServer(SelectHandler& handler, net::Pool& pool, SelectServerOptions options)
+    : handler_(handler),
+      pool_(pool),
+      options_(std::move(options)),
+      registry_(options_.registry != nullptr ? *options_.registry : own_registry_),
+      slots_(std::max<size_t>(options_.max_concurrent_requests, 1)),
+      connection_errors_(Counter("vm_vmselect_conn_errors_total")),
+      limit_reached_(Counter("vm_vmselect_concurrent_requests_limit_reached_total")),
+      limit_timeout_(Counter("vm_vmselect_concurrent_requests_limit_timeout_total")),
+      blocks_sent_(Counter("vm_vmselect_metric_blocks_read_total")) {
+  size_t index = 0;
+  for (const SelectMethod& method : SelectMethods()) {
+    requests_[index++] = &Counter("vm_vmselect_rpc_requests_total",
+                                  fmt::format("action=\"{}\",", method.action));
+  }
+  registry_.SetGaugeCallback(fmt::format("vm_vmselect_conns{{addr=\"{}\"}}", options_.addr), [this] {
+    return static_cast<double>(connections_.load(std::memory_order_relaxed));
+  });
+  registry_.SetGaugeCallback("vm_vmselect_concurrent_requests_capacity",
+                             [this] { return static_cast<double>(slots_.capacity()); });
+  registry_.SetGaugeCallback("vm_vmselect_concurrent_requests_current",
+                             [this] { return static_cast<double>(slots_.used()); });
+}
+
+SelectServer::~SelectServer() {
+  registry_.RemoveGaugeCallback(fmt::format("vm_vmselect_conns{{addr=\"{}\"}}", options_.addr));
+  registry_.RemoveGaugeCallback("vm_vmselect_concurrent_requests_capacity");
+  registry_.RemoveGaugeCallback("vm_vmselect_concurrent_requests_current");
+}
+
+metrics::Counter& SelectServer::Counter(std::string_view name, std::string_view more_labels) {
+  return registry_.GetCounter(fmt::format("{}{{{}addr=\"{}\"}}", name, more_labels, options_.addr));
+}
+
+// The calls of one connection, one after the other.
+class SelectServer::Session {
+ public:
+  Session(SelectServer& server, net::FramedStream& stream) : server_(server), stream_(stream) {}
+
+  awaitable<Status> ServeCalls() {
+    for (;;) {
+      ByteBuffer name;
+      auto more = co_await ReadFrameOrEof(stream_, name, kMaxRpcNameSize);
+      if (!more.ok()) co_return std::move(more).error();
+      if (!more.value()) co_return Ok();
+      stream_.SetDeadline(Deadline::After(kRequestTime));
+      head_.rpc_name = AsText(name);
+      const SelectMethod* method = FindSelectMethod(head_.rpc_name);
+      if (method == nullptr) {
+        co_return Error(ErrorCode::kInvalidInput,
+                        fmt::format("unsupported rpcName: \"{}\"", head_.rpc_name));
+      }
+      ByteBuffer fixed;
+      VM_CO_TRY(co_await ReadFixed(stream_, fixed, 5));
+      head_.trace_enabled = fixed[0] != 0;
+      head_.timeout_seconds = LoadBigEndian<uint32_t>(fixed.data() + 1);
+      started_at_ = std::chrono::steady_clock::now();
+      deadline_ = Deadline::After(std::chrono::seconds(head_.timeout_seconds), server_.options_.stop);
+      ByteBuffer packed_args;
+      VM_CO_TRY(co_await ReadArgs(stream_, *method, packed_args));
+      auto args = UnmarshalSelectArgs(*method, packed_args);
+      if (!args.ok()) co_return std::move(args).error();
+      server_.requests_[args.value().index()]->Inc();
+      // Answers may take as long as the peer reads.
+      stream_.SetDeadline(Deadline());
+      VM_CO_TRY(co_await Answer(*method, args.value()));
+    }
   }
 
  private:
+  awaitable<Status> Answer(const SelectMethod& method, const SelectArgs& args) {
+    SlotHolder slot;
+    if (!server_.slots_.TryAcquire()) {
+      server_.limit_reached_.Inc();
+      const auto wait = std::min<std::chrono::milliseconds>(
+          std::chrono::seconds(head_.timeout_seconds), server_.options_.max_queue_duration);
+      const bool acquired = co_await server_.slots_.Acquire(wait);
+      if (!acquired) {
+        server_.limit_timeout_.Inc();
+        co_return co_await Refuse(method, QueueError(wait));
+      }
+    }
+    slot.Hold(server_.slots_);
+    const auto* search = std::get_if<SearchRequest>(&args);
+    if (search != nullptr) co_return co_await Search(*search);
+
+    SelectReply answer;
+    auto fill = [this, &args, &answer]() noexcept {
+      return std::visit(Filler{server_.handler_, deadline_, answer}, args);
+    };
+    auto status = co_await net::RunOn(server_.pool_, fill);
+    if (!status.ok()) co_return co_await Refuse(method, TextOf(status.error()));
+    answer.trace = Trace();
+    ByteBuffer reply;
+    AppendSelectReply(reply, method.payload, answer);
+    co_return co_await WriteAndFlush(stream_, reply);
+  }
+
+  awaitable<Status> Refuse(const SelectMethod& method, std::string text) {
+    if (method.payload == PayloadKind::kTraceOnly) {
+      // There is no place for a text: it would be taken for the trace.
+      co_return Error(ErrorCode::kUnavailable, std::move(text));
+    }
+    SelectReply answer;
+    answer.error = std::move(text);
+    answer.trace = Trace();
+    ByteBuffer reply;
+    AppendSelectReply(reply, method.payload, answer);
+    co_return co_await WriteAndFlush(stream_, reply);
+  }
+
+  // Blocks are read in batches on the pool; between them the peer may take its time.
+  awaitable<Status> Search(const SearchRequest& request) {
+    std::unique_ptr<BlockCursor> cursor;
+    ByteBuffer out, packed;
+    bool started = false, done = false;
+    auto read_batch = [&]() noexcept -> Status {
+      if (cursor == nullptr) {
+        VM_ASSIGN_OR_RETURN(cursor, server_.handler_.Search(request.query, deadline_));
+        AppendErrorText(out, "");
+        started = true;
+      }
+      while (out.size() < kSendSize) {
+        VM_ASSIGN_OR_RETURN(const bool more, cursor->Next());
+        if (!more) {
+          AppendFrame(out, ByteView());
+          done = true;
+          cursor.reset();
+          return Ok();
+        }
+        packed.clear();
+        model::MarshalMetricBlock(packed, model::MetricBlock{cursor->metric_name(), cursor->block()});
+        AppendFrame(out, packed);
+        server_.blocks_sent_.Inc();
+      }
+      return Ok();
+    };
+    Status status = Ok();
+    while (!done) {
+      out.clear();
+      status = co_await net::RunOn(server_.pool_, read_batch);
+      if (!status.ok()) break;
+      if (done) AppendFrame(out, AsBytes(Trace()));
+      status = co_await WriteAndFlush(stream_, out);
+      if (!status.ok()) break;
+    }
+    if (cursor != nullptr) {
+      // Parts that were dropped meanwhile go with it: not on an io thread.
+      auto close = [&cursor]() noexcept {
+        cursor.reset();
+        return true;
+      };
+      co_await net::RunOn(server_.pool_, close);
+    }
+    if (status.ok() || started) co_return status;
+    SelectReply answer;
+    answer.error = TextOf(status.error());
+    answer.trace = Trace();
+    out.clear();
+    AppendSelectReply(out, PayloadKind::kList, answer);
+    co_return co_await WriteAndFlush(stream_, out);
+  }
+
   std::string TextOf(const Error& error) const {
-    if (deadline_.Expired()) {
+    if (error.code() == ErrorCode::kCancelled && deadline_.Expired()) {
       return fmt::format("cannot execute request in {} seconds: {}", head_.timeout_seconds,
                          error.message());
     }
     return error.message().empty() ? "unknown error" : error.message();
   }
 
-  Status Search(const SearchRequest& request, ByteBuffer& reply) {
-    bool started = false;
-    ByteBuffer packed;
-    AppendErrorText(reply, "");
-    auto status = handler_.Search(
-        request.query, deadline_,
-        [&](ByteView metric_name, const model::EncodedBlock& block) -> Status {
-          packed.clear();
-          model::MarshalMetricBlock(packed, model::MetricBlock{metric_name, block});
-          AppendFrame(reply, packed);
-          if (reply.size() < kSendSize) return Ok();
-          started = true;
-          auto sent = net::BlockOn(stream_.executor(), WriteAndFlush(stream_, reply));
-          reply.clear();
-          return sent;
-        });
-    if (!status.ok()) {
-      if (started) return status;
-      reply.clear();
-      AppendErrorText(reply, TextOf(status.error()));
-    } else {
-      AppendFrame(reply, ByteView());
-    }
-    AppendFrame(reply, ByteView());
-    return Ok();
+  std::string QueueError(std::chrono::milliseconds wait) const {
+    const SelectServerOptions& options = server_.options_;
+    return fmt::format(
+        "couldn't start executing the request in {:.3f} seconds, since -{}={} concurrent requests are already "
+        "executed. Possible solutions: to reduce the query load; to add more compute resources to the server; to "
+        "increase -{}={}; to increase -{}",
+        static_cast<double>(wait.count()) / 1e3, options.max_concurrent_requests_flag,
+        options.max_concurrent_requests, options.max_queue_duration_flag,
+        DurationText(options.max_queue_duration), options.max_concurrent_requests_flag);
   }
 
-  Status Fill(SelectReply& answer) {
-    if (const auto* names = std::get_if<SearchMetricNamesRequest>(&args_)) {
-      VM_ASSIGN_OR_RETURN(const auto found, handler_.SearchMetricNames(names->query, deadline_));
-      for (const auto& name : found) answer.AddItem(name);
-    } else if (const auto* labels = std::get_if<LabelNamesRequest>(&args_)) {
-      VM_ASSIGN_OR_RETURN(
-          const auto found,
-          handler_.SearchLabelNames(labels->query, labels->max_names, deadline_));
-      for (const auto& name : found) answer.AddItem(AsBytes(name));
-    } else if (const auto* values = std::get_if<LabelValuesRequest>(&args_)) {
-      VM_ASSIGN_OR_RETURN(const auto found,
-                          handler_.SearchLabelValues(values->query, values->label_name,
-                                                     values->max_values, deadline_));
-      for (const auto& value : found) answer.AddItem(AsBytes(value));
-    } else if (const auto* count = std::get_if<SeriesCountRequest>(&args_)) {
-      VM_ASSIGN_OR_RETURN(answer.number, handler_.SeriesCount(count->tenant, deadline_));
-    } else if (const auto* metadata = std::get_if<SearchMetadataRequest>(&args_)) {
-      VM_ASSIGN_OR_RETURN(
-          const auto found,
-          handler_.SearchMetadata(metadata->tenant ? &*metadata->tenant : nullptr, metadata->limit,
-                                  metadata->metric_name, deadline_));
-      ByteBuffer packed;
-      for (const auto& row : found) {
-        packed.clear();
-        model::AppendMetadataRow(packed, row);
-        answer.AddItem(packed);
-      }
-    }
-    return Ok();
+  // As Go prints durations: "10s", "1.5s", "1m0s".
+  static std::string DurationText(std::chrono::milliseconds duration) {
+    const int64_t ms = duration.count();
+    if (ms < 1000) return fmt::format("{}ms", ms);
+    const int64_t seconds = ms / 1000;
+    std::string text;
+    if (seconds >= 3600) text += fmt::format("{}h", seconds / 3600);
+    if (seconds >= 60) text += fmt::format("{}m", seconds / 60 % 60);
+    const int64_t rest = ms % 60000;
+    if (rest % 1000 == 0) return text + fmt::format("{}s", rest / 1000);
+    return text + fmt::format("{}s", static_cast<double>(rest) / 1e3);
   }
 
+  std::string Trace() const {
+    if (!head_.trace_enabled || server_.options_.deny_query_tracing) return "";
+    const auto took = std::chrono::steady_clock::now() - started_at_;
+    const nlohmann::json message =
+        fmt::format("{}: rpc call {}() at vmstorage", server_.options_.version, head_.rpc_name);
+    return fmt::format("{{\"duration_msec\":{:.3f},\"message\":{}}}",
+                       std::chrono::duration<double, std::milli>(took).count(), message.dump());
+  }
+
+  SelectServer& server_;
   net::FramedStream& stream_;
-  SelectHandler& handler_;
-  const SelectArgs& args_;
-  const RequestHead& head_;
-  const Deadline& deadline_;
+  RequestHead head_;
+  Deadline deadline_;
+  std::chrono::steady_clock::time_point started_at_;
 };
 
-awaitable<Status> ServeCalls(net::FramedStream& stream, SelectHandler& handler, net::Pool& pool) {
-  for (;;) {
-    ByteBuffer name;
-    auto more = co_await ReadFrameOrEof(stream, name, kMaxRpcNameSize);
-    if (!more.ok()) co_return std::move(more).error();
-    if (!more.value()) co_return Ok();
-    stream.SetDeadline(Deadline::After(kRequestTime));
-    RequestHead head;
-    head.rpc_name = AsText(name);
-    const SelectMethod* method = FindSelectMethod(head.rpc_name);
-    if (method == nullptr) {
-      co_return Error(ErrorCode::kInvalidInput,
-                      fmt::format("unsupported rpcName: \"{}\"", head.rpc_name));
-    }
-    ByteBuffer fixed;
-    VM_CO_TRY(co_await ReadFixed(stream, fixed, 5));
-    head.trace_enabled = fixed[0] != 0;
-    head.timeout_seconds = LoadBigEndian<uint32_t>(fixed.data() + 1);
-    ByteBuffer packed_args;
-    VM_CO_TRY(co_await ReadArgs(stream, *method, packed_args));
-    auto args = UnmarshalSelectArgs(*method, packed_args);
-    if (!args.ok()) co_return std::move(args).error();
-    // Answers may take as long as the peer reads.
-    stream.SetDeadline(Deadline());
-
-    const Deadline deadline = Deadline::After(std::chrono::seconds(head.timeout_seconds));
-    Answerer answerer(stream, handler, args.value(), head, deadline);
-    ByteBuffer reply;
-    auto answer = [&answerer, &reply]() noexcept { return answerer.Run(reply); };
-    auto status = co_await net::RunOn(pool, answer);
-    if (!status.ok()) co_return std::move(status).error();
-    VM_CO_TRY(co_await WriteAndFlush(stream, reply));
-  }
-}
-
-}  // namespace
-
-awaitable<void> ServeSelect(std::unique_ptr<net::Stream> stream, SelectHandler& handler,
-                            net::Pool& pool, SelectServerOptions options) {
+awaitable<void> SelectServer::Serve(std::unique_ptr<net::Stream> stream) {
+  struct Count {
+    std::atomic<int64_t>& connections;
+    explicit Count(std::atomic<int64_t>& c) : connections(c) { connections.fetch_add(1); }
+    ~Count() { connections.fetch_sub(1); }
+  } count(connections_);
   const std::string peer = stream->remote_addr();
-  auto session = co_await net::ServerHandshake(std::move(stream), kHellos,
-                                               !options.disable_compression,
-                                               options.handshake_timeout);
-  if (!session.ok()) {
-    VM_LOG_WARN("cannot complete vmselect handshake with client \"{}\": {}", peer,
-                session.error().message());
+  auto handshake = co_await net::ServerHandshake(std::move(stream), kHellos,
+                                                 !options_.disable_compression,
+                                                 options_.handshake_timeout);
+  if (!handshake.ok()) {
+    const Error& error = handshake.error();
+    if (options_.stop.stop_requested()) co_return;
+    if (error.code() != ErrorCode::kUnavailable) {
+      VM_LOG_ERROR("cannot perform vmselect handshake with client \"{}\": {}", peer, error.message());
+    } else if (error.message().find("timeout") != std::string::npos) {
+      VM_LOG_WARN(
+          "cannot complete vmselect handshake due to network timeout error with client \"{}\": {}. If errors are "
+          "transient and infrequent increase -rpc.handshakeTimeout and -vmstorageDialTimeout on client and server "
+          "side. Check vmselect logs for errors",
+          peer, error.message());
+    } else {
+      VM_LOG_WARN(
+          "cannot complete vmselect handshake due to network error with client \"{}\": {}. Check vmselect logs for "
+          "errors",
+          peer, error.message());
+    }
     co_return;
   }
-  auto framed = std::move(session.value().stream);
+  auto framed = std::move(handshake.value().stream);
   if (framed == nullptr) co_return;
-  auto status = co_await ServeCalls(*framed, handler, pool);
-  if (!status.ok()) {
-    VM_LOG_WARN("cannot process vmselect conn {}: {}", peer, status.error().message());
+  Session session(*this, *framed);
+  auto status = co_await session.ServeCalls();
+  if (!status.ok() && !IsPeerGone(status.error()) && !options_.stop.stop_requested()) {
+    connection_errors_.Inc();
+    VM_LOG_ERROR("cannot process vmselect conn {}: cannot process vmselect request: {}", peer,
+                 status.error().message());
   }
   framed->Close();
 }

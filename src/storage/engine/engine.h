@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,10 +15,12 @@
 #include "lib/bytes/bytes.h"
 #include "lib/fs/file_system.h"
 #include "lib/model/block.h"
+#include "lib/model/index_stats.h"
 #include "lib/model/rows.h"
 #include "lib/model/search_query.h"
 #include "lib/model/tenant.h"
 #include "lib/model/time_range.h"
+#include "lib/rpc/select_handler.h"
 #include "storage/partition/partition.h"
 
 namespace vm::storage {
@@ -36,6 +39,10 @@ struct EngineOptions {
   uint32_t max_unique_timeseries = 0;       // -search.maxUniqueTimeseries; 0: automatic.
   uint32_t automatic_max_unique_timeseries = 300'000;  // Used when that is 0.
   uint64_t memory_limit_bytes = 1ull << 30; // Bytes for caches and in-memory parts.
+  uint64_t name_usage_bytes = 8 << 20;      // -storage.cacheSizeMetricNamesStats; for NameUsageTracker.
+  bool track_metric_names_stats = true;     // -storage.trackMetricNamesStats
+  bool disable_per_day_index = false;       // -disablePerDayIndex
+  bool deny_queries_outside_retention = false;  // -denyQueriesOutsideRetention
   bool start_background = true;             // Flushes, merges, watchers.
   std::function<int64_t()> now_ms;          // Empty: the system clock.
 };
@@ -51,6 +58,7 @@ struct EngineMetrics {
   std::atomic<uint64_t> timeseries_repopulated{0};
   std::atomic<uint64_t> slow_row_inserts{0};
   std::atomic<uint64_t> slow_per_day_index_inserts{0};
+  std::atomic<uint64_t> missing_metric_names{0};  // Blocks whose series has no name in the index.
 };
 
 /// Figures of one cache.
@@ -78,20 +86,41 @@ class Engine {
   /// Index the names of rows for the day of their timestamps, storing no samples.
   virtual void RegisterMetricNames(std::span<const model::MetricRow> rows) = 0;
 
-  /// Pass every block of matching series to `sink`, in order of (TSID, min timestamp).
-  virtual Status Search(const model::SearchQuery& query, const Deadline& deadline,
-                        const BlockSink& sink) = 0;
+  /// Start to read the blocks of matching series, in order of (TSID, min timestamp). The cursor must not outlive the
+  /// engine.
+  virtual Result<std::unique_ptr<rpc::BlockCursor>> StartSearch(const model::SearchQuery& query,
+                                                                const Deadline& deadline) = 0;
+  /// The same, passing every block to `sink`.
+  Status Search(const model::SearchQuery& query, const Deadline& deadline, const BlockSink& sink);
   /// Marshalled names of matching series, each once.
   virtual Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery& query,
                                                             const Deadline& deadline) = 0;
-  virtual Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query,
-                                                            size_t max_names,
+  virtual Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query, size_t max_names,
                                                             const Deadline& deadline) = 0;
   virtual Result<std::vector<std::string>> SearchLabelValues(const model::SearchQuery& query,
-                                                             std::string_view label_name,
-                                                             size_t max_values,
+                                                             std::string_view label_name, size_t max_values,
                                                              const Deadline& deadline) = 0;
+  /// For each value of the label that starts with `value_prefix`: what follows, up to and with the first
+  /// `delimiter`. At most `max_suffixes`.
+  virtual Result<std::vector<std::string>> SearchTagValueSuffixes(model::Tenant tenant,
+                                                                  const model::TimeRange& time_range,
+                                                                  std::string_view label_name,
+                                                                  std::string_view value_prefix, char delimiter,
+                                                                  size_t max_suffixes, const Deadline& deadline) = 0;
+  /// Series ever registered; a series counts once per month, and also when it was deleted.
   virtual Result<uint64_t> SeriesCount(model::Tenant tenant, const Deadline& deadline) = 0;
+  /// What the series of the day of the query's first timestamp look like.
+  virtual Result<model::TsdbStatus> GetTsdbStatus(const model::SearchQuery& query, std::string_view focus_label,
+                                                  size_t top_n, const Deadline& deadline) = 0;
+  virtual Result<std::vector<model::Tenant>> SearchTenants(const model::TimeRange& time_range,
+                                                           const Deadline& deadline) = 0;
+  /// Hide all samples of matching series; the time range of the query does not count. Returns the number of series.
+  virtual Result<uint64_t> DeleteSeries(const model::SearchQuery& query, const Deadline& deadline) = 0;
+  /// See NameUsageTracker::Stats.
+  virtual Result<model::MetricNamesUsageStats> GetMetricNamesUsageStats(const std::optional<model::Tenant>& tenant,
+                                                                        size_t limit, int64_t le,
+                                                                        const std::string& pattern) = 0;
+  virtual void ResetMetricNamesStats() = 0;
 
   virtual void AddMetadata(std::span<const model::MetadataRow> rows) = 0;
   /// `tenant` nullptr: all tenants. `limit` 0: no limit. An empty name matches all.

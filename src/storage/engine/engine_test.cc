@@ -171,6 +171,187 @@ TEST(EngineTest, SkipsAndCountsRowsOutsideTheLimits) {
   EXPECT_EQ(engine->metrics().rows_added, 0u);
 }
 
+model::SearchQuery QueryFor(std::vector<model::TagFilter> filters, model::TimeRange range) {
+  model::SearchQuery query;
+  query.time_range = range;
+  query.tag_filter_groups = {std::move(filters)};
+  return query;
+}
+
+TEST(EngineTest, HidesDeletedSeriesAtOnceAndAfterARestart) {
+  const auto path = NewDirectory("delete");
+  const ByteBuffer a = Raw("a", {{"job", "x"}}), b = Raw("b", {{"job", "x"}});
+  const std::vector<model::MetricRow> rows = {{a, kNow - 1000, 1}, {b, kNow - 1000, 2}};
+  const SeriesMap only_b = {{R"({"__name__":"b","job":"x"})", {{kNow - 1000, 2}}}};
+  {
+    auto engine = OpenOrFail(OptionsFor(path));
+    ASSERT_TRUE(engine);
+    engine->AddRows(rows);
+    engine->ForceFlush();
+    EXPECT_EQ(Read(*engine, Everything()).size(), 2u);
+    EXPECT_EQ(engine->DeleteSeries(model::SearchQuery(), Deadline()).error().message(), "missing tag filters");
+    const auto deleted = engine->DeleteSeries(QueryFor({{"", "a", false, false}}, {0, 1}), Deadline());
+    ASSERT_TRUE(deleted.ok());
+    EXPECT_EQ(deleted.value(), 1u);
+    EXPECT_EQ(Read(*engine, Everything()), only_b);
+    EXPECT_EQ(engine->SeriesCount({0, 0}, Deadline()).value(), 2u);
+    const auto names = engine->SearchLabelValues(QueryFor({}, {0, kNow}), "__name__", 10, Deadline());
+    ASSERT_TRUE(names.ok());
+    EXPECT_EQ(names.value(), std::vector<std::string>{"b"});
+    ASSERT_TRUE(engine->Close().ok());
+  }
+  auto engine = OpenOrFail(OptionsFor(path));
+  ASSERT_TRUE(engine);
+  EXPECT_EQ(Read(*engine, Everything()), only_b);
+  // The name comes back as another series, without its past.
+  const model::MetricRow again{a, kNow, 3};
+  engine->AddRows({&again, 1});
+  engine->ForceFlush();
+  EXPECT_EQ(engine->metrics().new_timeseries_created, 1u);
+  EXPECT_EQ(Read(*engine, Everything()).at(R"({"__name__":"a","job":"x"})"), (Samples{{kNow, 3}}));
+}
+
+TEST(EngineTest, KeepsTheDeletedPastHiddenWhenASeriesGoesOnInTheNextMonth) {
+  constexpr int64_t kFirstOfDecember = 1796083200000;
+  auto options = OptionsFor(NewDirectory("delete_months"));
+  int64_t now = kFirstOfDecember - 1000;
+  options.now_ms = [&now] { return now; };
+  options.start_background = false;
+  auto engine = OpenOrFail(std::move(options));
+  ASSERT_TRUE(engine);
+  const ByteBuffer a = Raw("a");
+  const model::MetricRow before{a, now, 1};
+  engine->AddRows({&before, 1});
+  ASSERT_EQ(engine->DeleteSeries(QueryFor({{"", "a", false, false}}, {0, 1}), Deadline()).value(), 1u);
+  now = kFirstOfDecember + 1000;
+  const model::MetricRow after{a, now, 2};
+  engine->AddRows({&after, 1});
+  engine->ForceFlush();
+  auto query = Everything();
+  query.time_range.max_timestamp = now;
+  EXPECT_EQ(Read(*engine, query), (SeriesMap{{R"({"__name__":"a"})", {{now, 2}}}}));
+}
+
+TEST(EngineTest, TellsTenantsSuffixesAndStatistics) {
+  auto engine = OpenOrFail(OptionsFor(NewDirectory("statistics")));
+  ASSERT_TRUE(engine);
+  ByteBuffer other;
+  const std::vector<model::LabelView> labels = {{"", "x"}};
+  model::MarshalMetricNameRaw(other, {7, 8}, labels);
+  const std::vector<ByteBuffer> names = {Raw("foo.bar.a", {{"job", "1"}}), Raw("foo.bar.b", {{"job", "1"}}),
+                                         Raw("foo.qux", {{"job", "2"}}), Raw("foo", {{"other", "1"}})};
+  std::vector<model::MetricRow> rows = {{other, kNow - model::kMsecPerDay, 1}};
+  for (const auto& name : names) rows.push_back({name, kNow, 1});
+  rows.push_back({names[0], kNow - model::kMsecPerDay, 1});
+  engine->AddRows(rows);
+
+  using Tenants = std::vector<model::Tenant>;
+  EXPECT_EQ(engine->SearchTenants({0, kNow}, Deadline()).value(), (Tenants{{0, 0}, {7, 8}}));
+  EXPECT_EQ(engine->SearchTenants({kNow, kNow}, Deadline()).value(), (Tenants{{0, 0}}));
+  EXPECT_EQ(engine->SearchTenants({kNow - 9 * model::kMsecPerDay, kNow - 8 * model::kMsecPerDay}, Deadline()).value(),
+            Tenants());
+
+  using Texts = std::vector<std::string>;
+  const auto suffixes = [&](const std::string& prefix, size_t limit) {
+    return engine->SearchTagValueSuffixes({0, 0}, {kNow, kNow}, "", prefix, '.', limit, Deadline()).value();
+  };
+  EXPECT_EQ(suffixes("", 10), (Texts{"foo", "foo."}));
+  EXPECT_EQ(suffixes("foo", 10), (Texts{"", "."}));
+  EXPECT_EQ(suffixes("foo.", 10), (Texts{"bar.", "qux"}));
+  EXPECT_EQ(suffixes("foo.bar.", 10), (Texts{"a", "b"}));
+  EXPECT_EQ(suffixes("foo.bar.", 1), (Texts{"a"}));
+  EXPECT_EQ(suffixes("none", 10), Texts());
+
+  const auto status = engine->GetTsdbStatus(QueryFor({}, {kNow, kNow}), "job", 2, Deadline());
+  ASSERT_TRUE(status.ok());
+  using Top = std::vector<model::TopEntry>;
+  EXPECT_EQ(status.value().total_series, 4u);
+  EXPECT_EQ(status.value().total_label_value_pairs, 8u);
+  EXPECT_EQ(status.value().series_count_by_metric_name, (Top{{"foo", 1}, {"foo.bar.a", 1}}));
+  EXPECT_EQ(status.value().series_count_by_label_name, (Top{{"__name__", 4}, {"job", 3}}));
+  EXPECT_EQ(status.value().series_count_by_focus_label_value, (Top{{"1", 2}, {"2", 1}}));
+  EXPECT_EQ(status.value().series_count_by_label_value_pair, (Top{{"job=1", 2}, {"__name__=foo", 1}}));
+  EXPECT_EQ(status.value().label_value_count_by_label_name, (Top{{"__name__", 4}, {"job", 2}}));
+  EXPECT_EQ(status.value().query_stats_by_metric_name,
+            (std::vector<model::NameUsage>{{"foo", 0, 0}, {"foo.bar.a", 0, 0}}));
+  auto filtered = QueryFor({{"job", "1", false, false}}, {kNow, kNow});
+  EXPECT_EQ(engine->GetTsdbStatus(filtered, "job", 2, Deadline()).value().total_series, 2u);
+  EXPECT_EQ(engine->GetTsdbStatus(QueryFor({}, {kNow - model::kMsecPerDay, kNow}), "", 2, Deadline())
+                .value()
+                .total_series,
+            1u);
+}
+
+TEST(EngineTest, CountsWhichNamesQueriesAskFor) {
+  auto engine = OpenOrFail(OptionsFor(NewDirectory("usage")));
+  ASSERT_TRUE(engine);
+  const ByteBuffer a1 = Raw("a", {{"job", "1"}}), a2 = Raw("a", {{"job", "2"}}), b = Raw("b");
+  const std::vector<model::MetricRow> rows = {{a1, kNow, 1}, {a2, kNow, 1}, {b, kNow, 1}};
+  engine->AddRows(rows);
+  engine->ForceFlush();
+  Read(*engine, QueryFor({{"", "a", false, false}}, {kNow, kNow}));
+  using Records = std::vector<model::NameUsage>;
+  auto stats = engine->GetMetricNamesUsageStats(model::Tenant{0, 0}, 10, -1, "");
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats.value().records, (Records{{"a", kNow / 1000, 1}, {"b", 0, 0}}));
+  EXPECT_EQ(stats.value().total_records, 2u);
+  EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, 0, "").value().records, (Records{{"b", 0, 0}}));
+  EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "b").value().records, (Records{{"b", 0, 0}}));
+  EXPECT_TRUE(engine->GetMetricNamesUsageStats(std::nullopt, 0, -1, "").value().records.empty());
+  EXPECT_FALSE(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "(").ok());
+  engine->ResetMetricNamesStats();
+  EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "").value().total_records, 0u);
+  engine->AddRows(rows);
+  EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "").value().total_records, 2u);
+  EXPECT_EQ(engine->metrics().new_timeseries_created, 3u);
+}
+
+TEST(EngineTest, RegistersNamesWithoutSamples) {
+  auto engine = OpenOrFail(OptionsFor(NewDirectory("register")));
+  ASSERT_TRUE(engine);
+  const ByteBuffer a = Raw("a", {{"job", "1"}}), broken = {1, 2, 3};
+  const std::vector<model::MetricRow> rows = {{broken, kNow, 0}, {a, kNow, 0}};
+  engine->RegisterMetricNames(rows);
+  engine->ForceFlush();
+  EXPECT_EQ(engine->SearchMetricNames(Everything(), Deadline()).value().size(), 1u);
+  EXPECT_TRUE(Read(*engine, Everything()).empty());
+  EXPECT_EQ(engine->metrics().rows_added, 0u);
+}
+
+TEST(EngineTest, SaysWhereASearchFailedAsTheReferenceDoes) {
+  auto options = OptionsFor(NewDirectory("texts"));
+  options.retention_ms = 31 * model::kMsecPerDay;
+  options.deny_queries_outside_retention = true;
+  auto engine = OpenOrFail(std::move(options));
+  ASSERT_TRUE(engine);
+  const std::vector<ByteBuffer> names = {Raw("a"), Raw("b"), Raw("c")};
+  for (const auto& name : names) {
+    const model::MetricRow row{name, kNow, 1};
+    engine->AddRows({&row, 1});
+  }
+  auto query = QueryFor({{"", "", true, false}}, {kNow - 600000, kNow});
+  query.max_metrics = 2;
+  const std::string tail =
+      "failed to search metricIDs: the number of matching timeseries exceeds 2; either narrow down the search or "
+      "increase -search.max* command-line flag values (the most likely limit is -search.maxUniqueTimeseries); see "
+      "https://docs.victoriametrics.com/victoriametrics/single-server-victoriametrics/#resource-usage-limits";
+  EXPECT_EQ(engine->StartSearch(query, Deadline()).error().message(),
+            "error when searching for tagFilters=[{AccountID=0,ProjectID=0,__name__=~\".+\"}] on the time range "
+            "[2026-11-22T23:50:00.123Z..2026-11-23T00:00:00.123Z]: failed to search TSIDs in indexDB \"2026_11\": " +
+                tail);
+  EXPECT_EQ(engine->SearchMetricNames(query, Deadline()).error().message(),
+            "failed to search metric names in indexDB \"2026_11\": " + tail);
+  query.time_range.min_timestamp = kNow - 40 * model::kMsecPerDay;
+  EXPECT_EQ(engine->SearchMetricNames(query, Deadline()).error().message(),
+            "the given time range [2026-10-14T00:00:00.123Z..2026-11-23T00:00:00.123Z] is outside the allowed "
+            "-retentionPeriod=744h0m0s, -futureRetention=48h0m0s according to -denyQueriesOutsideRetention");
+  query = QueryFor({{"", "", true, false}}, {kNow - 600000, kNow});
+  const Deadline passed(Deadline::Clock::now() - std::chrono::seconds(1));
+  EXPECT_EQ(engine->SearchMetricNames(query, passed).error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(engine->SearchLabelNames(query, 10, passed).error().message(),
+            "failed to search label names in indexDB \"2026_11\": deadline exceeded");
+}
+
 /// Read a copy of a directory that the original wrote and compare with what it exported.
 void CompareWithExport(const std::string& name) {
   SCOPED_TRACE(name);

@@ -9,30 +9,12 @@
 #include "lib/encoding/int.h"
 #include "lib/regex/regex.h"
 #include "storage/indexdb/records.h"
+#include "storage/indexdb/scan.h"
 
 namespace vm::indexdb {
 namespace {
 
 constexpr uint64_t kMaxDaysForPerDaySearch = 40;
-constexpr size_t kMaxNamesToRead = 100000;
-constexpr size_t kCheckDeadlineEvery = 4096;
-
-using Ids = std::vector<uint64_t>;
-
-/// Asks the clock once in a while.
-class Pacer {
- public:
-  explicit Pacer(const Deadline& deadline) : deadline_(deadline) {}
-  Status Check() {
-    if (++count_ % kCheckDeadlineEvery != 0) return Ok();
-    if (deadline_.Expired() || deadline_.Cancelled()) return Error(ErrorCode::kCancelled, "deadline exceeded");
-    return Ok();
-  }
-
- private:
-  const Deadline& deadline_;
-  size_t count_ = 0;
-};
 
 Error TooManySeries(uint64_t max_metrics) {
   return Error(ErrorCode::kLimitExceeded,
@@ -41,39 +23,6 @@ Error TooManySeries(uint64_t max_metrics) {
                            "-search.maxUniqueTimeseries); see https://docs.victoriametrics.com/victoriametrics/"
                            "single-server-victoriametrics/#resource-usage-limits",
                            max_metrics));
-}
-
-void SortUnique(Ids& ids) {
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-}
-
-Ids Union(const Ids& a, const Ids& b) {
-  Ids result;
-  result.reserve(a.size() + b.size());
-  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(result));
-  return result;
-}
-Ids Intersection(const Ids& a, const Ids& b) {
-  Ids result;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(result));
-  return result;
-}
-Ids Difference(const Ids& a, const Ids& b) {
-  Ids result;
-  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(result));
-  return result;
-}
-
-bool StartsWith(ByteView item, ByteView prefix) {
-  return item.size() >= prefix.size() && Equal(item.subspan(0, prefix.size()), prefix);
-}
-
-/// The least byte string above all that start with `prefix`. Requires a byte other than ff in it.
-ByteBuffer PrefixEnd(ByteBuffer prefix) {
-  while (!prefix.empty() && prefix.back() == 0xff) prefix.pop_back();
-  if (!prefix.empty()) ++prefix.back();
-  return prefix;
 }
 
 /// A label filter ready to be looked up in rows: the ids that have the label with a value that matches.
@@ -85,11 +34,9 @@ struct Filter {
   std::optional<regex::Regex> regex;  // Neither: any value but the empty one.
 };
 
-std::string_view KeyOf(std::string_view label) { return label == "__name__" ? std::string_view() : label; }
-
 /// Turn one filter into look-ups. A filter that everything passes gives none.
 Status AddFilters(std::vector<Filter>& filters, const model::TagFilter& source) {
-  const std::string key(KeyOf(source.key));
+  const std::string key(LabelKey(source.key));
   const auto any = [&](bool subtract) {
     filters.push_back({.key = key, .subtract = subtract, .invert = false, .values = {}, .regex = std::nullopt});
   };
@@ -283,6 +230,17 @@ std::optional<std::vector<uint64_t>> IndexDb::DatesToSearch(const model::TimeRan
   return result;
 }
 
+std::vector<ByteBuffer> IndexDb::TagPrefixes(const model::Tenant& tenant,
+                                             const std::optional<std::vector<uint64_t>>& dates) {
+  std::vector<ByteBuffer> prefixes;
+  if (!dates) {
+    prefixes.push_back(RecordPrefix(RecordKind::kTagToIds, tenant));
+    return prefixes;
+  }
+  for (const uint64_t date : *dates) prefixes.push_back(DatePrefix(RecordKind::kDateTagToIds, tenant, date));
+  return prefixes;
+}
+
 Result<std::vector<uint64_t>> IndexDb::SearchGroup(const ByteBuffer& prefix,
                                                    const std::vector<model::TagFilter>& sources,
                                                    uint64_t max_metrics, const Deadline& deadline) const {
@@ -379,12 +337,7 @@ Result<std::vector<uint64_t>> IndexDb::SearchGroup(const ByteBuffer& prefix,
 Result<std::vector<uint64_t>> IndexDb::SearchIds(const model::Tenant& tenant, const FilterGroups& groups,
                                                  const std::optional<std::vector<uint64_t>>& dates,
                                                  uint64_t max_metrics, const Deadline& deadline) const {
-  std::vector<ByteBuffer> prefixes;
-  if (dates) {
-    for (const uint64_t date : *dates) prefixes.push_back(DatePrefix(RecordKind::kDateTagToIds, tenant, date));
-  } else {
-    prefixes.push_back(RecordPrefix(RecordKind::kTagToIds, tenant));
-  }
+  const std::vector<ByteBuffer> prefixes = TagPrefixes(tenant, dates);
   Ids result;
   for (const auto& group : groups) {
     for (const ByteBuffer& prefix : prefixes) {
@@ -441,152 +394,6 @@ Result<std::optional<ByteBuffer>> IndexDb::GetMetricName(const model::Tenant& te
   }
   const ByteView name = search.item().subspan(key.size());
   return std::optional<ByteBuffer>(ByteBuffer(name.begin(), name.end()));
-}
-
-namespace {
-
-bool IsArtificialKey(std::string_view key) {
-  return !key.empty() && (key[0] == kCompositeKey || key[0] == kReverseNameKey);
-}
-
-}  // namespace
-
-Result<std::vector<std::string>> IndexDb::SearchLabelNames(const model::Tenant& tenant, const FilterGroups& groups,
-                                                           const model::TimeRange& time_range, size_t limit,
-                                                           uint64_t max_metrics, const Deadline& deadline) const {
-  const auto dates = DatesToSearch(time_range);
-  std::set<std::string> names;
-  Pacer pacer(deadline);
-  std::optional<Ids> wanted;
-  if (!groups.empty()) {
-    VM_ASSIGN_OR_RETURN(wanted, SearchIds(tenant, groups, dates, max_metrics, deadline));
-    if (wanted->size() <= kMaxNamesToRead) {
-      for (const uint64_t id : *wanted) {
-        VM_TRY(pacer.Check());
-        VM_ASSIGN_OR_RETURN(const auto bytes, GetMetricName(tenant, static_cast<model::MetricId>(id)));
-        if (!bytes) continue;
-        VM_ASSIGN_OR_RETURN(const model::MetricName name, model::MetricName::Unmarshal(*bytes));
-        names.insert("__name__");
-        for (const model::Tag& tag : name.tags) names.insert(tag.key);
-        if (names.size() >= limit) break;
-      }
-      return std::vector<std::string>(names.begin(), names.end());
-    }
-  }
-  const auto deleted = Deleted();
-  std::vector<ByteBuffer> prefixes;
-  if (dates) {
-    for (const uint64_t date : *dates) prefixes.push_back(DatePrefix(RecordKind::kDateTagToIds, tenant, date));
-  } else {
-    prefixes.push_back(RecordPrefix(RecordKind::kTagToIds, tenant));
-  }
-  mergeset::Search search = table_->NewSearch();
-  TagRow row;
-  for (const ByteBuffer& prefix : prefixes) {
-    bool more = search.Seek(prefix);
-    while (more && StartsWith(search.item(), prefix) && names.size() < limit) {
-      VM_TRY(pacer.Check());
-      VM_TRY(UnmarshalTagRow(search.item().subspan(prefix.size()), row));
-      bool hit = IsArtificialKey(row.key);
-      for (ByteView ids = row.ids; !hit && !ids.empty();) {
-        const uint64_t id = TakeBigEndian<uint64_t>(ids);
-        hit = !deleted->contains(id) && (!wanted || std::binary_search(wanted->begin(), wanted->end(), id));
-      }
-      if (!hit) {
-        more = search.Next();
-        continue;
-      }
-      if (!IsArtificialKey(row.key)) names.insert(row.key.empty() ? "__name__" : row.key);
-      ByteBuffer key = prefix;
-      if (IsArtificialKey(row.key)) {
-        key.push_back(static_cast<uint8_t>(row.key[0]));
-      } else {
-        model::MarshalTagValue(key, row.key);
-      }
-      more = search.Seek(PrefixEnd(std::move(key)));
-    }
-    VM_TRY(search.status());
-  }
-  return std::vector<std::string>(names.begin(), names.end());
-}
-
-Result<std::vector<std::string>> IndexDb::SearchLabelValues(const model::Tenant& tenant, std::string_view label,
-                                                            const FilterGroups& groups,
-                                                            const model::TimeRange& time_range, size_t limit,
-                                                            uint64_t max_metrics, const Deadline& deadline) const {
-  const auto dates = DatesToSearch(time_range);
-  std::optional<Ids> wanted;
-  if (!groups.empty()) {
-    VM_ASSIGN_OR_RETURN(wanted, SearchIds(tenant, groups, dates, max_metrics, deadline));
-    if (wanted->empty()) return std::vector<std::string>();
-  }
-  const auto deleted = Deleted();
-  std::set<std::string> values;
-  std::vector<ByteBuffer> prefixes;
-  if (dates) {
-    for (const uint64_t date : *dates) prefixes.push_back(DatePrefix(RecordKind::kDateTagToIds, tenant, date));
-  } else {
-    prefixes.push_back(RecordPrefix(RecordKind::kTagToIds, tenant));
-  }
-  Pacer pacer(deadline);
-  mergeset::Search search = table_->NewSearch();
-  for (ByteBuffer& prefix : prefixes) {
-    model::MarshalTagValue(prefix, KeyOf(label));
-    bool more = search.Seek(prefix);
-    while (more && StartsWith(search.item(), prefix) && values.size() < limit) {
-      VM_TRY(pacer.Check());
-      ByteView tail = search.item().subspan(prefix.size());
-      std::string value;
-      VM_TRY(model::UnmarshalTagValue(tail, value));
-      bool hit = false;
-      while (!hit && tail.size() >= 8) {
-        const uint64_t id = TakeBigEndian<uint64_t>(tail);
-        hit = !deleted->contains(id) && (!wanted || std::binary_search(wanted->begin(), wanted->end(), id));
-      }
-      if (!hit) {
-        more = search.Next();
-        continue;
-      }
-      ByteBuffer key = prefix;
-      model::MarshalTagValue(key, value);
-      if (!value.empty()) values.insert(std::move(value));
-      more = search.Seek(PrefixEnd(std::move(key)));
-    }
-    VM_TRY(search.status());
-  }
-  return std::vector<std::string>(values.begin(), values.end());
-}
-
-Result<uint64_t> IndexDb::SeriesCount(const model::Tenant& tenant, const Deadline& deadline) const {
-  const ByteBuffer prefix = RecordPrefix(RecordKind::kIdToTsid, tenant);
-  Pacer pacer(deadline);
-  mergeset::Search search = table_->NewSearch();
-  uint64_t count = 0;
-  for (bool more = search.Seek(prefix); more && StartsWith(search.item(), prefix); more = search.Next()) {
-    VM_TRY(pacer.Check());
-    ++count;
-  }
-  VM_TRY(search.status());
-  return count;
-}
-
-Result<std::vector<model::Tenant>> IndexDb::SearchTenants(const Deadline& deadline) const {
-  const ByteBuffer kind{static_cast<uint8_t>(RecordKind::kIdToTsid)};
-  Pacer pacer(deadline);
-  mergeset::Search search = table_->NewSearch();
-  std::vector<model::Tenant> tenants;
-  bool more = search.Seek(kind);
-  while (more && StartsWith(search.item(), kind)) {
-    VM_TRY(pacer.Check());
-    ByteView tail = search.item().subspan(1);
-    model::Tenant tenant;
-    VM_ASSIGN_OR_RETURN(tenant.account_id, encoding::TakeUint<uint32_t>(tail));
-    VM_ASSIGN_OR_RETURN(tenant.project_id, encoding::TakeUint<uint32_t>(tail));
-    tenants.push_back(tenant);
-    more = search.Seek(PrefixEnd(RecordPrefix(RecordKind::kIdToTsid, tenant)));
-  }
-  VM_TRY(search.status());
-  return tenants;
 }
 
 Result<std::vector<model::MetricId>> IndexDb::DeleteSeries(const model::Tenant& tenant, const FilterGroups& groups,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -15,6 +16,7 @@
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 #include "lib/fs/file_system.h"
+#include "lib/model/index_stats.h"
 #include "lib/model/metric_name.h"
 #include "lib/model/search_query.h"
 #include "lib/model/time_range.h"
@@ -32,6 +34,10 @@ struct Options {
 };
 
 using FilterGroups = std::vector<std::vector<model::TagFilter>>;
+
+/// "{AccountID=0,ProjectID=0,job=~"a.*"}": the filters of one group as error texts show them, in the form in which
+/// they are looked up.
+std::string FiltersToString(const model::Tenant& tenant, const std::vector<model::TagFilter>& filters);
 
 /// The index of one partition: which series exist, under which labels, on which days. Thread-safe.
 ///
@@ -83,8 +89,18 @@ class IndexDb {
                                                      const Deadline& deadline) const;
   /// Number of series of the tenant, deleted ones included.
   Result<uint64_t> SeriesCount(const model::Tenant& tenant, const Deadline& deadline) const;
-  /// Tenants that have series here, sorted.
-  Result<std::vector<model::Tenant>> SearchTenants(const Deadline& deadline) const;
+  /// Tenants that have series on some day of `time_range`, sorted.
+  Result<std::vector<model::Tenant>> SearchTenants(const model::TimeRange& time_range, const Deadline& deadline) const;
+  /// For each value of the label that starts with `value_prefix`: what follows, up to and with the first
+  /// `delimiter`; all of it, maybe nothing, for values without one. At most about `limit` are returned.
+  Result<std::set<std::string>> SearchTagValueSuffixes(const model::Tenant& tenant, const model::TimeRange& time_range,
+                                                       std::string_view label, std::string_view value_prefix,
+                                                       char delimiter, size_t limit, const Deadline& deadline) const;
+  /// What the matching series of one day look like; no groups: all series. Lists have at most `top_n` entries.
+  /// `focus_label` is the label whose values are counted too.
+  Result<model::TsdbStatus> GetTsdbStatus(const model::Tenant& tenant, const FilterGroups& groups, uint64_t date,
+                                          std::string_view focus_label, size_t top_n, uint64_t max_metrics,
+                                          const Deadline& deadline) const;
 
   /// Mark all series matching one of `groups` as deleted; returns their ids.
   Result<std::vector<model::MetricId>> DeleteSeries(const model::Tenant& tenant, const FilterGroups& groups,
@@ -110,6 +126,8 @@ class IndexDb {
   Status AddItems(const std::vector<ByteBuffer>& items);
   /// Days to read; nothing: the global rows. An empty list: no overlap.
   std::optional<std::vector<uint64_t>> DatesToSearch(const model::TimeRange& time_range) const;
+  static std::vector<ByteBuffer> TagPrefixes(const model::Tenant& tenant,
+                                             const std::optional<std::vector<uint64_t>>& dates);
   Result<std::vector<uint64_t>> SearchIds(const model::Tenant& tenant, const FilterGroups& groups,
                                           const std::optional<std::vector<uint64_t>>& dates, uint64_t max_metrics,
                                           const Deadline& deadline) const;

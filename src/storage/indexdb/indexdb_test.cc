@@ -162,7 +162,7 @@ TEST_F(IndexDbTest, NamesLabelsAndCounts) {
   EXPECT_THAT(db_->SearchLabelValues({}, "__name__", {{F("job", "==", "a")}}, kMonth, 100, 0, {}).value(),
               ElementsAre("bar.baz", "foo"));
   EXPECT_EQ(db_->SeriesCount({}, {}).value(), 5u);
-  const auto tenants = db_->SearchTenants({});
+  const auto tenants = db_->SearchTenants({0, INT64_MAX}, {});
   ASSERT_TRUE(tenants.ok());
   EXPECT_EQ(tenants.value().size(), 1u);
 }
@@ -210,7 +210,7 @@ TEST(Golden, NamesAreThoseOfTheExports) {
       stdfs::copy(month.path(), copy, stdfs::copy_options::recursive);
       auto db = IndexDb::Open(copy, month.path().filename(), {.time_range = kMonth});
       ASSERT_TRUE(db.ok()) << db.error().message();
-      const auto tenants = db.value()->SearchTenants({});
+      const auto tenants = db.value()->SearchTenants({0, INT64_MAX}, {});
       ASSERT_TRUE(tenants.ok()) << tenants.error().message();
       for (const model::Tenant& tenant : tenants.value()) {
         const auto ids = db.value()->SearchMetricIds(tenant, FilterGroups(1), kMonth, 0, {});

@@ -30,6 +30,13 @@ inline constexpr uint8_t kNameSeparator = 2;
 inline constexpr char kCompositeKey = '\xfe';
 inline constexpr char kReverseNameKey = '\xff';
 
+/// Whether a key of a tag row is no label name.
+inline bool IsArtificialKey(std::string_view key) {
+  return !key.empty() && (key[0] == kCompositeKey || key[0] == kReverseNameKey);
+}
+/// How a label is called in tag rows: the metric name has the empty key.
+inline std::string_view LabelKey(std::string_view label) { return label == "__name__" ? std::string_view() : label; }
+
 /// Kind, tenant. Nothing of the tenant for kDeletedId.
 ByteBuffer RecordPrefix(RecordKind kind, const model::Tenant& tenant);
 /// Kind, tenant, date.

@@ -1,8 +1,11 @@
 #include "storage/server/server.h"
 
+#include <algorithm>
 #include <atomic>
+#include <fmt/format.h>
 #include <set>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "lib/base/mutex.h"
@@ -91,34 +94,68 @@ class SharedStream final : public net::Stream {
 class EngineHandler final : public rpc::SelectHandler {
  public:
   EngineHandler(Engine& engine, const ServerOptions& options)
-      : engine_(engine), max_tag_keys_(options.max_tag_keys), max_tag_values_(options.max_tag_values) {}
+      : engine_(engine),
+        max_tag_keys_(options.max_tag_keys),
+        max_tag_values_(options.max_tag_values),
+        max_suffixes_(options.max_tag_value_suffixes) {}
 
-  Status Search(const model::SearchQuery& query, const Deadline& deadline,
-                const BlockSink& sink) override {
-    return engine_.Search(query, deadline, sink);
+  Result<std::unique_ptr<rpc::BlockCursor>> Search(const model::SearchQuery& query,
+                                                   const Deadline& deadline) override {
+    return engine_.StartSearch(query, deadline);
   }
   Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery& query,
                                                     const Deadline& deadline) override {
     return engine_.SearchMetricNames(query, deadline);
   }
-  Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query,
-                                                    size_t max_names,
+  Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query, size_t max_names,
                                                     const Deadline& deadline) override {
     return engine_.SearchLabelNames(query, Limit(max_names, max_tag_keys_), deadline);
   }
-  Result<std::vector<std::string>> SearchLabelValues(const model::SearchQuery& query,
-                                                     std::string_view label_name,
-                                                     size_t max_values,
-                                                     const Deadline& deadline) override {
-    return engine_.SearchLabelValues(query, label_name, Limit(max_values, max_tag_values_),
-                                     deadline);
+  Result<std::vector<std::string>> SearchLabelValues(const model::SearchQuery& query, std::string_view label_name,
+                                                     size_t max_values, const Deadline& deadline) override {
+    return engine_.SearchLabelValues(query, label_name, Limit(max_values, max_tag_values_), deadline);
+  }
+  Result<std::vector<std::string>> SearchTagValueSuffixes(const rpc::TagValueSuffixesRequest& request,
+                                                          const Deadline& deadline) override {
+    const size_t limit = Limit(request.max_suffixes, max_suffixes_);
+    VM_ASSIGN_OR_RETURN(auto suffixes,
+                        engine_.SearchTagValueSuffixes(request.tenant, request.time_range, request.tag_key,
+                                                       request.tag_value_prefix, request.delimiter, limit, deadline));
+    if (suffixes.size() >= limit) {
+      return Error(ErrorCode::kLimitExceeded,
+                   fmt::format("more than -search.maxTagValueSuffixesPerSearch={} suffixes returned; either narrow "
+                               "down the search or increase -search.maxTagValueSuffixesPerSearch command-line flag "
+                               "value",
+                               limit));
+    }
+    return suffixes;
   }
   Result<uint64_t> SeriesCount(model::Tenant tenant, const Deadline& deadline) override {
     return engine_.SeriesCount(tenant, deadline);
   }
+  Result<model::TsdbStatus> GetTsdbStatus(const rpc::TsdbStatusRequest& request, const Deadline& deadline) override {
+    return engine_.GetTsdbStatus(request.query, request.focus_label, request.top_n, deadline);
+  }
+  Result<uint64_t> DeleteSeries(const model::SearchQuery& query, const Deadline& deadline) override {
+    return engine_.DeleteSeries(query, deadline);
+  }
+  Status RegisterMetricNames(std::span<const model::MetricRow> names, const Deadline&) override {
+    engine_.RegisterMetricNames(names);
+    return Ok();
+  }
+  Result<std::vector<model::Tenant>> SearchTenants(const model::TimeRange& range, const Deadline& deadline) override {
+    return engine_.SearchTenants(range, deadline);
+  }
+  Result<model::MetricNamesUsageStats> GetMetricNamesUsageStats(const rpc::MetricNamesUsageStatsRequest& request,
+                                                                const Deadline&) override {
+    return engine_.GetMetricNamesUsageStats(request.tenant, request.limit, request.le, request.match_pattern);
+  }
+  Status ResetMetricNamesStats(const Deadline&) override {
+    engine_.ResetMetricNamesStats();
+    return Ok();
+  }
   Result<std::vector<model::MetadataRow>> SearchMetadata(const model::Tenant* tenant, size_t limit,
-                                                         std::string_view metric_name,
-                                                         const Deadline&) override {
+                                                         std::string_view metric_name, const Deadline&) override {
     return engine_.SearchMetadata(tenant, limit, metric_name);
   }
 
@@ -130,7 +167,13 @@ class EngineHandler final : public rpc::SelectHandler {
   Engine& engine_;
   const size_t max_tag_keys_;
   const size_t max_tag_values_;
+  const size_t max_suffixes_;
 };
+
+/// How many requests run at once.
+size_t SearchSlots(const ServerOptions& options) {
+  return options.max_concurrent_requests > 0 ? options.max_concurrent_requests : 2 * sys::AvailableCpus();
+}
 
 }  // namespace
 
@@ -141,12 +184,26 @@ struct StorageServer::Impl {
         options(std::move(options)),
         ingest_pool("ingest", this->options.ingest_threads > 0 ? this->options.ingest_threads
                                                                : sys::AvailableCpus()),
-        search_pool("search", this->options.max_concurrent_requests > 0
-                                  ? this->options.max_concurrent_requests
-                                  : 2 * sys::AvailableCpus()),
+        // A slot that waits for its peer needs no thread; those that read parts may wait for the disk.
+        search_pool("search", std::min(SearchSlots(this->options), 2 * sys::AvailableCpus())),
         background_pool("background", 2),
         sink(engine, ingest_pool),
-        handler(engine, this->options) {}
+        handler(engine, this->options),
+        select_server(handler, search_pool, SelectOptions()) {}
+
+  rpc::SelectServerOptions SelectOptions() const {
+    rpc::SelectServerOptions select;
+    select.addr = options.vmselect_addr;
+    select.handshake_timeout = options.handshake_timeout;
+    select.disable_compression = options.disable_rpc_compression;
+    select.deny_query_tracing = options.deny_query_tracing;
+    select.version = options.version;
+    select.max_concurrent_requests = SearchSlots(options);
+    select.max_queue_duration = options.max_queue_duration;
+    select.registry = options.registry;
+    select.stop = stop.get_token();
+    return select;
+  }
 
   net::asio::awaitable<void> AcceptLoop(net::Listener& listener, bool insert) {
     for (;;) {
@@ -174,11 +231,10 @@ struct StorageServer::Impl {
     if (insert) {
       rpc::InsertServerOptions insert_options;
       insert_options.pool = &ingest_pool;
+      insert_options.handshake_timeout = options.handshake_timeout;
       co_await rpc::ServeInsert(std::move(stream), sink, insert_options);
     } else {
-      rpc::SelectServerOptions select_options;
-      select_options.disable_compression = options.disable_rpc_compression;
-      co_await rpc::ServeSelect(std::move(stream), handler, search_pool, select_options);
+      co_await select_server.Serve(std::move(stream));
     }
     MutexLock lock(mutex);
     connections.erase(inner);
@@ -192,6 +248,8 @@ struct StorageServer::Impl {
   net::Pool background_pool;
   EngineSink sink;
   EngineHandler handler;
+  std::stop_source stop;  // Ends running requests.
+  rpc::SelectServer select_server;
   std::unique_ptr<net::Listener> insert_listener;
   std::unique_ptr<net::Listener> select_listener;
   net::TaskGroup accept_tasks{"storage accept"};
@@ -256,6 +314,7 @@ void StorageServer::Stop() {
     impl_->stopping = true;
     connections.assign(impl_->connections.begin(), impl_->connections.end());
   }
+  impl_->stop.request_stop();
   impl_->insert_listener->Close();
   impl_->select_listener->Close();
   impl_->accept_tasks.Wait();

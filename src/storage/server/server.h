@@ -17,9 +17,17 @@ struct ServerOptions {
   std::string vmselect_addr = ":8401";
   bool disable_rpc_compression = false;
   size_t ingest_threads = 0;                   // 0: one per CPU.
-  size_t max_concurrent_requests = 0;          // 0: two per CPU; threads of the search pool.
+  size_t max_concurrent_requests = 0;          // -search.maxConcurrentRequests; 0: two per CPU.
   uint32_t max_tag_keys = 100'000;             // -search.maxTagKeys
   uint32_t max_tag_values = 100'000;           // -search.maxTagValues
+  uint32_t max_tag_value_suffixes = 100'000;   // -search.maxTagValueSuffixesPerSearch
+  std::chrono::milliseconds max_queue_duration{10'000};  // -search.maxQueueDuration
+  std::chrono::milliseconds handshake_timeout{5'000};    // -rpc.handshakeTimeout
+  bool deny_query_tracing = false;             // -denyQueryTracing
+  std::string version;                         // In traces.
+  metrics::Registry* registry = nullptr;       // May be null.
+
+  ServerOptions() {}
 };
 
 /// The ports of vmstorage in front of an engine: rows come in on 8400, queries on 8401. Thread-safe.

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lib/base/mutex.h"
+#include "lib/containers/byte_key_cache.h"
+#include "lib/containers/generation_set.h"
+#include "lib/model/metric_name.h"
+#include "storage/engine/engine.h"
+#include "storage/engine/metadata_store.h"
+#include "storage/engine/name_usage.h"
+#include "storage/indexdb/indexdb.h"
+#include "storage/table/table.h"
+
+// Internals of the engine: engine.cc opens and closes, ingest.cc takes rows, search.cc answers.
+namespace vm::storage {
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(EngineOptions options, std::unique_ptr<fs::FileLock> lock);
+  ~EngineImpl() override;
+
+  Status OpenTable();
+
+  void AddRows(std::span<const model::MetricRow> rows) override;
+  void RegisterMetricNames(std::span<const model::MetricRow> rows) override;
+  Result<std::unique_ptr<rpc::BlockCursor>> StartSearch(const model::SearchQuery& query,
+                                                        const Deadline& deadline) override;
+  Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery& query,
+                                                    const Deadline& deadline) override;
+  Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query, size_t max_names,
+                                                    const Deadline& deadline) override;
+  Result<std::vector<std::string>> SearchLabelValues(const model::SearchQuery& query, std::string_view label_name,
+                                                     size_t max_values, const Deadline& deadline) override;
+  Result<std::vector<std::string>> SearchTagValueSuffixes(model::Tenant tenant, const model::TimeRange& time_range,
+                                                          std::string_view label_name, std::string_view value_prefix,
+                                                          char delimiter, size_t max_suffixes,
+                                                          const Deadline& deadline) override;
+  Result<uint64_t> SeriesCount(model::Tenant tenant, const Deadline& deadline) override;
+  Result<model::TsdbStatus> GetTsdbStatus(const model::SearchQuery& query, std::string_view focus_label, size_t top_n,
+                                          const Deadline& deadline) override;
+  Result<std::vector<model::Tenant>> SearchTenants(const model::TimeRange& time_range,
+                                                   const Deadline& deadline) override;
+  Result<uint64_t> DeleteSeries(const model::SearchQuery& query, const Deadline& deadline) override;
+  Result<model::MetricNamesUsageStats> GetMetricNamesUsageStats(const std::optional<model::Tenant>& tenant,
+                                                                size_t limit, int64_t le,
+                                                                const std::string& pattern) override {
+    return name_usage_.Stats(tenant, limit, le, pattern);
+  }
+  void ResetMetricNamesStats() override;
+  void AddMetadata(std::span<const model::MetadataRow> rows) override {
+    metadata_.Add(rows, options_.now_ms());
+  }
+  std::vector<model::MetadataRow> SearchMetadata(const model::Tenant* tenant, size_t limit,
+                                                 std::string_view metric_name) override {
+    return metadata_.Search(tenant, limit, metric_name, options_.now_ms());
+  }
+  void ForceFlush() override;
+  Status ForceMerge(std::string_view partition_prefix) override {
+    return table_->ForceMerge(partition_prefix);
+  }
+  bool IsReadOnly() const override { return read_only_.load(std::memory_order_relaxed); }
+  const EngineMetrics& metrics() const override { return metrics_; }
+  PartitionStats TableStats() const override { return table_->Stats(); }
+  CacheStats TsidCacheStats() override {
+    return {tsids_.entries(), tsids_.size_bytes(), tsids_.requests(), tsids_.misses()};
+  }
+  Status Close() override;
+
+ private:
+  /// What one AddRows call remembers from row to row.
+  struct Batch {
+    PartitionRef partition;
+    ByteView previous_raw;
+    std::optional<model::Tsid> previous_tsid;
+    uint64_t previous_date = 0;
+    std::optional<std::string> first_problem;
+    std::vector<RawRow> rows;
+  };
+
+  void AddBatch(std::span<const model::MetricRow> rows, bool with_samples);
+  /// The TSID of a row, registered in its month and day. Nothing when the row has to be skipped.
+  std::optional<model::Tsid> Resolve(Batch& batch, const model::MetricRow& row);
+  Status EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
+                          ByteView metric_name_raw);
+  Result<model::Tsid> FindOrCreate(Partition& partition, uint64_t date,
+                                   const model::MetricName& name);
+  model::Tsid NewTsid(const model::MetricName& name);
+  void WarnAboutRows(const std::string& problem);
+
+  class Cursor;
+
+  /// The first millisecond that is still kept.
+  int64_t RetentionDeadline() const { return options_.now_ms() / 1000 * 1000 - options_.retention_ms; }
+  /// Months that a search of the index looks at. An upside-down range gives none.
+  std::vector<PartitionRef> PartitionsToSearch(model::TimeRange range) const;
+  /// Errors: kInvalidInput with -denyQueriesOutsideRetention.
+  Status CheckTimeRange(const model::TimeRange& range) const;
+  Result<std::vector<model::Tsid>> SearchTsids(const model::SearchQuery& query,
+                                               const std::vector<PartitionRef>& partitions,
+                                               const Deadline& deadline) const;
+  /// Limit of a search for samples.
+  uint32_t MaxMetrics(uint32_t requested) const;
+  /// Limit of other searches.
+  uint32_t MaxMetricsOrDefault(uint32_t requested) const { return requested > 0 ? requested : MaxMetrics(0); }
+  void UpdateReadOnly(bool log);
+  void WatchFreeSpace(std::stop_token stop);
+
+  const EngineOptions options_;
+  fs::FileSystem& file_system_;
+  std::unique_ptr<fs::FileLock> lock_;
+  std::unique_ptr<Table> table_;
+  containers::ByteKeyCache<model::Tsid> tsids_;
+  containers::GenerationSet registered_;  // (date, metric id).
+  MetadataStore metadata_;
+  NameUsageTracker name_usage_;
+  EngineMetrics metrics_;
+  std::atomic<uint64_t> next_metric_id_;
+  std::atomic<bool> read_only_{false};
+  std::atomic<int64_t> last_warn_ms_{0};
+  /// Names created at the same time by two callers would get two ids: a name's hash picks its lock.
+  std::array<Mutex, 64> create_mutexes_;
+  Mutex wake_mutex_;
+  CondVar wake_;
+  bool closed_ = false;
+  std::jthread watcher_;
+};
+
+}  // namespace vm::storage

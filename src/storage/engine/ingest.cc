@@ -1,0 +1,243 @@
+#include <algorithm>
+#include <cmath>
+
+#include "lib/decimal/decimal.h"
+#include "lib/hash/xxhash.h"
+#include "lib/log/log.h"
+#include "storage/engine/engine_impl.h"
+#include "storage/engine/time_limits.h"
+
+namespace vm::storage {
+namespace {
+
+/// Rows handed to the table at once, as in the original.
+constexpr size_t kMaxRowsPerBatch = 8000;
+/// At most one line about bad rows in this time.
+constexpr int64_t kWarnIntervalMs = 5000;
+
+/// "AccountID=0, ProjectID=0, name{a="b"}", for log lines.
+std::string NameForLog(ByteView metric_name_raw) {
+  auto name = model::MetricName::UnmarshalRaw(metric_name_raw);
+  if (!name.ok()) return ToHex(metric_name_raw);
+  const model::MetricName& n = name.value();
+  std::string text = fmt::format("AccountID={}, ProjectID={}, {}{{", n.tenant.account_id,
+                                 n.tenant.project_id, n.metric_group);
+  for (size_t i = 0; i < n.tags.size(); ++i) {
+    if (i > 0) text += ",";
+    text += n.tags[i].key + "=\"" + n.tags[i].value + "\"";
+  }
+  return text + "}";
+}
+
+}  // namespace
+
+void EngineImpl::AddRows(std::span<const model::MetricRow> rows) {
+  metrics_.rows_received.fetch_add(rows.size(), std::memory_order_relaxed);
+  while (!rows.empty()) {
+    const size_t n = std::min(rows.size(), kMaxRowsPerBatch);
+    AddBatch(rows.first(n), true);
+    rows = rows.subspan(n);
+  }
+}
+
+void EngineImpl::RegisterMetricNames(std::span<const model::MetricRow> rows) {
+  AddBatch(rows, false);
+}
+
+void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samples) {
+  Batch batch;
+  batch.rows.reserve(with_samples ? rows.size() : 0);
+  const model::TimeRange accepted =
+      AcceptedTimestamps(options_.now_ms(), options_.retention_ms, options_.max_backfill_age_ms,
+                         options_.future_retention_ms);
+  for (const model::MetricRow& row : rows) {
+    if (std::isnan(row.value) && !decimal::IsStaleNaN(row.value)) continue;
+    if (row.timestamp < accepted.min_timestamp) {
+      if (!batch.first_problem) {
+        batch.first_problem = fmt::format(
+            "cannot insert row with too small timestamp {}; minimum allowed timestamp is {}; "
+            "probably you need updating -retentionPeriod or -maxBackfillAge command-line flags; "
+            "metricName: {}",
+            row.timestamp, accepted.min_timestamp, NameForLog(row.metric_name_raw));
+      }
+      metrics_.rows_too_small_timestamp.fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
+    if (row.timestamp > accepted.max_timestamp) {
+      if (!batch.first_problem) {
+        batch.first_problem = fmt::format(
+            "cannot insert row with too big timestamp {} exceeding the current time; maximum "
+            "allowed timestamp is {}; metricName: {}",
+            row.timestamp, accepted.max_timestamp, NameForLog(row.metric_name_raw));
+      }
+      metrics_.rows_too_big_timestamp.fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
+    const std::optional<model::Tsid> tsid = Resolve(batch, row);
+    if (!tsid) continue;
+    if (with_samples) {
+      batch.rows.push_back({*tsid, row.timestamp, row.value, options_.precision_bits});
+    }
+  }
+  if (!batch.rows.empty()) {
+    uint64_t skipped = 0;
+    if (Status status = table_->AddRows(batch.rows, &skipped); !status.ok()) {
+      VM_FATAL("cannot add rows to {}: {}", options_.path, status.error().message());
+    }
+    metrics_.rows_added.fetch_add(batch.rows.size() - skipped, std::memory_order_relaxed);
+  }
+  if (batch.first_problem) WarnAboutRows(*batch.first_problem);
+}
+
+std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::MetricRow& row) {
+  const uint64_t date = DateOf(row.timestamp);
+  if (batch.previous_tsid && date == batch.previous_date &&
+      Equal(batch.previous_raw, row.metric_name_raw)) {
+    return batch.previous_tsid;
+  }
+  auto remember = [&](const model::Tsid& tsid) {
+    batch.previous_raw = row.metric_name_raw;
+    batch.previous_tsid = tsid;
+    batch.previous_date = date;
+    return tsid;
+  };
+  auto complain = [&](const Error& error) {
+    if (!batch.first_problem) batch.first_problem = error.message();
+  };
+  if (!batch.partition || row.timestamp < batch.partition->time_range().min_timestamp ||
+      row.timestamp > batch.partition->time_range().max_timestamp) {
+    auto partition = table_->GetOrCreatePartition(row.timestamp);
+    if (!partition.ok()) {
+      VM_FATAL("cannot create partition in {}: {}", options_.path, partition.error().message());
+    }
+    batch.partition = std::move(partition).value();
+  }
+  Partition& partition = *batch.partition;
+
+  auto from_cache = [&]() -> std::optional<model::Tsid> {
+    auto tsid = tsids_.Get(row.metric_name_raw);
+    if (tsid && partition.index().IsDeleted(tsid->metric_id)) tsid.reset();
+    return tsid;
+  };
+  if (const auto tsid = from_cache()) {
+    if (registered_.Has(date, static_cast<uint64_t>(tsid->metric_id))) return remember(*tsid);
+    if (Status status = EnsureRegistered(partition, *tsid, date, row.metric_name_raw);
+        !status.ok()) {
+      complain(status.error());
+      return std::nullopt;
+    }
+    return remember(*tsid);
+  }
+
+  metrics_.slow_row_inserts.fetch_add(1, std::memory_order_relaxed);
+  auto name = model::MetricName::UnmarshalRaw(row.metric_name_raw);
+  if (!name.ok()) {
+    metrics_.rows_invalid_raw_metric_name.fetch_add(1, std::memory_order_relaxed);
+    complain(std::move(name).error().WithContext(
+        "cannot unmarshal MetricNameRaw " + ToHex(row.metric_name_raw)));
+    return std::nullopt;
+  }
+  name.value().SortTags();
+  if (options_.track_metric_names_stats) {
+    name_usage_.AddName(name.value().tenant, name.value().metric_group);
+  }
+  MutexLock lock(create_mutexes_[hash::XXH64(row.metric_name_raw) % create_mutexes_.size()]);
+  std::optional<model::Tsid> tsid = from_cache();
+  if (tsid) {
+    // Created by another caller since the look-up above.
+    if (Status status = EnsureRegistered(partition, *tsid, date, row.metric_name_raw);
+        !status.ok()) {
+      complain(status.error());
+      return std::nullopt;
+    }
+    return remember(*tsid);
+  }
+  auto found = FindOrCreate(partition, date, name.value());
+  if (!found.ok()) {
+    complain(found.error());
+    return std::nullopt;
+  }
+  tsids_.Put(row.metric_name_raw, found.value());
+  registered_.Add(date, static_cast<uint64_t>(found.value().metric_id));
+  return remember(found.value());
+}
+
+Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
+                                    ByteView metric_name_raw) {
+  const auto id = static_cast<uint64_t>(tsid.metric_id);
+  if (registered_.Has(date, id)) return Ok();
+  VM_ASSIGN_OR_RETURN(model::MetricName name, model::MetricName::UnmarshalRaw(metric_name_raw));
+  name.SortTags();
+  indexdb::IndexDb& index = partition.index();
+  VM_ASSIGN_OR_RETURN(const bool has_date, index.HasDate(name.tenant, date, tsid.metric_id));
+  if (!has_date) {
+    metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
+    VM_ASSIGN_OR_RETURN(const bool has_id, index.HasMetricId(name.tenant, tsid.metric_id));
+    if (has_id) {
+      VM_TRY(index.AddDate(name, tsid, date));
+    } else {
+      metrics_.timeseries_repopulated.fetch_add(1, std::memory_order_relaxed);
+      VM_TRY(index.CreateSeries(name, tsid, date));
+    }
+  }
+  registered_.Add(date, id);
+  return Ok();
+}
+
+Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date,
+                                             const model::MetricName& name) {
+  indexdb::IndexDb& index = partition.index();
+  VM_ASSIGN_OR_RETURN(std::optional<model::Tsid> tsid, index.GetTsidByName(date, name));
+  if (tsid) return *tsid;
+
+  // After a cold start the ids of yesterday's series are only on disk; on the 1st in another month.
+  if (date > 1) {
+    const int64_t yesterday = static_cast<int64_t>(date - 1) * model::kMsecPerDay;
+    PartitionRef previous = table_->GetPartition(yesterday);
+    if (previous) {
+      VM_ASSIGN_OR_RETURN(tsid, previous->index().GetTsidByName(date - 1, name));
+    }
+    if (tsid && !index.IsDeleted(tsid->metric_id)) {
+      metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
+      VM_ASSIGN_OR_RETURN(const bool has_id, index.HasMetricId(name.tenant, tsid->metric_id));
+      if (has_id) {
+        VM_TRY(index.AddDate(name, *tsid, date));
+      } else {
+        metrics_.timeseries_repopulated.fetch_add(1, std::memory_order_relaxed);
+        VM_TRY(index.CreateSeries(name, *tsid, date));
+      }
+      return *tsid;
+    }
+  }
+
+  const model::Tsid created = NewTsid(name);
+  VM_TRY(index.CreateSeries(name, created, date));
+  metrics_.new_timeseries_created.fetch_add(1, std::memory_order_relaxed);
+  return created;
+}
+
+model::Tsid EngineImpl::NewTsid(const model::MetricName& name) {
+  model::Tsid tsid;
+  tsid.account_id = name.tenant.account_id;
+  tsid.project_id = name.tenant.project_id;
+  tsid.metric_group_id = hash::XXH64(AsBytes(name.metric_group));
+  if (!name.tags.empty()) {
+    tsid.job_id = static_cast<uint32_t>(hash::XXH64(AsBytes(name.tags[0].value)));
+  }
+  if (name.tags.size() > 1) {
+    tsid.instance_id = static_cast<uint32_t>(hash::XXH64(AsBytes(name.tags[1].value)));
+  }
+  tsid.metric_id =
+      static_cast<model::MetricId>(next_metric_id_.fetch_add(1, std::memory_order_relaxed) + 1);
+  return tsid;
+}
+
+void EngineImpl::WarnAboutRows(const std::string& problem) {
+  const int64_t now = options_.now_ms();
+  int64_t last = last_warn_ms_.load(std::memory_order_relaxed);
+  if (now - last < kWarnIntervalMs && last != 0) return;
+  if (!last_warn_ms_.compare_exchange_strong(last, now, std::memory_order_relaxed)) return;
+  VM_LOG_WARN("warn occurred during rows addition: {}", problem);
+}
+
+}  // namespace vm::storage

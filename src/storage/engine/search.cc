@@ -1,0 +1,301 @@
+#include <algorithm>
+#include <set>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "lib/log/log.h"
+#include "storage/engine/engine_impl.h"
+#include "storage/engine/time_limits.h"
+
+namespace vm::storage {
+namespace {
+
+/// What the reference says where an index fails: `failed to <operation> in indexDB "<month>"`.
+Error InIndex(Error error, std::string_view operation, const Partition& partition) {
+  return std::move(error).WithContext(fmt::format("failed to {} in indexDB \"{}\"", operation, partition.name()));
+}
+
+Error MissingFilters() { return Error(ErrorCode::kInvalidInput, "missing tag filters"); }
+
+/// "744h0m0s"
+std::string DurationText(int64_t ms) {
+  return fmt::format("{}h{}m{}s", ms / 3'600'000, ms / 60'000 % 60, ms / 1000 % 60);
+}
+
+}  // namespace
+
+std::vector<PartitionRef> EngineImpl::PartitionsToSearch(model::TimeRange range) const {
+  range.min_timestamp = std::max(range.min_timestamp, model::kMsecPerDay);
+  if (range.max_timestamp < range.min_timestamp) return {};
+  return table_->Partitions(range);
+}
+
+uint32_t EngineImpl::MaxMetrics(uint32_t requested) const {
+  const uint32_t limit = options_.max_unique_timeseries;
+  if (requested == 0) return limit > 0 ? limit : options_.automatic_max_unique_timeseries;
+  return limit > 0 ? std::min(requested, limit) : requested;
+}
+
+Status EngineImpl::CheckTimeRange(const model::TimeRange& range) const {
+  if (!options_.deny_queries_outside_retention) return Ok();
+  const model::TimeRange kept = table_->AcceptedRange();
+  if (kept.min_timestamp <= range.min_timestamp && range.max_timestamp <= kept.max_timestamp) return Ok();
+  return Error(ErrorCode::kInvalidInput,
+               fmt::format("the given time range {} is outside the allowed -retentionPeriod={}, -futureRetention={} "
+                           "according to -denyQueriesOutsideRetention",
+                           model::TimeRangeToString(range), DurationText(options_.retention_ms),
+                           DurationText(options_.future_retention_ms)));
+}
+
+Result<std::vector<model::Tsid>> EngineImpl::SearchTsids(const model::SearchQuery& query,
+                                                         const std::vector<PartitionRef>& partitions,
+                                                         const Deadline& deadline) const {
+  VM_TRY(CheckTimeRange(query.time_range));
+  const uint32_t max_metrics = MaxMetrics(query.max_metrics);
+  std::vector<model::Tsid> tsids;
+  for (const PartitionRef& partition : partitions) {
+    auto ids = partition->index().SearchMetricIds(query.tenant, query.tag_filter_groups, query.time_range,
+                                                  max_metrics, deadline);
+    if (!ids.ok()) {
+      return InIndex(std::move(ids).error().WithContext("failed to search metricIDs"), "search TSIDs", *partition);
+    }
+    auto found = partition->index().GetTsidsByMetricIds(query.tenant, ids.value(), deadline);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search TSIDs", *partition);
+    tsids.insert(tsids.end(), found.value().begin(), found.value().end());
+  }
+  std::sort(tsids.begin(), tsids.end());
+  tsids.erase(std::unique(tsids.begin(), tsids.end()), tsids.end());
+  return tsids;
+}
+
+/// The blocks of one search with the names of their series.
+class EngineImpl::Cursor final : public rpc::BlockCursor {
+ public:
+  Cursor(EngineImpl& engine, const model::SearchQuery& query, Deadline deadline, std::vector<PartitionRef> partitions,
+         std::span<const model::Tsid> tsids, const model::TimeRange& range)
+      : engine_(engine),
+        query_(query),
+        deadline_(std::move(deadline)),
+        partitions_(std::move(partitions)),
+        retention_deadline_(engine.RetentionDeadline()),
+        search_(engine.table_->Search(tsids, range)) {}
+
+  Result<bool> Next() override {
+    auto found = FindNext();
+    if (!found.ok()) return WithQuery(std::move(found).error(), query_);
+    return found;
+  }
+  ByteView metric_name() const override { return *name_; }
+  const model::EncodedBlock& block() const override { return search_.block(); }
+
+  static Error WithQuery(Error error, const model::SearchQuery& query) {
+    std::string filters;
+    for (const auto& group : query.tag_filter_groups) {
+      if (!filters.empty()) filters += " ";
+      filters += indexdb::FiltersToString(query.tenant, group);
+    }
+    return std::move(error).WithContext(fmt::format("error when searching for tagFilters=[{}] on the time range {}",
+                                                    filters, model::TimeRangeToString(query.time_range)));
+  }
+
+ private:
+  Result<bool> FindNext() {
+    for (;;) {
+      if (deadline_.Expired() || deadline_.Cancelled()) return Error(ErrorCode::kCancelled, "deadline exceeded");
+      VM_ASSIGN_OR_RETURN(const bool more, search_.Next());
+      if (!more) return false;
+      const model::BlockHeader& header = search_.block().header;
+      const model::MetricId id = header.tsid.metric_id;
+      if (current_ != id) {
+        // Blocks that follow one that is kept are not asked again.
+        if (header.max_timestamp < retention_deadline_) continue;
+        current_ = id;
+        name_.reset();
+        for (const PartitionRef& partition : partitions_) {
+          VM_ASSIGN_OR_RETURN(name_, partition->index().GetMetricName(query_.tenant, id));
+          if (name_) break;
+        }
+        if (!name_) {
+          engine_.metrics_.missing_metric_names.fetch_add(1, std::memory_order_relaxed);
+          continue;
+        }
+        CountQuery();
+      }
+      if (name_) return true;
+    }
+  }
+  void CountQuery() {
+    if (!engine_.options_.track_metric_names_stats) return;
+    auto name = model::MetricName::Unmarshal(*name_);
+    if (!name.ok() || name.value().metric_group == last_group_) return;
+    last_group_ = std::move(name.value().metric_group);
+    engine_.name_usage_.AddQuery(query_.tenant, last_group_, engine_.options_.now_ms());
+  }
+
+  EngineImpl& engine_;
+  const model::SearchQuery query_;
+  const Deadline deadline_;
+  const std::vector<PartitionRef> partitions_;
+  const int64_t retention_deadline_;
+  TableSearch search_;
+  std::optional<model::MetricId> current_;
+  std::optional<ByteBuffer> name_;
+  std::string last_group_;  // Each metric name counts once per query.
+};
+
+Result<std::unique_ptr<rpc::BlockCursor>> EngineImpl::StartSearch(const model::SearchQuery& query,
+                                                                  const Deadline& deadline) {
+  if (query.tag_filter_groups.empty()) return MissingFilters();
+  std::vector<PartitionRef> partitions = PartitionsToSearch(query.time_range);
+  auto tsids = SearchTsids(query, partitions, deadline);
+  if (!tsids.ok()) return Cursor::WithQuery(std::move(tsids).error(), query);
+  model::TimeRange range = query.time_range;
+  range.min_timestamp = std::max(range.min_timestamp, RetentionDeadline());
+  if (range.max_timestamp < range.min_timestamp) tsids.value().clear();
+  return std::unique_ptr<rpc::BlockCursor>(
+      std::make_unique<Cursor>(*this, query, deadline, std::move(partitions), tsids.value(), range));
+}
+
+Status Engine::Search(const model::SearchQuery& query, const Deadline& deadline, const BlockSink& sink) {
+  VM_ASSIGN_OR_RETURN(const auto cursor, StartSearch(query, deadline));
+  for (;;) {
+    VM_ASSIGN_OR_RETURN(const bool more, cursor->Next());
+    if (!more) return Ok();
+    VM_TRY(sink(cursor->metric_name(), cursor->block()));
+  }
+}
+
+Result<std::vector<ByteBuffer>> EngineImpl::SearchMetricNames(const model::SearchQuery& query,
+                                                              const Deadline& deadline) {
+  if (query.tag_filter_groups.empty()) return MissingFilters();
+  VM_TRY(CheckTimeRange(query.time_range));
+  const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
+  std::set<ByteBuffer> names;
+  std::unordered_set<uint64_t> seen;
+  for (const PartitionRef& partition : PartitionsToSearch(query.time_range)) {
+    auto ids = partition->index().SearchMetricIds(query.tenant, query.tag_filter_groups, query.time_range,
+                                                  max_metrics, deadline);
+    if (!ids.ok()) {
+      return InIndex(std::move(ids).error().WithContext("failed to search metricIDs"), "search metric names",
+                     *partition);
+    }
+    for (const model::MetricId id : ids.value()) {
+      if (seen.contains(static_cast<uint64_t>(id))) continue;
+      if (deadline.Expired() || deadline.Cancelled()) {
+        return InIndex(Error(ErrorCode::kCancelled, "deadline exceeded"), "search metric names", *partition);
+      }
+      VM_ASSIGN_OR_RETURN(std::optional<ByteBuffer> name, partition->index().GetMetricName(query.tenant, id));
+      if (!name) continue;
+      seen.insert(static_cast<uint64_t>(id));
+      names.insert(std::move(*name));
+    }
+  }
+  return std::vector<ByteBuffer>(names.begin(), names.end());
+}
+
+Result<std::vector<std::string>> EngineImpl::SearchLabelNames(const model::SearchQuery& query, size_t max_names,
+                                                              const Deadline& deadline) {
+  const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
+  std::set<std::string> names;
+  for (const PartitionRef& partition : PartitionsToSearch(query.time_range)) {
+    auto found = partition->index().SearchLabelNames(query.tenant, query.tag_filter_groups, query.time_range,
+                                                     max_names, max_metrics, deadline);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search label names", *partition);
+    names.insert(found.value().begin(), found.value().end());
+  }
+  std::vector<std::string> result(names.begin(), names.end());
+  if (result.size() > max_names) result.resize(max_names);
+  return result;
+}
+
+Result<std::vector<std::string>> EngineImpl::SearchLabelValues(const model::SearchQuery& query,
+                                                               std::string_view label_name, size_t max_values,
+                                                               const Deadline& deadline) {
+  const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
+  std::set<std::string> values;
+  for (const PartitionRef& partition : PartitionsToSearch(query.time_range)) {
+    auto found = partition->index().SearchLabelValues(query.tenant, label_name, query.tag_filter_groups,
+                                                      query.time_range, max_values, max_metrics, deadline);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search label values", *partition);
+    values.insert(found.value().begin(), found.value().end());
+  }
+  values.erase("");
+  std::vector<std::string> result(values.begin(), values.end());
+  if (result.size() > max_values) result.resize(max_values);
+  return result;
+}
+
+Result<std::vector<std::string>> EngineImpl::SearchTagValueSuffixes(model::Tenant tenant,
+                                                                    const model::TimeRange& time_range,
+                                                                    std::string_view label_name,
+                                                                    std::string_view value_prefix, char delimiter,
+                                                                    size_t max_suffixes, const Deadline& deadline) {
+  std::set<std::string> suffixes;
+  for (const PartitionRef& partition : PartitionsToSearch(time_range)) {
+    auto found = partition->index().SearchTagValueSuffixes(tenant, time_range, label_name, value_prefix, delimiter,
+                                                           max_suffixes, deadline);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search tag value suffixes", *partition);
+    suffixes.merge(found.value());
+  }
+  std::vector<std::string> result(suffixes.begin(), suffixes.end());
+  if (result.size() > max_suffixes) result.resize(max_suffixes);
+  return result;
+}
+
+Result<uint64_t> EngineImpl::SeriesCount(model::Tenant tenant, const Deadline& deadline) {
+  uint64_t count = 0;
+  for (const PartitionRef& partition : PartitionsToSearch({0, options_.now_ms()})) {
+    auto n = partition->index().SeriesCount(tenant, deadline);
+    if (!n.ok()) return InIndex(std::move(n).error(), "get series count", *partition);
+    count += n.value();
+  }
+  return count;
+}
+
+Result<model::TsdbStatus> EngineImpl::GetTsdbStatus(const model::SearchQuery& query, std::string_view focus_label,
+                                                    size_t top_n, const Deadline& deadline) {
+  if (query.time_range.min_timestamp < 0) return model::TsdbStatus();
+  const uint64_t date = DateOf(query.time_range.min_timestamp);
+  const PartitionRef partition = table_->GetPartition(static_cast<int64_t>(date) * model::kMsecPerDay);
+  if (!partition) return model::TsdbStatus();
+  auto status = partition->index().GetTsdbStatus(query.tenant, query.tag_filter_groups, date, focus_label, top_n,
+                                                 MaxMetricsOrDefault(query.max_metrics), deadline);
+  if (!status.ok()) return InIndex(std::move(status).error(), "collect TSDB status", *partition);
+  if (options_.track_metric_names_stats) {
+    status.value().query_stats_by_metric_name =
+        name_usage_.Find(query.tenant, status.value().series_count_by_metric_name);
+  }
+  return status;
+}
+
+Result<std::vector<model::Tenant>> EngineImpl::SearchTenants(const model::TimeRange& time_range,
+                                                             const Deadline& deadline) {
+  std::set<model::Tenant> tenants;
+  for (const PartitionRef& partition : PartitionsToSearch(time_range)) {
+    VM_ASSIGN_OR_RETURN(const auto found, partition->index().SearchTenants(time_range, deadline));
+    tenants.insert(found.begin(), found.end());
+  }
+  return std::vector<model::Tenant>(tenants.begin(), tenants.end());
+}
+
+Result<uint64_t> EngineImpl::DeleteSeries(const model::SearchQuery& query, const Deadline& deadline) {
+  if (query.tag_filter_groups.empty()) return MissingFilters();
+  const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
+  std::unordered_set<uint64_t> deleted;
+  for (const PartitionRef& partition : table_->AllPartitions()) {
+    auto ids = partition->index().DeleteSeries(query.tenant, query.tag_filter_groups, max_metrics, deadline);
+    if (!ids.ok()) return InIndex(std::move(ids).error(), "delete series", *partition);
+    for (const model::MetricId id : ids.value()) deleted.insert(static_cast<uint64_t>(id));
+  }
+  return deleted.size();
+}
+
+void EngineImpl::ResetMetricNamesStats() {
+  VM_LOG_INFO("resetting metric names tracker state");
+  name_usage_.Reset(options_.now_ms());
+  // Names become known again with the next slow insert of a series.
+  tsids_.Clear();
+}
+
+}  // namespace vm::storage
