@@ -506,7 +506,7 @@ Result<std::vector<DirEntry>> FaultFileSystem::ListDirectory(const std::string& 
       const std::optional<Place> end = state_->Find(Join(path, name), true, code);
       is_directory = end && end->node != nullptr && end->node->type == Node::Type::kDirectory;
     }
-    entries.push_back({name, is_directory});
+    entries.push_back({name, is_directory, node->type == Node::Type::kLink});
   }
   return entries;
 }

@@ -247,7 +247,7 @@ class RealFiles final : public FileSystem {
       if (name != "." && name != "..") {
         const bool is_directory = entry->d_type == DT_DIR || (entry->d_type != DT_REG &&
                                                               IsDirectory(Join(path, name)));
-        entries.push_back({name, is_directory});
+        entries.push_back({name, is_directory, entry->d_type == DT_LNK || IsSymlink(Join(path, name), entry->d_type)});
       }
       errno = 0;
     }
@@ -283,6 +283,11 @@ class RealFiles final : public FileSystem {
   }
 
  private:
+  static bool IsSymlink(const std::string& path, unsigned char type) {
+    struct stat info;
+    // Not every file system says the type in the directory.
+    return type == DT_UNKNOWN && ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+  }
   static bool IsDirectory(const std::string& path) {
     struct stat info;
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
@@ -298,11 +303,10 @@ Status RemoveEntries(FileSystem& fs, const std::string& path, std::string_view k
   for (const DirEntry& entry : entries) {
     if (entry.name == keep) continue;
     const std::string child = Join(path, entry.name);
-    // A symbolic link to a directory is listed as one, but goes away as a file does.
-    if (entry.is_directory && !fs.RemoveFile(child).ok()) {
+    if (entry.is_directory && !entry.is_symlink) {
       VM_TRY(RemoveEntries(fs, child, {}));
       VM_TRY(fs.RemoveEmptyDirectory(child));
-    } else if (!entry.is_directory) {
+    } else {
       VM_TRY(fs.RemoveFile(child));
     }
   }
@@ -329,6 +333,12 @@ Status RemoveDirectory(FileSystem& fs, const std::string& path) {
   VM_TRY(fs.SyncDirectory(path));
   VM_TRY(fs.RemoveFile(marker));
   VM_TRY(fs.SyncDirectory(path));
+  return fs.RemoveEmptyDirectory(path);
+}
+
+Status RemoveUnlistedDirectory(FileSystem& fs, const std::string& path) {
+  if (!fs.Exists(path)) return Ok();
+  VM_TRY(RemoveEntries(fs, path, {}));
   return fs.RemoveEmptyDirectory(path);
 }
 

@@ -46,6 +46,7 @@ class FileLock {
 struct DirEntry {
   std::string name;
   bool is_directory = false;  // Symbolic links are followed.
+  bool is_symlink = false;
 };
 
 /// What the storage does with files: a seam, so that tests can fail it and cut its power. Thread-safe.
@@ -100,6 +101,9 @@ inline constexpr std::string_view kDeleteMarker = ".delete-this-dir";
 /// content, fsync, marker, fsync, directory. A missing directory is no error.
 /// Reference: VictoriaMetrics lib/fs/dir_remover.go.
 Status RemoveDirectory(FileSystem& fs, const std::string& path);
+/// Remove a directory that no list names any more: without a marker, since what an interruption leaves is removed as
+/// unlisted at the next start. Needs no free space. A missing directory is no error.
+Status RemoveUnlistedDirectory(FileSystem& fs, const std::string& path);
 /// Whether a directory carries the marker or has no entries: it is what an interrupted removal leaves.
 Result<bool> IsPartiallyRemoved(FileSystem& fs, const std::string& path);
 /// Remove what is in a directory, but not the directory itself.

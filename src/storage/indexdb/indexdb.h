@@ -31,6 +31,7 @@ struct Options {
   model::TimeRange time_range;
   bool disable_per_day_index = false;
   size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
+  std::function<void()> wants_work;            // Called without locks when FlushToDisk or TryMerge have something to do.
 };
 
 using FilterGroups = std::vector<std::vector<model::TagFilter>>;
@@ -107,8 +108,12 @@ class IndexDb {
                                                     uint64_t max_metrics, const Deadline& deadline);
   bool IsDeleted(model::MetricId id) const;
 
-  /// Make what was added durable; joins parts when there are many of a size.
+  /// Make what was added durable.
   Status FlushToDisk();
+  /// Write full sets of items, then join parts if it is worth it. Returns whether something was done.
+  Result<bool> TryMerge() { return table_->TryMerge(); }
+  /// End merges that run and start none any more.
+  void StopMerges() noexcept { table_->StopMerges(); }
   /// Flush and stop.
   Status Close();
 

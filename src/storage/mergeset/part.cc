@@ -5,6 +5,7 @@
 
 #include "lib/encoding/int.h"
 #include "lib/encoding/zstd.h"
+#include "lib/log/log.h"
 
 namespace vm::mergeset {
 namespace {
@@ -158,7 +159,7 @@ Result<bool> PartWriter::Finish(fs::FileSystem& fs, const std::string& dir) {
       items_file_.reset();
       lens_file_.reset();
       index_file_.reset();
-      VM_TRY(fs::RemoveDirectory(fs, dir));
+      VM_TRY(fs::RemoveUnlistedDirectory(fs, dir));
     }
     return false;
   }
@@ -199,8 +200,10 @@ Part::~Part() {
   items_.reset();
   lens_.reset();
   index_.reset();
-  // An unlisted directory that stays is removed at the next start.
-  static_cast<void>(fs::RemoveDirectory(fs_, dir_).ok());
+  if (Status status = fs::RemoveUnlistedDirectory(fs_, dir_); !status.ok()) {
+    VM_LOG_ERROR("cannot remove the merged index part \"{}\", which goes at the next start: {}", dir_,
+                 status.error().message());
+  }
 }
 
 Result<std::shared_ptr<const std::vector<BlockHeader>>> Part::ReadHeaders(size_t row_index) const {
@@ -212,7 +215,9 @@ Result<std::shared_ptr<const std::vector<BlockHeader>>> Part::ReadHeaders(size_t
   ByteBuffer scratch;
   VM_ASSIGN_OR_RETURN(const ByteView frame, index_->View(row.index_offset, row.index_size, scratch));
   ByteBuffer bytes;
-  VM_TRY(encoding::DecompressZstd(bytes, frame, kMaxUnpackedSize));
+  if (Status status = encoding::DecompressZstd(bytes, frame, kMaxUnpackedSize); !status.ok()) {
+    return std::move(status).error().WithContext("cannot decode an index frame of part \"" + dir_ + "\"");
+  }
   auto headers = std::make_shared<std::vector<BlockHeader>>();
   ByteView src = bytes;
   for (uint32_t i = 0; i < row.block_headers_count; ++i) {

@@ -1,47 +1,43 @@
 #include "storage/mergeset/table.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <thread>
+#include <utility>
+
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
+
+#include "lib/log/log.h"
+#include "storage/partset/parts_json.h"
+#include "storage/partset/select_parts.h"
 
 namespace vm::mergeset {
 namespace {
 
-constexpr size_t kPartsToMerge = 15;
 constexpr uint64_t kMaxPartSize = uint64_t{400} * 1000 * 1000 * 1000;
+// Stop requests are looked at after that many items.
+constexpr uint64_t kCheckStopEvery = 4096;
 
-/// The run of parts of similar size that is worth joining; empty when there is none.
-/// Reference: VictoriaMetrics lib/mergeset/table.go, appendPartsToMerge.
-std::vector<std::shared_ptr<Part>> SelectPartsToMerge(std::vector<std::shared_ptr<Part>> parts) {
-  std::erase_if(parts, [](const auto& part) {
-    return static_cast<double>(part->size_bytes()) > static_cast<double>(kMaxPartSize) / 1.7;
-  });
-  if (parts.size() < 2) return {};
-  std::stable_sort(parts.begin(), parts.end(),
-                   [](const auto& a, const auto& b) { return a->size_bytes() < b->size_bytes(); });
-  const size_t most = std::min(kPartsToMerge, parts.size());
-  double best = 0;
-  size_t best_begin = 0;
-  size_t best_count = 0;
-  for (size_t count = std::max<size_t>((most + 1) / 2, 2); count <= most; ++count) {
-    for (size_t begin = 0; begin + count <= parts.size(); ++begin) {
-      const uint64_t largest = parts[begin + count - 1]->size_bytes();
-      if (parts[begin]->size_bytes() * count < largest) continue;
-      uint64_t sum = 0;
-      for (size_t i = begin; i < begin + count; ++i) sum += parts[i]->size_bytes();
-      if (sum > kMaxPartSize) break;
-      const double multiplier = static_cast<double>(sum) / static_cast<double>(largest);
-      if (multiplier < best) continue;
-      best = multiplier;
-      best_begin = begin;
-      best_count = count;
+/// A folder of a part that is not listed yet: it goes unless it is kept.
+class UnlistedFolder {
+ public:
+  UnlistedFolder(fs::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  UnlistedFolder(const UnlistedFolder&) = delete;
+  UnlistedFolder& operator=(const UnlistedFolder&) = delete;
+  ~UnlistedFolder() {
+    if (path_.empty()) return;
+    if (Status status = fs::RemoveUnlistedDirectory(files_, path_); !status.ok()) {
+      VM_LOG_ERROR("cannot remove the unfinished index part \"{}\", which goes at the next start: {}", path_,
+                   status.error().message());
     }
   }
-  if (best < std::max(static_cast<double>(kPartsToMerge) / 2, 1.7)) return {};
-  const auto first = parts.begin() + static_cast<ptrdiff_t>(best_begin);
-  return {first, first + static_cast<ptrdiff_t>(best_count)};
-}
+  void Keep() noexcept { path_.clear(); }
+
+ private:
+  fs::FileSystem& files_;
+  std::string path_;
+};
 
 }  // namespace
 
@@ -139,30 +135,18 @@ Result<std::unique_ptr<Table>> Table::Open(const std::string& path, Options opti
 }
 
 Status Table::OpenParts() {
-  VM_TRY(fs_.CreateDirectories(path_));
-  const std::string list_path = fs::Join(path_, "parts.json");
-  VM_ASSIGN_OR_RETURN(const std::vector<fs::DirEntry> entries, fs_.ListDirectory(path_));
+  VM_TRY(fs::CreateDirectoriesSynced(fs_, path_));
+  const std::string list_path = fs::Join(path_, storage::kPartsFile);
   std::vector<std::string> names;
   const bool listed = fs_.Exists(list_path);
   if (listed) {
     VM_ASSIGN_OR_RETURN(const ByteBuffer json, fs_.ReadFile(list_path));
-    const auto parsed = nlohmann::json::parse(AsText(json), nullptr, false);
-    if (!parsed.is_array()) return Error(ErrorCode::kCorrupted, "cannot parse \"" + list_path + "\"");
-    for (const auto& name : parsed) {
-      if (!name.is_string()) return Error(ErrorCode::kCorrupted, "cannot parse \"" + list_path + "\"");
-      const auto& text = name.get_ref<const std::string&>();
-      if (text.empty() || text == "." || text == ".." || text.find('/') != std::string::npos) {
-        return Error(ErrorCode::kCorrupted, "bad part name in \"" + list_path + "\"");
-      }
-      names.push_back(text);
-    }
+    auto parsed = storage::ParsePartNameList(AsText(json));
+    if (!parsed.ok()) return std::move(parsed).error().WithContext("\"" + list_path + "\"");
+    names = std::move(parsed).value();
   } else {
-    for (const fs::DirEntry& entry : entries) {
-      if (entry.is_directory && entry.name != "tmp" && entry.name != "txn" && entry.name != "snapshots" &&
-          entry.name != "cache") {
-        names.push_back(entry.name);
-      }
-    }
+    VM_ASSIGN_OR_RETURN(names, storage::ListPartFolders(fs_, path_));
+    std::erase(names, "cache");
   }
   for (const std::string& name : names) {
     const std::string dir = fs::Join(path_, name);
@@ -174,27 +158,31 @@ Status Table::OpenParts() {
                                dir, list_path, list_path, name, list_path));
     }
   }
-  for (const fs::DirEntry& entry : entries) {
-    if (entry.is_directory && std::find(names.begin(), names.end(), entry.name) == names.end()) {
-      VM_TRY(fs::RemoveDirectory(fs_, fs::Join(path_, entry.name)));
-    }
-  }
   std::vector<std::shared_ptr<Part>> parts;
   for (const std::string& name : names) {
     VM_ASSIGN_OR_RETURN(auto part, Part::Open(fs_, fs::Join(path_, name)));
     parts.push_back(std::move(part));
+    uint64_t number = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number, 16);
+    // New names must not meet old ones, also when the clock went back.
+    if (parsed.ec == std::errc() && parsed.ptr == name.data() + name.size() && number < (1ull << 63) &&
+        number > next_part_.load()) {
+      next_part_.store(number);
+    }
   }
+  // After the parts were opened: what cannot be read is not made worse.
+  VM_TRY(storage::RemoveUnlistedParts(fs_, path_, names));
   if (!listed) VM_TRY(WritePartsJson(parts));
   MutexLock lock(mutex_);
   parts_ = std::move(parts);
   return Ok();
 }
 
-Status Table::WritePartsJson(const std::vector<std::shared_ptr<Part>>& parts) {
+Status Table::WritePartsJson(const Parts& parts) {
   std::vector<std::string> names;
   for (const auto& part : parts) names.push_back(part->name());
-  std::sort(names.begin(), names.end());
-  return fs_.AtomicWriteFile(fs::Join(path_, "parts.json"), AsBytes(nlohmann::json(names).dump()));
+  return fs_.AtomicWriteFile(fs::Join(path_, storage::kPartsFile),
+                             AsBytes(storage::FormatPartNameList(std::move(names))));
 }
 
 std::string Table::NextPartName() { return fmt::format("{:016X}", next_part_.fetch_add(1) + 1); }
@@ -212,9 +200,15 @@ Status Table::AddItems(std::span<const ByteView> items) {
       memory_->Add(item);
       items_added_.fetch_add(1, std::memory_order_relaxed);
     }
-    full = memory_->bytes() >= options_.max_memory_bytes;
+    if (memory_->bytes() >= options_.max_memory_bytes) {
+      full = true;
+      flushing_.push_back(std::exchange(memory_, std::make_shared<MemoryItems>()));
+    }
   }
-  return full ? FlushToDisk() : Ok();
+  if (!full) return Ok();
+  if (!options_.wants_work) return FlushToDisk();
+  options_.wants_work();
+  return Ok();
 }
 
 Search Table::NewSearch() const {
@@ -229,55 +223,129 @@ Search Table::NewSearch() const {
   return search;
 }
 
+Status Table::Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) {
+  size_t count = 0;
+  for (const auto& items : sets) count += items->count();
+  const std::string dir = fs::Join(path_, NextPartName());
+  PartWriter writer(CompressLevelFor(count), options_.prepare_block);
+  UnlistedFolder folder(fs_, dir);
+  if (sets.size() == 1) {
+    VM_TRY(sets.front()->ForEach([&](ByteView item) { return writer.Add(item); }));
+  } else {
+    Search all;
+    for (const auto& items : sets) all.memory_.push_back({.items = items, .item = {}, .valid = false});
+    for (bool more = all.Seek({}); more; more = all.Next()) VM_TRY(writer.Add(all.item()));
+  }
+  VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
+  std::shared_ptr<Part> part;
+  if (written) {
+    VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir));
+  }
+  folder.Keep();
+  VM_TRY(SwapParts({}, std::move(part)));
+  MutexLock lock(mutex_);
+  std::erase_if(flushing_, [&](const auto& items) { return std::find(sets.begin(), sets.end(), items) != sets.end(); });
+  return Ok();
+}
+
 Status Table::FlushToDisk() {
   MutexLock flush_lock(flush_mutex_);
-  std::vector<std::shared_ptr<MemoryItems>> flushing;
+  std::vector<std::shared_ptr<MemoryItems>> sets;
   {
     MutexLock lock(mutex_);
-    if (memory_->bytes() > 0) {
-      flushing_.push_back(std::move(memory_));
-      memory_ = std::make_shared<MemoryItems>();
-    }
-    flushing = flushing_;
+    if (memory_->bytes() > 0) flushing_.push_back(std::exchange(memory_, std::make_shared<MemoryItems>()));
+    sets = flushing_;
   }
-  // More than one only after a failed attempt.
-  for (const auto& items : flushing) {
-    const std::string dir = fs::Join(path_, NextPartName());
-    PartWriter writer(CompressLevelFor(items->count()), options_.prepare_block);
-    VM_TRY(items->ForEach([&](ByteView item) { return writer.Add(item); }));
-    VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
-    std::shared_ptr<Part> part;
-    if (written) {
-      VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir));
+  if (sets.empty()) return Ok();
+  VM_TRY(Flush(sets));
+  if (!options_.wants_work) {
+    while (true) {
+      VM_ASSIGN_OR_RETURN(const bool merged, TryMergeParts());
+      if (!merged) break;
     }
-    VM_TRY(SwapPartsLocked({}, part));
-    MutexLock lock(mutex_);
-    std::erase(flushing_, items);
   }
-  while (true) {
-    std::vector<std::shared_ptr<Part>> parts;
+  return Ok();
+}
+
+Result<bool> Table::TryMerge() {
+  {
+    MutexLock flush_lock(flush_mutex_);
+    std::vector<std::shared_ptr<MemoryItems>> sets;
     {
       MutexLock lock(mutex_);
-      parts = parts_;
+      sets = flushing_;
     }
-    std::vector<std::shared_ptr<Part>> selected = SelectPartsToMerge(std::move(parts));
-    if (selected.empty()) return Ok();
-    VM_TRY(MergeLocked(std::move(selected)));
+    if (!sets.empty()) {
+      VM_TRY(Flush(sets));
+      return true;
+    }
   }
+  return TryMergeParts();
+}
+
+Result<bool> Table::TryMergeParts() {
+  if (stop_merges_.stop_requested()) return false;
+  uint64_t max_output = kMaxPartSize;
+  VM_ASSIGN_OR_RETURN(const uint64_t free, fs_.FreeSpace(path_));
+  if (free < options_.min_merge_free_space_bytes) return false;
+  max_output = std::min(max_output, free / std::max<uint64_t>(std::thread::hardware_concurrency(), 4));
+  Parts sources;
+  {
+    MutexLock lock(mutex_);
+    Parts idle;
+    std::vector<storage::PartSize> sizes;
+    for (const auto& part : parts_) {
+      if (in_merge_.contains(part.get())) continue;
+      idle.push_back(part);
+      sizes.push_back({part->size_bytes(), 0});
+    }
+    for (const size_t i : storage::SelectPartsToMerge(sizes, max_output)) {
+      in_merge_.insert(idle[i].get());
+      sources.push_back(idle[i]);
+    }
+  }
+  if (sources.empty()) return false;
+  VM_TRY(Merge(sources));
+  return true;
+}
+
+void Table::WaitForMergesLocked() {
+  while (!in_merge_.empty()) merge_done_.Wait(mutex_);
 }
 
 Status Table::ForceMerge() {
   VM_TRY(FlushToDisk());
-  MutexLock flush_lock(flush_mutex_);
-  std::vector<std::shared_ptr<Part>> parts;
+  Parts sources;
   {
     MutexLock lock(mutex_);
-    parts = parts_;
+    WaitForMergesLocked();
+    if (parts_.size() < 2) return Ok();
+    uint64_t size = 0;
+    for (const auto& part : parts_) size += part->size_bytes();
+    const auto free = fs_.FreeSpace(path_);
+    if (free.ok() && free.value() < size) {
+      return Error(ErrorCode::kLimitExceeded, fmt::format("cannot join the parts of \"{}\"; additional space needed: "
+                                                          "{} bytes", path_, size - free.value()));
+    }
+    sources = parts_;
+    for (const auto& part : sources) in_merge_.insert(part.get());
   }
-  return parts.size() < 2 ? Ok() : MergeLocked(std::move(parts));
+  return Merge(sources);
 }
 
-Status Table::MergeLocked(std::vector<std::shared_ptr<Part>> sources) {
+Status Table::Merge(const Parts& sources) {
+  active_merges_.fetch_add(1, std::memory_order_relaxed);
+  auto result = WriteMerged(sources);
+  active_merges_.fetch_sub(1, std::memory_order_relaxed);
+  Status status = result.ok() ? SwapParts(sources, std::move(result).value()) : Status(std::move(result).error());
+  if (status.ok()) merges_.fetch_add(1, std::memory_order_relaxed);
+  MutexLock lock(mutex_);
+  for (const auto& part : sources) in_merge_.erase(part.get());
+  merge_done_.NotifyAll();
+  return status;
+}
+
+Result<std::shared_ptr<Part>> Table::WriteMerged(const Parts& sources) {
   uint64_t items_count = 0;
   std::vector<PartCursor> cursors;
   for (const auto& part : sources) {
@@ -286,9 +354,13 @@ Status Table::MergeLocked(std::vector<std::shared_ptr<Part>> sources) {
     VM_TRY(cursors.back().Seek({}));
   }
   const std::string dir = fs::Join(path_, NextPartName());
+  UnlistedFolder folder(fs_, dir);
   PartWriter writer(CompressLevelFor(items_count), options_.prepare_block);
   VM_TRY(writer.OpenFiles(fs_, dir));
-  while (true) {
+  for (uint64_t i = 0;; ++i) {
+    if (i % kCheckStopEvery == 0 && stop_merges_.stop_requested()) {
+      return Error(ErrorCode::kCancelled, "the merge was stopped");
+    }
     PartCursor* smallest = nullptr;
     for (PartCursor& cursor : cursors) {
       if (cursor.valid() && (smallest == nullptr || Less(cursor.item(), smallest->item()))) smallest = &cursor;
@@ -297,17 +369,20 @@ Status Table::MergeLocked(std::vector<std::shared_ptr<Part>> sources) {
     VM_TRY(writer.Add(smallest->item()));
     VM_TRY(smallest->Next());
   }
+  items_merged_.fetch_add(items_count, std::memory_order_relaxed);
   VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
   std::shared_ptr<Part> part;
   if (written) {
     VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir));
   }
-  merges_.fetch_add(1, std::memory_order_relaxed);
-  return SwapPartsLocked(sources, std::move(part));
+  folder.Keep();
+  return part;
 }
 
-Status Table::SwapPartsLocked(const std::vector<std::shared_ptr<Part>>& removed, std::shared_ptr<Part> added) {
-  std::vector<std::shared_ptr<Part>> parts;
+Status Table::SwapParts(const Parts& removed, std::shared_ptr<Part> added) {
+  Parts dropped;  // Outlives the locks: removing folders takes time.
+  MutexLock commit_lock(commit_mutex_);
+  Parts parts;
   {
     MutexLock lock(mutex_);
     parts = parts_;
@@ -315,11 +390,24 @@ Status Table::SwapPartsLocked(const std::vector<std::shared_ptr<Part>>& removed,
   std::erase_if(parts, [&](const auto& part) {
     return std::find(removed.begin(), removed.end(), part) != removed.end();
   });
-  if (added != nullptr) parts.push_back(std::move(added));
-  VM_TRY(WritePartsJson(parts));
+  if (added != nullptr) parts.push_back(added);
+  if (Status status = WritePartsJson(parts); !status.ok()) {
+    if (added != nullptr) uncertain_.push_back(std::move(added));
+    return status;
+  }
+  for (const auto& part : uncertain_) part->Drop();
+  dropped.swap(uncertain_);
   for (const auto& part : removed) part->Drop();
   MutexLock lock(mutex_);
-  parts_ = std::move(parts);
+  parts_.swap(parts);
+  return Ok();
+}
+
+Status Table::Close() {
+  StopMerges();
+  VM_TRY(FlushToDisk());
+  MutexLock lock(mutex_);
+  WaitForMergesLocked();
   return Ok();
 }
 
@@ -328,9 +416,12 @@ Stats Table::stats() const {
   stats.items_added = items_added_.load(std::memory_order_relaxed);
   stats.too_long_items_dropped = items_dropped_.load(std::memory_order_relaxed);
   stats.merges = merges_.load(std::memory_order_relaxed);
+  stats.items_merged = items_merged_.load(std::memory_order_relaxed);
+  stats.active_merges = active_merges_.load(std::memory_order_relaxed);
   MutexLock lock(mutex_);
   stats.memory_items = memory_->count();
   for (const auto& items : flushing_) stats.memory_items += items->count();
+  stats.memory_sets = flushing_.size();
   stats.file_parts = parts_.size();
   for (const auto& part : parts_) {
     stats.file_items += part->header().items_count;

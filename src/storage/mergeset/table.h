@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -20,17 +21,27 @@ namespace vm::mergeset {
 struct Options {
   fs::FileSystem* file_system = nullptr;  // Null stands for fs::RealFileSystem().
   PrepareBlock prepare_block;             // Sees each full block before it is written; may be empty.
-  size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
+  size_t max_memory_bytes = size_t{32} << 20;  // A set of items is full at that size and waits for its file.
+  uint64_t min_merge_free_space_bytes = 0;     // Parts are not joined when the disk has less.
+  /// Called without locks when TryMerge has something to do. Empty: the adding thread writes full sets itself.
+  std::function<void()> wants_work;
 };
+
+/// Full sets of items that may wait for their file; who adds must wait when there are more. Fixed by the original's limit of
+/// in-memory parts.
+inline constexpr size_t kMaxMemorySets = 30;
 
 struct Stats {
   uint64_t items_added = 0;
   uint64_t too_long_items_dropped = 0;
   uint64_t memory_items = 0;
+  uint64_t memory_sets = 0;  // Full ones that wait for their file.
   uint64_t file_parts = 0;
   uint64_t file_items = 0;
   uint64_t file_bytes = 0;
   uint64_t merges = 0;
+  uint64_t items_merged = 0;
+  uint64_t active_merges = 0;
 };
 
 /// Items that are not on disk yet, sorted. Guarded by its own mutex while items are added.
@@ -89,6 +100,7 @@ class Table {
   static constexpr size_t kMaxItemSize = 64 * 1024;
 
   /// Open or create the table in directory `path`. Directories that `parts.json` does not name are removed.
+  /// Errors: kIo; kCorrupted, naming the part that is missing or unreadable.
   static Result<std::unique_ptr<Table>> Open(const std::string& path, Options options);
   ~Table();
   Table(const Table&) = delete;
@@ -98,38 +110,58 @@ class Table {
   Status AddItems(std::span<const ByteView> items) VM_EXCLUDES(mutex_, flush_mutex_);
   /// Items are searchable as soon as they are added.
   void FlushToSearchable() {}
-  /// Write what is in memory to a part, then join parts when there are many of a size.
+  /// Write what is in memory to a part. After an error the items are still in memory and are tried again with the next call.
   Status FlushToDisk() VM_EXCLUDES(mutex_, flush_mutex_);
-  /// Join all parts into one.
+  /// Write full sets of items, or join parts when there are many of a size. Returns whether something was done.
+  /// Errors: kIo, kCorrupted, kCancelled after StopMerges; the sources stay.
+  Result<bool> TryMerge() VM_EXCLUDES(mutex_, flush_mutex_);
+  /// Join all parts into one. Errors: as TryMerge, and kLimitExceeded without enough free space.
   Status ForceMerge() VM_EXCLUDES(mutex_, flush_mutex_);
+  /// End merges that run, removing what they have written, and start none any more. Flushes go on.
+  void StopMerges() noexcept { stop_merges_.request_stop(); }
   Search NewSearch() const VM_EXCLUDES(mutex_);
-  /// Flush. The table must not be used afterwards.
-  Status Close() { return FlushToDisk(); }
+  /// Stop merges and flush. Nothing may be added afterwards. After an error it may be called again.
+  Status Close() VM_EXCLUDES(mutex_, flush_mutex_);
   Stats stats() const VM_EXCLUDES(mutex_);
 
  private:
+  using Parts = std::vector<std::shared_ptr<Part>>;
+
   Table(std::string path, Options options);
   Status OpenParts();
   std::string NextPartName();
-  Status MergeLocked(std::vector<std::shared_ptr<Part>> sources) VM_REQUIRES(flush_mutex_);
-  /// Replace `removed` by `added` on disk and in memory.
-  Status SwapPartsLocked(const std::vector<std::shared_ptr<Part>>& removed, std::shared_ptr<Part> added)
-      VM_REQUIRES(flush_mutex_);
-  Status WritePartsJson(const std::vector<std::shared_ptr<Part>>& parts);
+  Result<bool> TryMergeParts() VM_EXCLUDES(mutex_);
+  /// Write the sets as one part and list it.
+  Status Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) VM_REQUIRES(flush_mutex_);
+  /// Join parts that were marked as being in a merge; they are released whatever happens.
+  Status Merge(const Parts& sources);
+  Result<std::shared_ptr<Part>> WriteMerged(const Parts& sources);
+  /// Replace `removed` by `added`, which may be null, on disk and in memory. After an error the list is as before; since
+  /// parts.json may name either, `added` keeps its folder until parts.json has been written again.
+  Status SwapParts(const Parts& removed, std::shared_ptr<Part> added) VM_EXCLUDES(mutex_, commit_mutex_);
+  void WaitForMergesLocked() VM_REQUIRES(mutex_);
+  Status WritePartsJson(const Parts& parts);
 
   const std::string path_;
   const Options options_;
   fs::FileSystem& fs_;
   std::atomic<uint64_t> next_part_;
+  std::stop_source stop_merges_;
 
-  Mutex flush_mutex_;  // Taken before mutex_: one flush or merge at a time.
+  Mutex flush_mutex_;   // One flush at a time. Before commit_mutex_.
+  Mutex commit_mutex_;  // Held while parts.json is written, so that it always equals the list. Before mutex_.
+  Parts uncertain_ VM_GUARDED_BY(commit_mutex_);  // parts.json may name them.
   mutable Mutex mutex_;
+  CondVar merge_done_;
   std::shared_ptr<MemoryItems> memory_ VM_GUARDED_BY(mutex_);
-  std::vector<std::shared_ptr<MemoryItems>> flushing_ VM_GUARDED_BY(mutex_);
-  std::vector<std::shared_ptr<Part>> parts_ VM_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<MemoryItems>> flushing_ VM_GUARDED_BY(mutex_);  // Full, oldest first.
+  Parts parts_ VM_GUARDED_BY(mutex_);
+  std::set<const Part*> in_merge_ VM_GUARDED_BY(mutex_);
   std::atomic<uint64_t> items_added_{0};
   std::atomic<uint64_t> items_dropped_{0};
   std::atomic<uint64_t> merges_{0};
+  std::atomic<uint64_t> items_merged_{0};
+  std::atomic<uint64_t> active_merges_{0};
 };
 
 }  // namespace vm::mergeset

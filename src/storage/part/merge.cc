@@ -65,11 +65,6 @@ struct Samples {
   std::vector<int16_t> exponents;
 };
 
-bool JoinAll(CommonScale& scale, const DecodedBlock& block) {
-  return std::all_of(block.mantissas.begin(), block.mantissas.end(),
-                     [&](int64_t m) { return scale.Join(m, block.scale); });
-}
-
 void Trim(DecodedBlock& block, int64_t deadline, MergeStats& stats) {
   const auto from = std::lower_bound(block.timestamps.begin(), block.timestamps.end(), deadline);
   const auto count = from - block.timestamps.begin();
@@ -105,11 +100,24 @@ Samples MergeSamples(const DecodedBlock& a, const DecodedBlock& b) {
   return out;
 }
 
-/// Cut into blocks of at most kMaxRowsPerBlock rows that share an exponent without loss.
-std::vector<DecodedBlock> Cut(const Samples& samples, const model::Tsid& tsid, uint8_t precision_bits) {
+/// Counts blocks of one series that values alone keep short.
+class ShortBlocks {
+ public:
+  void Add(size_t rows) noexcept { count_ = rows < kShortBlockRows ? count_ + 1 : 0; }
+  void Reset() noexcept { count_ = 0; }
+  bool TooMany() const noexcept { return count_ >= kShortBlocksLimit; }
+
+ private:
+  size_t count_ = 0;
+};
+
+/// Cut into blocks of at most kMaxRowsPerBlock rows that share an exponent without loss, unless there are too many short ones.
+std::vector<DecodedBlock> Cut(const Samples& samples, const model::Tsid& tsid, uint8_t precision_bits,
+                              ShortBlocks& short_blocks, MergeStats& stats) {
   std::vector<DecodedBlock> blocks;
   CommonScale scale;
   size_t from = 0;
+  bool lossy = false;
   const auto close = [&](size_t to) {
     DecodedBlock block;
     block.tsid = tsid;
@@ -127,15 +135,25 @@ std::vector<DecodedBlock> Cut(const Samples& samples, const model::Tsid& tsid, u
                         : decimal::CalibrateScale(block.mantissas, block.scale, run.mantissas, exponent);
       block.mantissas.insert(block.mantissas.end(), run.mantissas.begin(), run.mantissas.end());
     }
+    if (lossy) ++stats.lossy_blocks;
+    lossy = false;
     blocks.push_back(std::move(block));
     from = to;
+    scale.Reset();
   };
   for (size_t i = 0; i < samples.timestamps.size(); ++i) {
-    if (i - from == model::kMaxRowsPerBlock || !scale.Join(samples.mantissas[i], samples.exponents[i])) {
+    if (i - from == model::kMaxRowsPerBlock) {
       close(i);
-      scale.Reset();
-      scale.Join(samples.mantissas[i], samples.exponents[i]);
+      short_blocks.Reset();
     }
+    if (lossy || scale.Join(samples.mantissas[i], samples.exponents[i])) continue;
+    if (short_blocks.TooMany()) {
+      lossy = true;
+      continue;
+    }
+    short_blocks.Add(i - from);
+    close(i);
+    scale.Join(samples.mantissas[i], samples.exponents[i]);
   }
   if (from < samples.timestamps.size()) close(samples.timestamps.size());
   return blocks;
@@ -149,29 +167,29 @@ class Pending {
 
   Status Add(const EncodedBlock& block) {
     const BlockHeader& h = block.header;
-    if (rows_ == 0) return Take(block);
-    if (h.tsid != tsid_ || (IsFull() && max_timestamp_ <= h.min_timestamp)) {
+    if (rows_ == 0 || h.tsid != tsid_ || (IsFull() && max_timestamp_ <= h.min_timestamp)) {
+      if (h.tsid != tsid_) short_blocks_.Reset();
       VM_TRY(Write());
       return Take(block);
     }
     VM_TRY(Decode());
-    DecodedBlock next;
-    VM_TRY(model::DecodeBlock(block, next));
-    const bool overlaps = next.timestamps.front() < max_timestamp_;
-    CommonScale scale;
-    const bool joinable = decoded_.scale == next.scale || (JoinAll(scale, decoded_) && JoinAll(scale, next));
-    if (!overlaps && !joinable) {
-      VM_TRY(Write());
-      return Take(block);
+    VM_TRY(model::DecodeBlock(block, next_));
+    if (next_.timestamps.front() >= max_timestamp_) {
+      if (!MakeJoinable()) {
+        short_blocks_.Add(rows_);
+        VM_TRY(Write());
+        return Take(block);
+      }
+      Trim(next_, policy_.retention_deadline_ms, stats_);
+      return AppendNext();
     }
-    Trim(decoded_, policy_.retention_deadline_ms, stats_);
-    Trim(next, policy_.retention_deadline_ms, stats_);
+    Trim(next_, policy_.retention_deadline_ms, stats_);
     const model::Tsid tsid = tsid_;
-    std::vector<DecodedBlock> blocks = Cut(MergeSamples(decoded_, next), tsid,
-                                           std::max(decoded_.precision_bits, next.precision_bits));
+    std::vector<DecodedBlock> blocks = Cut(MergeSamples(decoded_, next_), tsid,
+                                           std::max(decoded_.precision_bits, next_.precision_bits), short_blocks_, stats_);
     rows_ = 0;
     for (DecodedBlock& cut : blocks) {
-      if (rows_ > 0) VM_TRY(Write());
+      VM_TRY(Write());
       SetDecoded(std::move(cut));
     }
     return Ok();
@@ -215,15 +233,64 @@ class Pending {
   Status Decode() {
     if (is_decoded_) return Ok();
     VM_TRY(model::DecodeBlock({header_, timestamps_data_, values_data_}, decoded_));
+    Trim(decoded_, policy_.retention_deadline_ms, stats_);
+    rows_ = decoded_.timestamps.size();
     is_decoded_ = true;
+    common_known_ = false;
     return Ok();
   }
   void SetDecoded(DecodedBlock block) {
     decoded_ = std::move(block);
     is_decoded_ = true;
+    common_known_ = false;
     tsid_ = decoded_.tsid;
     rows_ = decoded_.timestamps.size();
     max_timestamp_ = decoded_.timestamps.back();
+  }
+
+  /// Bring the pending block and the next one to one exponent if that changes no sample, or if it must be.
+  bool MakeJoinable() {
+    if (decoded_.scale == next_.scale) {
+      if (common_known_) common_known_ = common_.JoinAll(next_.mantissas, next_.scale);
+      return true;
+    }
+    if (!common_known_) {
+      common_.Reset();
+      common_known_ = common_.JoinAll(decoded_.mantissas, decoded_.scale);
+    }
+    CommonScale joined = common_;
+    const bool exact = common_known_ && joined.JoinAll(next_.mantissas, next_.scale);
+    if (exact) {
+      common_ = joined;
+    } else {
+      if (!short_blocks_.TooMany()) return false;
+      ++stats_.lossy_blocks;
+      short_blocks_.Reset();
+      common_known_ = false;
+    }
+    decoded_.scale = decimal::CalibrateScale(decoded_.mantissas, decoded_.scale, next_.mantissas, next_.scale);
+    return true;
+  }
+  /// Requires that the next block follows the pending one and has its exponent.
+  Status AppendNext() {
+    decoded_.timestamps.insert(decoded_.timestamps.end(), next_.timestamps.begin(), next_.timestamps.end());
+    decoded_.mantissas.insert(decoded_.mantissas.end(), next_.mantissas.begin(), next_.mantissas.end());
+    decoded_.precision_bits = std::max(decoded_.precision_bits, next_.precision_bits);
+    rows_ = decoded_.timestamps.size();
+    max_timestamp_ = decoded_.timestamps.back();
+    if (rows_ <= model::kMaxRowsPerBlock) return Ok();
+    DecodedBlock rest;
+    rest.tsid = decoded_.tsid;
+    rest.scale = decoded_.scale;
+    rest.precision_bits = decoded_.precision_bits;
+    const auto cut = static_cast<ptrdiff_t>(model::kMaxRowsPerBlock);
+    rest.timestamps.assign(decoded_.timestamps.begin() + cut, decoded_.timestamps.end());
+    rest.mantissas.assign(decoded_.mantissas.begin() + cut, decoded_.mantissas.end());
+    decoded_.timestamps.resize(model::kMaxRowsPerBlock);
+    decoded_.mantissas.resize(model::kMaxRowsPerBlock);
+    VM_TRY(Write());
+    SetDecoded(std::move(rest));
+    return Ok();
   }
 
   PartWriter& writer_;
@@ -233,7 +300,10 @@ class Pending {
   bool is_decoded_ = false;
   BlockHeader header_;
   ByteBuffer timestamps_data_, values_data_;
-  DecodedBlock decoded_;
+  DecodedBlock decoded_, next_;
+  CommonScale common_;  // Of decoded_, when known.
+  bool common_known_ = false;
+  ShortBlocks short_blocks_;
   model::Tsid tsid_;
   size_t rows_ = 0;  // 0: nothing is pending.
   int64_t max_timestamp_ = 0;
@@ -254,6 +324,10 @@ bool CommonScale::Join(int64_t mantissa, int16_t exponent) noexcept {
   lowest_ = lowest;
   highest_ = highest;
   return true;
+}
+
+bool CommonScale::JoinAll(std::span<const int64_t> mantissas, int16_t exponent) noexcept {
+  return std::all_of(mantissas.begin(), mantissas.end(), [&](int64_t m) { return Join(m, exponent); });
 }
 
 Status MergeParts(std::span<const std::shared_ptr<const PartReader>> parts, PartWriter& writer,

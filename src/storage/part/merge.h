@@ -22,10 +22,18 @@ struct MergePolicy {
 struct MergeStats {
   uint64_t rows_read = 0;
   uint64_t rows_deleted = 0;  // By deletion and retention.
+  uint64_t lossy_blocks = 0;  // Blocks joined although samples lost digits: see kShortBlocksLimit.
 };
 
+/// After this many consecutive blocks of a series with fewer rows than kShortBlockRows, all cut because of their values, the
+/// next one takes rows as the original does, whatever their values lose: values of wildly different magnitude would else give
+/// a block each.
+inline constexpr size_t kShortBlocksLimit = 64;
+inline constexpr size_t kShortBlockRows = 8;
+
 /// Merge the blocks of `sources` into `writer`, which the caller finishes unless no rows were left. Full blocks that do
-/// not overlap are copied as they are. Blocks are joined only when no sample changes by it. Errors: kCorrupted when a
+/// not overlap are copied as they are. Blocks are joined only when no sample changes by it, except after many short ones.
+/// Errors: kCorrupted when a
 /// source contradicts its metadata, kCancelled when `stop` is requested, kIo.
 /// Reference: VictoriaMetrics lib/storage/merge.go.
 Status MergeParts(std::span<const std::shared_ptr<const PartReader>> sources, PartWriter& writer,
@@ -36,6 +44,7 @@ class CommonScale {
  public:
   /// Whether `mantissa` x 10^`exponent` can join; it has joined when true is returned.
   bool Join(int64_t mantissa, int16_t exponent) noexcept;
+  bool JoinAll(std::span<const int64_t> mantissas, int16_t exponent) noexcept;
   void Reset() noexcept { *this = CommonScale(); }
 
  private:

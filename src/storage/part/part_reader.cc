@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/base/check.h"
 #include "lib/encoding/zstd.h"
 
 namespace vm::storage {
@@ -64,6 +65,23 @@ Result<std::shared_ptr<const PartReader>> PartReader::FromMemory(PartBuffers buf
   part->size_bytes_ = b.timestamps.size() + b.values.size() + b.index.size() + b.metaindex.size();
   VM_TRY(part->Init(b.metaindex));
   return std::shared_ptr<const PartReader>(std::move(part));
+}
+
+Status PartReader::StoreTo(fs::FileSystem& files, const std::string& path) const {
+  VM_CHECK(index_ == nullptr);
+  VM_TRY(files.CreateDirectory(path));
+  const auto write = [&]() -> Status {
+    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kTimestampsFile), buffers_.timestamps));
+    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kValuesFile), buffers_.values));
+    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kIndexFile), buffers_.index));
+    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kMetaindexFile), buffers_.metaindex));
+    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kMetadataFile), AsBytes(FormatPartHeader(header_))));
+    return fs::SyncDirectoryAndParent(files, path);
+  };
+  Status status = write();
+  // The folder is not listed: what stays of it goes at the next start.
+  if (!status.ok()) static_cast<void>(fs::RemoveUnlistedDirectory(files, path));
+  return status;
 }
 
 Result<std::vector<BlockHeader>> PartReader::ReadIndexBlock(const MetaindexRow& row) const {

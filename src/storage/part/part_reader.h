@@ -29,6 +29,10 @@ class PartReader {
   PartReader(const PartReader&) = delete;
   PartReader& operator=(const PartReader&) = delete;
 
+  /// Write a part that is in memory to the new folder `path`, unchanged and durable. Requires a part from FromMemory.
+  /// Errors: kIo; the folder is gone then.
+  Status StoreTo(fs::FileSystem& files, const std::string& path) const;
+
   const PartHeader& header() const noexcept { return header_; }
   std::span<const MetaindexRow> metaindex() const noexcept { return metaindex_; }
   /// Folder of the part, or "inmemory".

@@ -49,10 +49,18 @@ Result<std::unique_ptr<PartWriter>> PartWriter::ToFolder(fs::FileSystem& files, 
                                                          int index_level) {
   VM_TRY(files.CreateDirectory(path));
   auto sinks = std::make_unique<Sinks>();
-  VM_ASSIGN_OR_RETURN(sinks->timestamps, files.CreateWriter(fs::Join(path, kTimestampsFile)));
-  VM_ASSIGN_OR_RETURN(sinks->values, files.CreateWriter(fs::Join(path, kValuesFile)));
-  VM_ASSIGN_OR_RETURN(sinks->index, files.CreateWriter(fs::Join(path, kIndexFile)));
-  VM_ASSIGN_OR_RETURN(sinks->metaindex, files.CreateWriter(fs::Join(path, kMetaindexFile)));
+  const auto open = [&]() -> Status {
+    VM_ASSIGN_OR_RETURN(sinks->timestamps, files.CreateWriter(fs::Join(path, kTimestampsFile)));
+    VM_ASSIGN_OR_RETURN(sinks->values, files.CreateWriter(fs::Join(path, kValuesFile)));
+    VM_ASSIGN_OR_RETURN(sinks->index, files.CreateWriter(fs::Join(path, kIndexFile)));
+    VM_ASSIGN_OR_RETURN(sinks->metaindex, files.CreateWriter(fs::Join(path, kMetaindexFile)));
+    return Ok();
+  };
+  if (Status status = open(); !status.ok()) {
+    // The folder is not listed: what stays of it goes at the next start.
+    static_cast<void>(fs::RemoveUnlistedDirectory(files, path));
+    return std::move(status).error();
+  }
   sinks->files = &files;
   sinks->path = path;
   return std::unique_ptr<PartWriter>(new PartWriter(std::move(sinks), index_level));

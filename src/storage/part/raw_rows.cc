@@ -6,16 +6,7 @@
 #include "storage/part/merge.h"
 
 namespace vm::storage {
-namespace {
-
-// After this many consecutive short blocks of one series its values are cut by rows alone: values of wildly different
-// magnitude would else give a block each.
-constexpr size_t kShortBlocksLimit = 64;
-constexpr size_t kShortBlockRows = 8;
-
-}  // namespace
-
-Result<PartBuffers> BuildPart(std::vector<RawRow>& rows) {
+Result<PartBuffers> BuildPart(std::vector<RawRow>& rows, uint64_t* lossy_blocks) {
   VM_CHECK(!rows.empty());
   // Stable, so that what equal timestamps give does not depend on chance.
   std::stable_sort(rows.begin(), rows.end(), [](const RawRow& a, const RawRow& b) {
@@ -31,20 +22,22 @@ Result<PartBuffers> BuildPart(std::vector<RawRow>& rows) {
   for (size_t from = 0; from < rows.size();) {
     if (from > 0 && rows[from].tsid != rows[from - 1].tsid) short_blocks = 0;
     CommonScale common;
+    bool lossy = false;
     const size_t limit = std::min(rows.size(), from + model::kMaxRowsPerBlock);
     timestamps.clear();
     values.clear();
     size_t to = from;
     for (; to < limit && rows[to].tsid == rows[from].tsid; ++to) {
-      if (short_blocks < kShortBlocksLimit) {
-        // A block's common exponent must not change a value that is exact alone.
-        const decimal::Decimal d = decimal::FromFloat(rows[to].value);
-        if (!common.Join(d.mantissa, d.exponent)) break;
+      // A block's common exponent must not change a value that is exact alone.
+      if (const decimal::Decimal d = decimal::FromFloat(rows[to].value); !lossy && !common.Join(d.mantissa, d.exponent)) {
+        if (short_blocks < kShortBlocksLimit) break;
+        lossy = true;
       }
       timestamps.push_back(rows[to].timestamp);
       values.push_back(rows[to].value);
     }
     short_blocks = to - from < kShortBlockRows ? short_blocks + 1 : 0;
+    if (lossy && lossy_blocks != nullptr) ++*lossy_blocks;
     mantissas.clear();
     timestamps_data.clear();
     values_data.clear();

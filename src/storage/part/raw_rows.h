@@ -9,7 +9,8 @@
 namespace vm::storage {
 
 /// Sort `rows` by series and time and encode them into one part in memory. Rows of equal series and time keep
-/// their order. Requires at least one row.
-Result<PartBuffers> BuildPart(std::vector<RawRow>& rows);
+/// their order. `*lossy_blocks` counts, when given, blocks that took rows without regard to lost digits, see
+/// kShortBlocksLimit. Requires at least one row.
+Result<PartBuffers> BuildPart(std::vector<RawRow>& rows, uint64_t* lossy_blocks = nullptr);
 
 }  // namespace vm::storage

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "lib/log/log.h"
 #include "storage/partset/parts_json.h"
 #include "storage/partset/select_parts.h"
 
@@ -20,13 +21,28 @@ constexpr uint64_t kMinSmallPartSize = 10'000'000;
 constexpr uint64_t kMinInmemoryPartSize = 1'000'000;
 constexpr size_t kMaxShards = 16;
 
-template <class Entries>
-PartNames NamesOf(const Entries& small, const Entries& big) {
-  PartNames names;
-  for (const auto& entry : small) names.small.push_back(entry.part->name);
-  for (const auto& entry : big) names.big.push_back(entry.part->name);
-  return names;
-}
+// The index may hold this share of the memory limit that its files have not got yet.
+constexpr uint64_t kIndexMemoryPercent = 5;
+
+/// A folder of a part that is not listed yet: it goes unless it is kept.
+class UnlistedFolder {
+ public:
+  UnlistedFolder(fs::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  UnlistedFolder(const UnlistedFolder&) = delete;
+  UnlistedFolder& operator=(const UnlistedFolder&) = delete;
+  ~UnlistedFolder() {
+    if (path_.empty()) return;
+    if (Status status = fs::RemoveUnlistedDirectory(files_, path_); !status.ok()) {
+      VM_LOG_ERROR("cannot remove the unfinished part \"{}\", which goes at the next start: {}", path_,
+                   status.error().message());
+    }
+  }
+  void Keep() noexcept { path_.clear(); }
+
+ private:
+  fs::FileSystem& files_;
+  std::string path_;
+};
 
 }  // namespace
 
@@ -70,8 +86,11 @@ struct Partition::ListedPart {
   ListedPart& operator=(const ListedPart&) = delete;
   ~ListedPart() {
     reader.reset();
-    // What cannot be removed now is unlisted and goes at the next start.
-    if (must_drop.load()) static_cast<void>(fs::RemoveDirectory(files, path));
+    if (!must_drop.load()) return;
+    if (Status status = fs::RemoveUnlistedDirectory(files, path); !status.ok()) {
+      VM_LOG_ERROR("cannot remove the merged part \"{}\", which goes at the next start: {}", path,
+                   status.error().message());
+    }
   }
 
   fs::FileSystem& files;
@@ -93,9 +112,13 @@ Partition::Partition(std::string name, model::TimeRange time_range, PartitionOpt
 Partition::~Partition() {
   index_.reset();
   if (!must_drop_.load()) return;
-  // What cannot be removed now is marked and goes at the next start.
-  for (const std::string& path : {IndexPath(), SmallPath(), BigPath()}) {
-    static_cast<void>(fs::RemoveDirectory(*options_.fs, path));
+  // The list of parts goes first, the index last: no part is ever missed, nor without its names.
+  for (const std::string& path : {SmallPath(), BigPath(), IndexPath()}) {
+    if (Status status = fs::RemoveDirectory(*options_.fs, path); !status.ok()) {
+      VM_LOG_ERROR("cannot remove \"{}\" of the dropped month, which is tried again after the next start: {}", path,
+                   status.error().message());
+      return;
+    }
   }
 }
 
@@ -133,8 +156,7 @@ Result<PartitionRef> Partition::Open(const std::string& name, PartitionOptions o
 Status Partition::OpenFiles() {
   fs::FileSystem& files = *options_.fs;
   for (const std::string& path : {SmallPath(), BigPath(), IndexPath()}) {
-    VM_TRY(files.CreateDirectories(path));
-    VM_TRY(files.SyncDirectory(fs::ParentPath(path)));
+    VM_TRY(fs::CreateDirectoriesSynced(files, path));
   }
   const std::string list_path = fs::Join(SmallPath(), kPartsFile);
   PartNames names;
@@ -148,16 +170,21 @@ Status Partition::OpenFiles() {
     VM_ASSIGN_OR_RETURN(names.big, ListPartFolders(files, BigPath()));
     VM_TRY(files.AtomicWriteFile(list_path, AsBytes(FormatPartNames(names))));
   }
-  MutexLock lock(mutex_);
-  // A missing part is found before anything is removed.
-  VM_TRY(OpenParts(SmallPath(), names.small, small_));
-  VM_TRY(OpenParts(BigPath(), names.big, big_));
+  {
+    MutexLock lock(mutex_);
+    // A missing part is found before anything is removed.
+    VM_TRY(OpenParts(SmallPath(), names.small, List(PartClass::kSmall)));
+    VM_TRY(OpenParts(BigPath(), names.big, List(PartClass::kBig)));
+  }
   VM_TRY(RemoveUnlistedParts(files, SmallPath(), names.small));
   VM_TRY(RemoveUnlistedParts(files, BigPath(), names.big));
   indexdb::Options index_options;
   index_options.file_system = &files;
   index_options.time_range = time_range_;
   index_options.disable_per_day_index = options_.disable_per_day_index;
+  index_options.max_memory_bytes = std::max<uint64_t>(
+      options_.memory_limit_bytes / 100 * kIndexMemoryPercent / mergeset::kMaxMemorySets, kMinInmemoryPartSize);
+  index_options.wants_work = options_.parts_added;
   VM_ASSIGN_OR_RETURN(index_, indexdb::IndexDb::Open(IndexPath(), name_, index_options));
   return Ok();
 }
@@ -207,12 +234,14 @@ void Partition::AddRows(std::span<const RawRow> rows) {
 }
 
 Status Partition::AddInmemoryPart(std::vector<RawRow> rows) {
-  VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows));
+  uint64_t lossy_blocks = 0;
+  VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks));
+  lossy_blocks_.fetch_add(lossy_blocks, std::memory_order_relaxed);
   VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
   auto part = std::make_shared<ListedPart>(*options_.fs, std::string(), std::string(), std::move(reader));
   {
     MutexLock lock(mutex_);
-    inmemory_.push_back({std::move(part), false, options_.now_ms() + options_.inmemory_flush_interval_ms});
+    List(PartClass::kInmemory).push_back({std::move(part), false, options_.now_ms() + options_.inmemory_flush_interval_ms});
   }
   NotifyAdded();
   return Ok();
@@ -237,24 +266,26 @@ Status Partition::FlushRawRows() {
   return AddInmemoryPart(std::move(rows));
 }
 
+void Partition::WaitForMergesLocked(PartClass part_class) {
+  const auto merging = [](const Entry& entry) { return entry.in_merge; };
+  while (std::any_of(List(part_class).begin(), List(part_class).end(), merging)) merge_done_.Wait(mutex_);
+}
+
 Status Partition::FlushInmemoryParts(bool force) {
   MutexLock flush_lock(flush_mutex_);
   std::vector<Entry> sources;
   {
     MutexLock lock(mutex_);
-    if (force) {
-      const auto merging = [](const Entry& entry) { return entry.in_merge; };
-      while (std::any_of(inmemory_.begin(), inmemory_.end(), merging)) merge_done_.Wait(mutex_);
-    }
+    if (force) WaitForMergesLocked(PartClass::kInmemory);
     const int64_t now = options_.now_ms();
-    for (Entry& entry : inmemory_) {
+    for (Entry& entry : List(PartClass::kInmemory)) {
       if (entry.in_merge || (!force && entry.flush_deadline_ms > now)) continue;
       entry.in_merge = true;
       sources.push_back(entry);
     }
   }
   if (sources.empty()) return Ok();
-  return Merge(sources, true);
+  return Merge(sources, true, {});
 }
 
 std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output) {
@@ -274,17 +305,21 @@ std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& 
   return taken;
 }
 
-Result<bool> Partition::TryMerge() {
+Result<bool> Partition::TryMerge(PartClass part_class) {
+  const std::stop_token stop = stop_merges_.get_token();
+  if (stop.stop_requested()) return false;
+  if (part_class != PartClass::kInmemory && options_.min_free_disk_space_bytes > 0) {
+    VM_ASSIGN_OR_RETURN(const uint64_t free, options_.fs->FreeSpace(SmallPath()));
+    if (free < options_.min_free_disk_space_bytes) return false;
+  }
   const uint64_t max_output = MaxBigPartSize();
   std::vector<Entry> sources;
   {
     MutexLock lock(mutex_);
-    for (std::vector<Entry>* entries : {&inmemory_, &small_, &big_}) {
-      if (sources.empty()) sources = TakeForMergeLocked(*entries, max_output);
-    }
+    sources = TakeForMergeLocked(List(part_class), max_output);
   }
   if (sources.empty()) return false;
-  VM_TRY(Merge(sources, false));
+  VM_TRY(Merge(sources, false, stop));
   return true;
 }
 
@@ -294,13 +329,14 @@ Status Partition::ForceMerge() {
   std::vector<Entry> sources;
   {
     MutexLock lock(mutex_);
-    const auto merging = [](const Entry& entry) { return entry.in_merge; };
-    while (std::any_of(small_.begin(), small_.end(), merging) || std::any_of(big_.begin(), big_.end(), merging)) {
-      merge_done_.Wait(mutex_);
-    }
+    WaitForMergesLocked(PartClass::kSmall);
+    WaitForMergesLocked(PartClass::kBig);
+    // The second wait may have let new merges of small parts start; those are left alone.
     uint64_t size = 0;
-    for (const auto* entries : {&small_, &big_}) {
-      for (const Entry& entry : *entries) size += entry.part->reader->size_bytes();
+    for (const PartClass part_class : {PartClass::kSmall, PartClass::kBig}) {
+      for (const Entry& entry : List(part_class)) {
+        if (!entry.in_merge) size += entry.part->reader->size_bytes();
+      }
     }
     const auto free = options_.fs->FreeSpace(BigPath());
     if (free.ok() && free.value() < size) {
@@ -308,113 +344,177 @@ Status Partition::ForceMerge() {
                    fmt::format("cannot initiate force merge for the partition {}; additional space needed: {} bytes",
                                name_, size - free.value()));
     }
-    for (auto* entries : {&small_, &big_}) {
-      for (Entry& entry : *entries) {
-        entry.in_merge = true;
+    for (const PartClass part_class : {PartClass::kSmall, PartClass::kBig}) {
+      for (Entry& entry : List(part_class)) {
+        if (std::exchange(entry.in_merge, true)) continue;
         sources.push_back(entry);
       }
     }
   }
   if (sources.empty()) return Ok();
-  return Merge(sources, true);
+  return Merge(sources, true, stop_merges_.get_token());
 }
 
-Status Partition::Merge(const std::vector<Entry>& sources, bool to_disk) {
-  Status status = MergeMarked(sources, to_disk);
-  {
-    MutexLock lock(mutex_);
-    for (auto* entries : {&inmemory_, &small_, &big_}) {
-      for (Entry& entry : *entries) {
-        for (const Entry& source : sources) {
-          if (entry.part == source.part) entry.in_merge = false;
-        }
+bool Partition::NeedsFinalDedup() const {
+  if (options_.dedup_interval_ms <= 0) return false;
+  MutexLock lock(mutex_);
+  for (const PartClass part_class : {PartClass::kSmall, PartClass::kBig}) {
+    for (const Entry& entry : List(part_class)) {
+      if (entry.part->reader->header().min_dedup_interval < options_.dedup_interval_ms) return true;
+    }
+  }
+  return false;
+}
+
+void Partition::StopMerges() noexcept {
+  stop_merges_.request_stop();
+  index_->StopMerges();
+}
+
+void Partition::DropOnLastRelease() noexcept {
+  StopMerges();
+  must_drop_.store(true);
+}
+
+void Partition::Release(const std::vector<Entry>& sources) {
+  MutexLock lock(mutex_);
+  for (auto& entries : parts_) {
+    for (Entry& entry : entries) {
+      for (const Entry& source : sources) {
+        if (entry.part == source.part) entry.in_merge = false;
       }
     }
-    merge_done_.NotifyAll();
   }
+  merge_done_.NotifyAll();
+}
+
+Status Partition::Merge(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop) {
+  Status status = MergeMarked(sources, to_disk, std::move(stop));
+  Release(sources);
   if (status.ok()) NotifyAdded();
   return status;
 }
 
-Status Partition::MergeMarked(const std::vector<Entry>& sources, bool to_disk) {
-  fs::FileSystem& files = *options_.fs;
-  uint64_t size = 0, rows = 0, blocks = 0;
+PartClass Partition::TargetOf(const std::vector<Entry>& sources, bool to_disk) const {
+  uint64_t size = 0;
   bool from_files = false;
+  for (const Entry& source : sources) {
+    size += source.part->reader->size_bytes();
+    from_files = from_files || !source.part->path.empty();
+  }
+  if (size > MaxSmallPartSize()) return PartClass::kBig;
+  if (to_disk || from_files || size > MaxInmemoryPartSize()) return PartClass::kSmall;
+  return PartClass::kInmemory;
+}
+
+Status Partition::MergeMarked(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop) {
+  const PartClass target = TargetOf(sources, to_disk);
+  MergeCounters& counters = counters_[static_cast<size_t>(target)];
+  counters.active.fetch_add(1, std::memory_order_relaxed);
+  auto result = WriteMerged(sources, target, std::move(stop));
+  counters.active.fetch_sub(1, std::memory_order_relaxed);
+  if (!result.ok()) return std::move(result).error();
+  counters.merges.fetch_add(1, std::memory_order_relaxed);
+  return Swap(sources, std::move(result).value(), target);
+}
+
+Result<std::shared_ptr<Partition::ListedPart>> Partition::WriteMerged(const std::vector<Entry>& sources,
+                                                                      PartClass target, std::stop_token stop) {
+  fs::FileSystem& files = *options_.fs;
+  uint64_t rows = 0, blocks = 0;
   std::vector<std::shared_ptr<const PartReader>> readers;
   for (const Entry& source : sources) {
-    const PartReader& reader = *source.part->reader;
-    size += reader.size_bytes();
-    rows += reader.header().rows_count;
-    blocks += reader.header().blocks_count;
-    from_files = from_files || !source.part->path.empty();
+    rows += source.part->reader->header().rows_count;
+    blocks += source.part->reader->header().blocks_count;
     readers.push_back(source.part->reader);
-  }
-  Target target = Target::kInmemory;
-  if (size > MaxSmallPartSize()) {
-    target = Target::kBig;
-  } else if (to_disk || from_files || size > MaxInmemoryPartSize()) {
-    target = Target::kSmall;
   }
   MergePolicy policy;
   policy.dedup_interval_ms = options_.dedup_interval_ms;
   policy.is_deleted = [this](model::MetricId id) { return index_->IsDeleted(id); };
   if (options_.retention_ms > 0) policy.retention_deadline_ms = options_.now_ms() - options_.retention_ms;
+  MergeCounters& counters = counters_[static_cast<size_t>(target)];
   MergeStats stats;
+  const auto merge = [&](PartWriter& writer) -> Status {
+    VM_TRY(MergeParts(readers, writer, policy, stop, stats));
+    counters.rows_merged.fetch_add(stats.rows_read, std::memory_order_relaxed);
+    counters.rows_deleted.fetch_add(stats.rows_deleted, std::memory_order_relaxed);
+    lossy_blocks_.fetch_add(stats.lossy_blocks, std::memory_order_relaxed);
+    return Ok();
+  };
   const std::string part_name = NextPartName();
 
-  if (target == Target::kInmemory) {
+  if (target == PartClass::kInmemory) {
     PartBuffers buffers;
     const auto writer = PartWriter::ToMemory(buffers, IndexLevelForMerge(rows, blocks));
-    VM_TRY(MergeParts(readers, *writer, policy, {}, stats));
-    if (writer->rows_count() == 0) return Swap(sources, nullptr, target);
+    VM_TRY(merge(*writer));
+    if (writer->rows_count() == 0) return std::shared_ptr<ListedPart>();
     VM_TRY(writer->Finish(options_.dedup_interval_ms));
     VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
-    return Swap(sources,
-                std::make_shared<ListedPart>(files, std::string(), std::string(), std::move(reader)), target);
+    return std::make_shared<ListedPart>(files, std::string(), std::string(), std::move(reader));
   }
 
-  const std::string path = fs::Join(target == Target::kBig ? BigPath() : SmallPath(), part_name);
-  // A part that came from raw rows and is only written down keeps its fast index.
-  const bool copy = sources.size() == 1 && !from_files && options_.dedup_interval_ms == 0;
-  const int level = copy ? kRawRowsLevel : IndexLevelForMerge(rows, blocks);
-  VM_ASSIGN_OR_RETURN(auto writer, PartWriter::ToFolder(files, path, level));
-  VM_TRY(MergeParts(readers, *writer, policy, {}, stats));
+  const std::string path = fs::Join(target == PartClass::kBig ? BigPath() : SmallPath(), part_name);
   // A sample must never be durable without the name of its series.
   VM_TRY(index_->FlushToDisk());
-  if (writer->rows_count() == 0) {
-    writer.reset();
-    VM_TRY(Swap(sources, nullptr, target));
-    return fs::RemoveDirectory(files, path);
+  if (sources.size() == 1 && sources.front().part->path.empty() && options_.dedup_interval_ms == 0) {
+    VM_TRY(readers.front()->StoreTo(files, path));
+    counters.rows_merged.fetch_add(rows, std::memory_order_relaxed);
+  } else {
+    VM_ASSIGN_OR_RETURN(auto writer, PartWriter::ToFolder(files, path, IndexLevelForMerge(rows, blocks)));
+    UnlistedFolder folder(files, path);
+    VM_TRY(merge(*writer));
+    if (writer->rows_count() == 0) return std::shared_ptr<ListedPart>();
+    VM_TRY(writer->Finish(options_.dedup_interval_ms));
+    folder.Keep();
   }
-  VM_TRY(writer->Finish(options_.dedup_interval_ms));
+  UnlistedFolder folder(files, path);
   VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, path));
-  return Swap(sources, std::make_shared<ListedPart>(files, part_name, path, std::move(reader)), target);
+  folder.Keep();
+  return std::make_shared<ListedPart>(files, part_name, path, std::move(reader));
 }
 
-Status Partition::Swap(const std::vector<Entry>& sources, std::shared_ptr<ListedPart> result, Target target) {
-  std::vector<std::shared_ptr<ListedPart>> dropped;
-  MutexLock lock(mutex_);
-  std::vector<Entry> lists[3] = {inmemory_, small_, big_};
-  bool files_change = target != Target::kInmemory && result != nullptr;
-  Entry entry{std::move(result)};
+Status Partition::Swap(const std::vector<Entry>& sources, std::shared_ptr<ListedPart> result, PartClass target) {
+  const auto is_source = [&](const Entry& entry) {
+    return std::any_of(sources.begin(), sources.end(), [&](const Entry& source) { return source.part == entry.part; });
+  };
+  bool files_change = target != PartClass::kInmemory && result != nullptr;
+  Entry added{result};
   for (const Entry& source : sources) {
-    for (auto& list : lists) {
-      std::erase_if(list, [&](const Entry& other) { return other.part == source.part; });
-    }
     files_change = files_change || !source.part->path.empty();
-    if (target == Target::kInmemory) {
-      entry.flush_deadline_ms = std::min(entry.flush_deadline_ms, source.flush_deadline_ms);
+    if (target == PartClass::kInmemory) {
+      added.flush_deadline_ms = std::min(added.flush_deadline_ms, source.flush_deadline_ms);
     }
   }
-  if (entry.part != nullptr) lists[static_cast<size_t>(target)].push_back(std::move(entry));
+  std::vector<std::shared_ptr<ListedPart>> dropped;  // Outlives the locks: removing folders takes time.
+  MutexLock commit_lock(commit_mutex_);
   if (files_change) {
-    // The commit point. It is under the lock so that the file always equals one state of the lists.
-    VM_TRY(options_.fs->AtomicWriteFile(fs::Join(SmallPath(), kPartsFile),
-                                        AsBytes(FormatPartNames(NamesOf(lists[1], lists[2])))));
+    PartNames names;
+    {
+      MutexLock lock(mutex_);
+      for (const Entry& entry : List(PartClass::kSmall)) {
+        if (!is_source(entry)) names.small.push_back(entry.part->name);
+      }
+      for (const Entry& entry : List(PartClass::kBig)) {
+        if (!is_source(entry)) names.big.push_back(entry.part->name);
+      }
+    }
+    if (result != nullptr) (target == PartClass::kBig ? names.big : names.small).push_back(result->name);
+    // The commit point. Searches go on meanwhile; lists of files change only under the commit lock.
+    Status status =
+        options_.fs->AtomicWriteFile(fs::Join(SmallPath(), kPartsFile), AsBytes(FormatPartNames(std::move(names))));
+    if (!status.ok()) {
+      if (result != nullptr) uncertain_.push_back(std::move(result));
+      return status;
+    }
+    for (auto& part : uncertain_) {
+      part->must_drop.store(true);
+      dropped.push_back(std::move(part));
+    }
+    uncertain_.clear();
   }
-  inmemory_ = std::move(lists[0]);
-  small_ = std::move(lists[1]);
-  big_ = std::move(lists[2]);
+  MutexLock lock(mutex_);
+  for (auto& entries : parts_) std::erase_if(entries, is_source);
+  if (added.part != nullptr) List(target).push_back(std::move(added));
   for (const Entry& source : sources) {
     if (!source.part->path.empty()) source.part->must_drop.store(true);
   }
@@ -427,8 +527,8 @@ Status Partition::DropStaleParts() {
   std::vector<Entry> stale;
   {
     MutexLock lock(mutex_);
-    for (auto* entries : {&inmemory_, &small_, &big_}) {
-      for (Entry& entry : *entries) {
+    for (auto& entries : parts_) {
+      for (Entry& entry : entries) {
         if (entry.in_merge || entry.part->reader->header().max_timestamp >= deadline) continue;
         entry.in_merge = true;
         stale.push_back(entry);
@@ -436,17 +536,19 @@ Status Partition::DropStaleParts() {
     }
   }
   if (stale.empty()) return Ok();
-  return Swap(stale, nullptr, Target::kSmall);
+  Status status = Swap(stale, nullptr, PartClass::kSmall);
+  Release(stale);
+  return status;
 }
 
 Status Partition::Close() {
+  StopMerges();
   VM_TRY(FlushRawRows());
   VM_TRY(FlushInmemoryParts(true));
   {
     MutexLock lock(mutex_);
-    const auto merging = [](const Entry& entry) { return entry.in_merge; };
-    while (std::any_of(small_.begin(), small_.end(), merging) || std::any_of(big_.begin(), big_.end(), merging)) {
-      merge_done_.Wait(mutex_);
+    for (const PartClass part_class : {PartClass::kInmemory, PartClass::kSmall, PartClass::kBig}) {
+      WaitForMergesLocked(part_class);
     }
   }
   return index_->Close();
@@ -455,8 +557,8 @@ Status Partition::Close() {
 std::vector<PartRef> Partition::Parts() const {
   std::vector<PartRef> parts;
   MutexLock lock(mutex_);
-  for (const auto* entries : {&inmemory_, &small_, &big_}) {
-    for (const Entry& entry : *entries) {
+  for (const auto& entries : parts_) {
+    for (const Entry& entry : entries) {
       // Shares the ownership of the list entry, which removes the folder in the end.
       parts.push_back(PartRef(entry.part, entry.part->reader.get()));
     }
@@ -477,10 +579,22 @@ PartitionStats Partition::Stats() const {
         sum.size_bytes += reader.size_bytes();
       }
     };
-    add(inmemory_, stats.inmemory);
-    add(small_, stats.small);
-    add(big_, stats.big);
+    add(List(PartClass::kInmemory), stats.inmemory);
+    add(List(PartClass::kSmall), stats.small);
+    add(List(PartClass::kBig), stats.big);
   }
+  const auto add_counters = [this](PartClass part_class, PartsStats& sum) {
+    const MergeCounters& counters = counters_[static_cast<size_t>(part_class)];
+    sum.active_merges = counters.active.load(std::memory_order_relaxed);
+    sum.merges = counters.merges.load(std::memory_order_relaxed);
+    sum.rows_merged = counters.rows_merged.load(std::memory_order_relaxed);
+    sum.rows_deleted = counters.rows_deleted.load(std::memory_order_relaxed);
+  };
+  add_counters(PartClass::kInmemory, stats.inmemory);
+  add_counters(PartClass::kSmall, stats.small);
+  add_counters(PartClass::kBig, stats.big);
+  stats.lossy_blocks = lossy_blocks_.load(std::memory_order_relaxed);
+  stats.index_memory_sets = index_->stats().memory_sets;
   for (const auto& shard : shards_) {
     MutexLock lock(shard->mutex);
     stats.pending_rows += shard->rows.size();

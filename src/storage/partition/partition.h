@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,7 @@ struct PartitionOptions {
   int64_t dedup_interval_ms = 0;              // -dedup.minScrapeInterval
   int64_t retention_ms = 0;                   // 0: keep everything.
   uint64_t memory_limit_bytes = 1ull << 30;   // Sizes of in-memory and small parts follow from it.
+  uint64_t min_free_disk_space_bytes = 0;     // Files are not merged below it: -storage.minFreeDiskSpaceBytes.
   std::function<int64_t()> now_ms;            // Required: Unix milliseconds.
   std::function<void()> parts_added;          // Called without locks when there may be something to merge.
   bool disable_per_day_index = false;         // -disablePerDayIndex
@@ -42,13 +45,21 @@ struct PartitionOptions {
 /// A searchable part.
 using PartRef = std::shared_ptr<const PartReader>;
 
-/// Parts, rows and sizes of one class of parts, for metrics.
+/// Where parts lie. Parts of one class are merged with each other.
+enum class PartClass : uint8_t { kInmemory, kSmall, kBig };
+inline constexpr size_t kPartClasses = 3;
+
+/// Parts, rows and sizes of one class of parts, and merges into it, for metrics.
 struct PartsStats {
   uint64_t parts = 0, blocks = 0, rows = 0, size_bytes = 0;
+  uint64_t active_merges = 0, merges = 0, rows_merged = 0, rows_deleted = 0;
 };
 struct PartitionStats {
   PartsStats inmemory, small, big;
   uint64_t pending_rows = 0;
+  uint64_t lossy_blocks = 0;       // Blocks that gave up exact values, see MergeStats.
+  uint64_t index_memory_sets = 0;  // Sets of index items that wait for their file.
+  uint64_t background_errors = 0;  // Of a Table: work that could not be done and is tried again.
 };
 
 /// One month: raw rows, then in-memory parts, then small and big files, and the month's index.
@@ -73,18 +84,23 @@ class Partition {
   /// Make the rows added so far searchable.
   Status FlushRawRows();
   /// Write in-memory parts to files: those whose deadline has passed, or all with `force`. The index is made durable
-  /// before a file part is listed.
+  /// before a file part is listed. After an error the parts are still in memory and are tried again with the next call.
   Status FlushInmemoryParts(bool force);
-  /// Do one merge if one is worth it. Returns whether one was done.
-  Result<bool> TryMerge();
-  /// Merge all file parts into one. Errors: kLimitExceeded without enough free space.
+  /// Do one merge of parts of `part_class` if one is worth it and there is room for it. Returns whether one was done.
+  /// Errors: kCancelled after StopMerges, kCorrupted when a part contradicts itself, kIo; the sources stay.
+  Result<bool> TryMerge(PartClass part_class);
+  /// Merge all file parts into one. Errors: kLimitExceeded without enough free space, and as TryMerge.
   Status ForceMerge();
+  /// Whether a file part was written with a shorter deduplication interval than is asked for now.
+  bool NeedsFinalDedup() const;
   /// Drop parts whose newest row is older than the retention.
   Status DropStaleParts();
-  /// Write everything to files and close the index. Nothing may be added afterwards.
+  /// End merges that run, removing what they have written, and start none any more. Flushes go on.
+  void StopMerges() noexcept;
+  /// Write everything to files and close the index. Nothing may be added afterwards. After an error it may be called again.
   Status Close();
-  /// Remove the directories when the last reference goes. Requires Close before the last release.
-  void DropOnLastRelease() noexcept { must_drop_.store(true); }
+  /// Stop merges and remove the directories when the last reference goes; what is in memory is not written any more.
+  void DropOnLastRelease() noexcept;
 
   /// All searchable parts.
   std::vector<PartRef> Parts() const;
@@ -93,7 +109,9 @@ class Partition {
  private:
   struct Shard;
   struct ListedPart;
-  enum class Target : uint8_t { kInmemory, kSmall, kBig };
+  struct MergeCounters {
+    std::atomic<uint64_t> active{0}, merges{0}, rows_merged{0}, rows_deleted{0};
+  };
   struct Entry {
     std::shared_ptr<ListedPart> part;
     bool in_merge = false;
@@ -114,10 +132,22 @@ class Partition {
   uint64_t MaxBigPartSize() const;
   Status AddInmemoryPart(std::vector<RawRow> rows);
   /// Merge parts that were marked as being in a merge; they are released whatever happens.
-  Status Merge(const std::vector<Entry>& sources, bool to_disk);
-  Status MergeMarked(const std::vector<Entry>& sources, bool to_disk);
-  Status Swap(const std::vector<Entry>& sources, std::shared_ptr<ListedPart> result, Target target);
+  Status Merge(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop);
+  Status MergeMarked(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop);
+  Result<std::shared_ptr<ListedPart>> WriteMerged(const std::vector<Entry>& sources, PartClass target,
+                                                  std::stop_token stop);
+  PartClass TargetOf(const std::vector<Entry>& sources, bool to_disk) const;
+  /// Replace `sources` by `result`, which may be null, in the lists and in parts.json. After an error the lists are as
+  /// before; since parts.json may name either, `result` keeps its folder until parts.json has been written again.
+  Status Swap(const std::vector<Entry>& sources, std::shared_ptr<ListedPart> result, PartClass target);
+  void Release(const std::vector<Entry>& sources);
+  std::vector<Entry>& List(PartClass part_class) VM_REQUIRES(mutex_) { return parts_[static_cast<size_t>(part_class)]; }
+  const std::vector<Entry>& List(PartClass part_class) const VM_REQUIRES(mutex_) {
+    return parts_[static_cast<size_t>(part_class)];
+  }
   std::vector<Entry> TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output) VM_REQUIRES(mutex_);
+  /// Wait until no part of `part_class` is in a merge.
+  void WaitForMergesLocked(PartClass part_class) VM_REQUIRES(mutex_);
   void NotifyAdded() const;
 
   friend void intrusive_ptr_add_ref(Partition* p) noexcept {
@@ -138,12 +168,16 @@ class Partition {
   std::atomic<uint32_t> refs_{0};
   std::atomic<bool> must_drop_{false};
 
-  Mutex flush_mutex_;  // One flush to disk at a time. Before mutex_.
+  std::stop_source stop_merges_;
+  std::array<MergeCounters, kPartClasses> counters_;  // By the class of the result.
+  std::atomic<uint64_t> lossy_blocks_{0};
+
+  Mutex flush_mutex_;   // One flush to disk at a time. Before commit_mutex_.
+  Mutex commit_mutex_;  // Held while parts.json is written, so that it always equals the lists. Before mutex_.
+  std::vector<std::shared_ptr<ListedPart>> uncertain_ VM_GUARDED_BY(commit_mutex_);  // parts.json may name them.
   mutable Mutex mutex_;
   CondVar merge_done_;
-  std::vector<Entry> inmemory_ VM_GUARDED_BY(mutex_);
-  std::vector<Entry> small_ VM_GUARDED_BY(mutex_);
-  std::vector<Entry> big_ VM_GUARDED_BY(mutex_);
+  std::array<std::vector<Entry>, kPartClasses> parts_ VM_GUARDED_BY(mutex_);
 };
 
 using PartitionRef = boost::intrusive_ptr<Partition>;

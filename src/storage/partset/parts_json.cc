@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "lib/log/log.h"
+
 namespace vm::storage {
 namespace {
 
@@ -73,9 +75,10 @@ Result<std::vector<std::string>> RemoveUnlistedParts(fs::FileSystem& files, cons
   for (const fs::DirEntry& entry : entries) {
     if (!entry.is_directory || std::find(names.begin(), names.end(), entry.name) != names.end()) continue;
     removed.push_back(fs::Join(path, entry.name));
-    VM_TRY(fs::RemoveDirectory(files, removed.back()));
+    VM_TRY(fs::RemoveUnlistedDirectory(files, removed.back()));
+    VM_LOG_INFO("deleting \"{}\" because it isn't listed in \"{}\"; this is the expected case after unclean shutdown",
+                removed.back(), fs::Join(path, kPartsFile));
   }
-  if (!removed.empty()) VM_TRY(files.SyncDirectory(path));
   return removed;
 }
 

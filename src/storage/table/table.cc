@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <chrono>
 #include <queue>
+#include <random>
 #include <set>
+
+#include "lib/log/log.h"
 
 namespace vm::storage {
 namespace {
@@ -15,6 +18,13 @@ constexpr int64_t kMaxTimestamp = 9222422399999;
 constexpr int64_t kDropPartitionsIntervalMs = 60'000;
 constexpr int64_t kDiskLoopIntervalMs = 500;
 constexpr int64_t kMergeRetryIntervalMs = 10'000;
+constexpr int64_t kErrorLogIntervalMs = 5'000;
+constexpr uint32_t kMaxWorkersPerClass = 16;
+// Rows wait when memory holds more than its share or searches would have to look into too many parts. In-memory parts are at
+// most a 60th of that share; a month that merges keep up with has fewer than a hundred small parts.
+constexpr uint64_t kMinMemoryForRows = 64 << 20;
+constexpr uint64_t kMaxInmemoryParts = 60;
+constexpr uint64_t kMaxSmallParts = 400;
 
 }  // namespace
 
@@ -97,14 +107,20 @@ Result<std::unique_ptr<Table>> Table::Open(TableOptions options) {
 Status Table::OpenPartitions() {
   fs::FileSystem& files = *options_.partition.fs;
   std::set<std::string> names;
+  std::vector<std::pair<std::string, std::string>> empty;  // Name and path.
+  VM_TRY(fs::CreateDirectoriesSynced(files, options_.partition.data_path));
   for (const char* kind : {"small", "big", "indexdb"}) {
     const std::string parent = fs::Join(options_.partition.data_path, kind);
-    VM_TRY(files.CreateDirectories(parent));
-    VM_TRY(fs::SyncDirectoryAndParent(files, parent));
+    VM_TRY(fs::CreateDirectoriesSynced(files, parent));
     VM_ASSIGN_OR_RETURN(const std::vector<fs::DirEntry> entries, files.ListDirectory(parent));
     for (const fs::DirEntry& entry : entries) {
       if (!entry.is_directory || entry.name == "snapshots") continue;
       const std::string path = fs::Join(parent, entry.name);
+      VM_ASSIGN_OR_RETURN(const std::vector<fs::DirEntry> content, files.ListDirectory(path));
+      if (content.empty()) {
+        empty.emplace_back(entry.name, path);
+        continue;
+      }
       VM_ASSIGN_OR_RETURN(const bool removed, fs::IsPartiallyRemoved(files, path));
       if (removed) {
         VM_TRY(fs::RemoveDirectory(files, path));
@@ -118,12 +134,30 @@ Status Table::OpenPartitions() {
       names.insert(entry.name);
     }
   }
+  // What a removal left last. The empty folder of a month that lives stays: a full disk might not take it anew.
+  for (const auto& [name, path] : empty) {
+    if (!names.contains(name)) VM_TRY(files.RemoveEmptyDirectory(path));
+  }
   for (const std::string& name : names) {
     VM_ASSIGN_OR_RETURN(PartitionRef partition, Partition::Open(name, options_.partition));
     MutexLock lock(mutex_);
     partitions_.push_back(std::move(partition));
   }
   return Ok();
+}
+
+Room Table::room() const {
+  const uint64_t max_bytes = std::max(options_.partition.memory_limit_bytes / 10, kMinMemoryForRows);
+  uint64_t bytes = 0;
+  bool busy = false;
+  for (const PartitionRef& partition : AllPartitions()) {
+    const PartitionStats stats = partition->Stats();
+    bytes += stats.inmemory.size_bytes + stats.pending_rows * sizeof(RawRow);
+    busy = busy || stats.inmemory.parts >= kMaxInmemoryParts || stats.small.parts >= kMaxSmallParts ||
+           stats.index_memory_sets >= mergeset::kMaxMemorySets;
+  }
+  if (!busy && bytes < max_bytes) return Room::kFree;
+  return flush_failing_.load(std::memory_order_relaxed) ? Room::kFailing : Room::kBusy;
 }
 
 model::TimeRange Table::AcceptedRange() const {
@@ -235,12 +269,31 @@ Status Table::DropOldPartitions() {
       return true;
     });
   }
-  for (const PartitionRef& partition : dropped) {
-    VM_TRY(partition->Close());
-    partition->DropOnLastRelease();
+  // Readers keep a month until they are done; what is only in memory is not written any more.
+  for (const PartitionRef& partition : dropped) partition->DropOnLastRelease();
+  dropped.clear();
+  Status first = Ok();
+  for (const PartitionRef& partition : AllPartitions()) {
+    if (Status status = partition->DropStaleParts(); !status.ok() && first.ok()) first = std::move(status);
   }
-  for (const PartitionRef& partition : AllPartitions()) VM_TRY(partition->DropStaleParts());
+  return first;
+}
+
+Status Table::RunFinalDedup() {
+  const std::string current = PartitionName(options_.partition.now_ms());
+  for (const PartitionRef& partition : AllPartitions()) {
+    if (partition->name() == current || !partition->NeedsFinalDedup()) continue;
+    VM_LOG_INFO("start removing duplicate samples for partition {}", partition->name());
+    const auto start = std::chrono::steady_clock::now();
+    VM_TRY(partition->ForceMerge());
+    VM_LOG_INFO("finished removing duplicate samples for partition {} in {:.3f} seconds", partition->name(),
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
   return Ok();
+}
+
+void Table::StopMerges() {
+  for (const PartitionRef& partition : AllPartitions()) partition->StopMerges();
 }
 
 PartitionStats Table::Stats() const {
@@ -250,6 +303,10 @@ PartitionStats Table::Stats() const {
     to.blocks += from.blocks;
     to.rows += from.rows;
     to.size_bytes += from.size_bytes;
+    to.active_merges += from.active_merges;
+    to.merges += from.merges;
+    to.rows_merged += from.rows_merged;
+    to.rows_deleted += from.rows_deleted;
   };
   for (const PartitionRef& partition : AllPartitions()) {
     const PartitionStats stats = partition->Stats();
@@ -257,22 +314,41 @@ PartitionStats Table::Stats() const {
     add(sum.small, stats.small);
     add(sum.big, stats.big);
     sum.pending_rows += stats.pending_rows;
+    sum.lossy_blocks += stats.lossy_blocks;
+    sum.index_memory_sets += stats.index_memory_sets;
   }
+  sum.background_errors = background_errors_.load(std::memory_order_relaxed);
   return sum;
 }
 
 Status Table::Close() {
+  StopMerges();
   StopThreads();
-  if (std::exchange(closed_, true)) return Ok();
-  for (const PartitionRef& partition : AllPartitions()) VM_TRY(partition->Close());
-  return Ok();
+  if (closed_) return Ok();
+  Status first = Ok();
+  for (const PartitionRef& partition : AllPartitions()) {
+    if (Status status = partition->Close(); !status.ok() && first.ok()) first = std::move(status);
+  }
+  closed_ = first.ok();
+  return first;
 }
 
 void Table::StartThreads() {
   threads_.emplace_back([this](std::stop_token stop) { RowsLoop(stop); });
   threads_.emplace_back([this](std::stop_token stop) { DiskLoop(stop); });
-  for (uint32_t i = 0; i < options_.merge_workers; ++i) {
-    threads_.emplace_back([this](std::stop_token stop) { MergeLoop(stop); });
+  // As many at once as the original allows for each class, so that a long merge of one does not hold up another.
+  const uint32_t cpus = std::clamp<uint32_t>(std::thread::hardware_concurrency(), 1, kMaxWorkersPerClass);
+  const auto start = [this](uint32_t count, std::optional<PartClass> part_class) {
+    for (uint32_t i = 0; i < count; ++i) {
+      threads_.emplace_back([this, part_class](std::stop_token stop) { MergeLoop(stop, part_class); });
+    }
+  };
+  start(cpus, PartClass::kInmemory);
+  start(std::max(cpus, 4u), PartClass::kSmall);
+  start(std::max(cpus, 4u), PartClass::kBig);
+  start(std::max(cpus, 4u), std::nullopt);
+  if (options_.partition.dedup_interval_ms > 0) {
+    threads_.emplace_back([this](std::stop_token stop) { FinalDedupLoop(stop); });
   }
 }
 
@@ -299,12 +375,21 @@ bool Table::Sleep(std::stop_token stop, int64_t milliseconds) {
 
 void Table::Report(const Status& status) {
   if (status.ok() || status.error().code() == ErrorCode::kCancelled) return;
+  background_errors_.fetch_add(1, std::memory_order_relaxed);
   if (options_.on_background_error) {
     options_.on_background_error(status.error());
     return;
   }
-  std::fprintf(stderr, "FATAL: %s\n", status.error().message().c_str());
-  std::_Exit(1);
+  if (status.error().code() == ErrorCode::kCorrupted) VM_FATAL("{}", status.error().message());
+  const int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          std::chrono::steady_clock::now().time_since_epoch())
+                          .count();
+  int64_t last = last_error_log_ms_.load(std::memory_order_relaxed);
+  if (last != INT64_MIN && now - last < kErrorLogIntervalMs) return;
+  if (!last_error_log_ms_.compare_exchange_strong(last, now, std::memory_order_relaxed)) return;
+  VM_LOG_ERROR("cannot write below \"{}\"; this is tried again, {} times in vain so far: {}",
+               options_.partition.data_path, background_errors_.load(std::memory_order_relaxed),
+               status.error().message());
 }
 
 void Table::RowsLoop(std::stop_token stop) {
@@ -313,8 +398,20 @@ void Table::RowsLoop(std::stop_token stop) {
 
 void Table::DiskLoop(std::stop_token stop) {
   int64_t until_drop_ms = kDropPartitionsIntervalMs;
+  int64_t until_index_flush_ms = options_.partition.inmemory_flush_interval_ms;
   while (Sleep(stop, kDiskLoopIntervalMs)) {
-    for (const PartitionRef& partition : AllPartitions()) Report(partition->FlushInmemoryParts(false));
+    until_index_flush_ms -= kDiskLoopIntervalMs;
+    bool failed = false;
+    const auto report = [&](const Status& status) {
+      failed = failed || !status.ok();
+      Report(status);
+    };
+    for (const PartitionRef& partition : AllPartitions()) {
+      report(partition->FlushInmemoryParts(false));
+      if (until_index_flush_ms <= 0) report(partition->index().FlushToDisk());
+    }
+    flush_failing_.store(failed, std::memory_order_relaxed);
+    if (until_index_flush_ms <= 0) until_index_flush_ms = options_.partition.inmemory_flush_interval_ms;
     until_drop_ms -= kDiskLoopIntervalMs;
     if (until_drop_ms <= 0) {
       until_drop_ms = kDropPartitionsIntervalMs;
@@ -323,26 +420,41 @@ void Table::DiskLoop(std::stop_token stop) {
   }
 }
 
-void Table::MergeLoop(std::stop_token stop) {
+void Table::MergeLoop(std::stop_token stop, std::optional<PartClass> part_class) {
   uint64_t seen = 0;
+  bool retry_later = false;
   while (true) {
     {
       MutexLock lock(wake_mutex_);
       if (stop.stop_requested()) return;
-      if (seen == merge_tickets_) wake_.WaitFor(wake_mutex_, std::chrono::milliseconds(kMergeRetryIntervalMs));
+      // Without news there is still a look now and then: the disk may have got room.
+      if (seen == merge_tickets_ || retry_later) {
+        wake_.WaitFor(wake_mutex_, std::chrono::milliseconds(kMergeRetryIntervalMs));
+      }
       if (stop.stop_requested()) return;
-      if (seen == merge_tickets_) continue;
       seen = merge_tickets_;
     }
+    retry_later = false;
     for (const PartitionRef& partition : AllPartitions()) {
       bool merged = true;
       while (merged && !stop.stop_requested()) {
-        auto done = partition->TryMerge();
+        auto done = part_class ? partition->TryMerge(*part_class) : partition->index().TryMerge();
         merged = done.ok() && done.value();
-        if (!done.ok()) Report(std::move(done).error());
+        if (!done.ok()) {
+          retry_later = true;
+          Report(std::move(done).error());
+        }
       }
     }
   }
+}
+
+void Table::FinalDedupLoop(std::stop_token stop) {
+  // Jitter, so that nodes started together do not merge together.
+  std::mt19937_64 random(std::random_device{}());
+  const int64_t interval = options_.final_dedup_interval_ms +
+                           static_cast<int64_t>(random() % static_cast<uint64_t>(options_.final_dedup_interval_ms / 4 + 1));
+  while (Sleep(stop, interval)) Report(RunFinalDedup());
 }
 
 }  // namespace vm::storage

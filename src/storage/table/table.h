@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,11 +22,18 @@ struct TableOptions {
   PartitionOptions partition;           // `fs`, `data_path`, `now_ms` and limits for every month.
   int64_t future_retention_ms = 2 * model::kMsecPerDay;
   int64_t rows_flush_interval_ms = 500;  // Rows are searchable after at most two of these.
-  uint32_t merge_workers = 4;
+  int64_t final_dedup_interval_ms = 3'600'000;  // -storage.finalDedupScheduleCheckInterval; up to a quarter is added.
   bool background = true;               // Tests clear it and call the work themselves.
-  /// Told about errors of background work; the default ends the process, since the disk does not keep what it
-  /// should.
+  /// Told about errors of background work instead of what Table does on its own: log them and go on, since what could not be
+  /// written is still in memory and is tried again; end the process at kCorrupted, which no retry heals.
   std::function<void(const Error&)> on_background_error;
+};
+
+/// Whether rows may be added.
+enum class Room : uint8_t {
+  kFree,     // Yes.
+  kBusy,     // Wait: files cannot keep up with rows.
+  kFailing,  // Refuse: the disk takes nothing.
 };
 
 /// Blocks of the wanted series in (TSID, MinTimestamp) order; blocks of one series may overlap.
@@ -48,7 +56,7 @@ class TableSearch {
 };
 
 /// All months. Thread-safe. Owns the background threads: one makes rows searchable, one writes them to files and
-/// enforces the retention, `merge_workers` merge.
+/// enforces the retention, some merge, as many for each class of parts as merges of it may run at once.
 class Table {
  public:
   /// Open <data_path>/{small,big,indexdb}; the months are the union of the three.
@@ -60,6 +68,10 @@ class Table {
   /// Add rows to their months, which are created when missing. Rows outside of AcceptedRange are skipped; `*skipped`
   /// counts them when given.
   Status AddRows(std::span<const RawRow> rows, uint64_t* skipped = nullptr);
+
+  /// Whether memory holds so much that is not in files yet that no more should come. AddRows does not look at it: who
+  /// receives rows asks before, so that nobody waits inside.
+  Room room() const;
 
   /// Timestamps that are kept, as of now.
   model::TimeRange AcceptedRange() const;
@@ -80,10 +92,15 @@ class Table {
   Status FlushToDisk();
   /// Merge the parts of the months whose name starts with `prefix`.
   Status ForceMerge(std::string_view prefix);
-  /// Drop months outside of the retention.
+  /// Drop months outside of the retention, and parts. All are tried; the first error is returned.
   Status DropOldPartitions();
+  /// Merge past months that hold parts written with a shorter deduplication interval than is asked for now.
+  Status RunFinalDedup();
+  /// End merges that run, and start none any more: before Close, so that it waits for flushes alone.
+  void StopMerges();
   PartitionStats Stats() const;
-  /// Write everything to files and stop the threads.
+  /// Stop merges and threads and write everything to files. All months are tried; the first error is returned, and what
+  /// could not be written is tried again when it is called again.
   Status Close();
 
  private:
@@ -94,7 +111,8 @@ class Table {
   void StopThreads();
   void RowsLoop(std::stop_token stop);
   void DiskLoop(std::stop_token stop);
-  void MergeLoop(std::stop_token stop);
+  void MergeLoop(std::stop_token stop, std::optional<PartClass> part_class);
+  void FinalDedupLoop(std::stop_token stop);
   bool Sleep(std::stop_token stop, int64_t milliseconds);
   void Report(const Status& status);
 
@@ -105,6 +123,9 @@ class Table {
   Mutex wake_mutex_;
   CondVar wake_;
   uint64_t merge_tickets_ VM_GUARDED_BY(wake_mutex_) = 0;
+  std::atomic<uint64_t> background_errors_{0};
+  std::atomic<bool> flush_failing_{false};  // The last flush to files did not succeed.
+  std::atomic<int64_t> last_error_log_ms_{INT64_MIN};
   bool closed_ = false;
   std::vector<std::jthread> threads_;
 };

@@ -1,0 +1,452 @@
+// A short life of a table whose power is cut after every single change of the disk, and whose disk fails at every single one.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "lib/decimal/decimal.h"
+#include "lib/fs/fault_file_system.h"
+#include "lib/log/log.h"
+#include "storage/partset/parts_json.h"
+#include "storage/table/table.h"
+
+namespace vm::storage {
+namespace {
+
+using fs::FaultFileSystem;
+using fs::FileOperation;
+using fs::FileOperationKind;
+using fs::PowerCut;
+using model::MetricId;
+using model::Tsid;
+
+constexpr int64_t kNow = 1'795'284'360'000;  // 2026-11-22.
+constexpr int64_t kRetention = 40 * model::kMsecPerDay;
+constexpr int64_t kOctober = kNow - 30 * model::kMsecPerDay;
+const char* const kDataPath = "/storage/data";
+
+std::atomic<uint64_t> error_lines{0};
+
+Tsid Series(uint64_t id) {
+  Tsid tsid;
+  tsid.metric_group_id = id / 2;
+  tsid.metric_id = MetricId{id};
+  return tsid;
+}
+
+model::MetricName Name(uint64_t id) {
+  model::MetricName name;
+  name.metric_group = "series";
+  name.tags = {{"id", std::to_string(id)}};
+  return name;
+}
+
+using Sample = std::pair<uint64_t, int64_t>;  // Series and timestamp.
+using Samples = std::map<Sample, double>;
+
+/// What must be there and what may be there.
+struct Expected {
+  Samples durable;
+  Samples added;
+  std::set<std::pair<uint64_t, std::string>> names;  // Series and month whose names are durable.
+  int64_t now = kNow;
+};
+
+TableOptions Options(fs::FileSystem& files, const std::atomic<int64_t>& now) {
+  TableOptions options;
+  options.partition.fs = &files;
+  options.partition.data_path = kDataPath;
+  options.partition.now_ms = [&now] { return now.load(); };
+  options.partition.retention_ms = kRetention;
+  options.background = false;
+  return options;
+}
+
+Samples ReadAll(Table& table, bool* doubled) {
+  std::vector<Tsid> tsids;
+  for (uint64_t id = 1; id <= 20; ++id) tsids.push_back(Series(id));
+  Samples samples;
+  TableSearch search = table.Search(tsids, {0, kNow * 2});
+  while (true) {
+    auto found = search.Next();
+    EXPECT_TRUE(found.ok()) << (found.ok() ? "" : found.error().message());
+    if (!found.ok() || !found.value()) break;
+    model::DecodedBlock block;
+    EXPECT_TRUE(model::DecodeBlock(search.block(), block).ok());
+    std::vector<double> values;
+    decimal::AppendDecimalsToFloats(values, block.mantissas, block.scale);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const Sample key{static_cast<uint64_t>(block.tsid.metric_id), block.timestamps[i]};
+      if (!samples.emplace(key, values[i]).second) *doubled = true;
+    }
+  }
+  return samples;
+}
+
+/// Open what a disk holds without any help and compare it with what it must and may hold.
+void CheckDisk(FaultFileSystem& disk, const Expected& expected, bool write_too) {
+  const std::atomic<int64_t> now = expected.now;
+  auto opened = Table::Open(Options(disk, now));
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  Table& table = *opened.value();
+  bool doubled = false;
+  const Samples samples = ReadAll(table, &doubled);
+  EXPECT_FALSE(doubled);
+  for (const auto& [sample, value] : expected.durable) {
+    if (sample.second < expected.now - kRetention) continue;
+    const auto it = samples.find(sample);
+    ASSERT_TRUE(it != samples.end()) << "lost: series " << sample.first << " at " << sample.second;
+    EXPECT_EQ(it->second, value);
+  }
+  for (const auto& [sample, value] : samples) {
+    const auto it = expected.added.find(sample);
+    ASSERT_TRUE(it != expected.added.end()) << "made up: series " << sample.first << " at " << sample.second;
+    EXPECT_EQ(it->second, value);
+    const PartitionRef month = table.GetPartition(sample.second);
+    ASSERT_NE(month, nullptr);
+    EXPECT_TRUE(month->index().HasMetricId({}, MetricId{sample.first}).value())
+        << "no name: series " << sample.first << " at " << sample.second;
+  }
+  for (const auto& [id, month_name] : expected.names) {
+    for (const PartitionRef& month : table.AllPartitions()) {
+      if (month->name() != month_name) continue;
+      EXPECT_TRUE(month->index().HasMetricId({}, MetricId{id}).value()) << "lost name " << id;
+      EXPECT_TRUE(month->index().HasDate({}, static_cast<uint64_t>(month->time_range().min_timestamp) / model::kMsecPerDay,
+                                         MetricId{id}).value());
+    }
+  }
+  for (const PartitionRef& month : table.AllPartitions()) {
+    const std::string small = std::string(kDataPath) + "/small/" + month->name();
+    const std::string big = std::string(kDataPath) + "/big/" + month->name();
+    const PartNames listed = ParsePartNames(AsText(disk.ReadFile(small + "/parts.json").value())).value();
+    EXPECT_EQ(ListPartFolders(disk, small).value(), listed.small);
+    EXPECT_EQ(ListPartFolders(disk, big).value(), listed.big);
+  }
+  if (!write_too) return;
+  const int64_t at = expected.now + 1;
+  ASSERT_TRUE(table.AddRows(std::vector<RawRow>{{Series(20), at, 1}}).ok());
+  ASSERT_TRUE(table.GetPartition(at)->index().AddGlobal(Name(20), Series(20)).ok());
+  ASSERT_TRUE(table.ForceMerge("").ok());
+  ASSERT_TRUE(table.Close().ok());
+  opened.value().reset();
+  auto again = Table::Open(Options(disk, now));
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(ReadAll(*again.value(), &doubled).size(), samples.size() + 1);
+}
+
+/// The life: each step is done until it succeeds.
+class Life {
+ public:
+  explicit Life(FaultFileSystem& disk) : disk_(disk) {}
+
+  void Run(size_t rounds) {
+    Retry([&] { return fs::CreateDirectoriesSynced(disk_, "/storage"); });
+    Start();
+    for (size_t i = 0; i < rounds; ++i) {
+      Add(1 + i % 3, kOctober + static_cast<int64_t>(i), 0.5 + static_cast<double>(i));
+      Add(4 + i, kNow - 1000 + static_cast<int64_t>(i), 1e18 / static_cast<double>(i + 1));
+      Flush();
+    }
+    Retry([&] { return table_->ForceMerge("2026_11"); });
+    Add(1, kNow, 3);
+    Retry([&] { return table_->FlushToSearchable(); });
+    bool doubled = false;
+    EXPECT_EQ(ReadAll(*table_, &doubled), expected_.added);
+    EXPECT_FALSE(doubled);
+    Stop();
+    Start();
+    EXPECT_EQ(ReadAll(*table_, &doubled), expected_.added);
+    // The names of series alone, then the end of October.
+    Register(19, kNow);
+    Retry([&] { return table_->GetPartition(kNow)->index().FlushToDisk(); });
+    expected_.names.emplace(19, PartitionName(kNow));
+    now_ += 20 * model::kMsecPerDay;
+    expected_.now = now_;
+    Retry([&] { return table_->DropOldPartitions(); });
+    // While its folders go, October may still be there after a restart, but it need not.
+    std::erase_if(expected_.durable, [&](const auto& entry) { return entry.first.second < now_ - kRetention; });
+    Add(2, kNow + 5, 7);
+    Flush();
+    Stop();
+  }
+
+  const Expected& expected() const { return expected_; }
+  uint64_t errors() const { return errors_; }
+
+ private:
+  template <class Work>
+  void Retry(Work work) {
+    for (int i = 0; i < 100; ++i) {
+      const Status status = work();
+      if (status.ok()) return;
+      ++errors_;
+      // No damage meanwhile: nothing that was searchable is gone.
+      bool doubled = false;
+      if (table_ != nullptr) {
+        const Samples now = ReadAll(*table_, &doubled);
+        EXPECT_FALSE(doubled);
+        for (const auto& [sample, value] : expected_.durable) {
+          EXPECT_TRUE(sample.second < now_ - kRetention || now.contains(sample));
+        }
+      }
+    }
+    FAIL() << "a step never succeeds";
+  }
+  void Start() {
+    Retry([&]() -> Status {
+      VM_ASSIGN_OR_RETURN(table_, Table::Open(Options(disk_, now_)));
+      return Ok();
+    });
+    ASSERT_NE(table_, nullptr);
+  }
+  void Stop() {
+    Retry([&] { return table_->Close(); });
+    expected_.durable = expected_.added;
+    table_.reset();
+  }
+  void Register(uint64_t id, int64_t timestamp) {
+    Retry([&]() -> Status {
+      VM_ASSIGN_OR_RETURN(const PartitionRef month, table_->GetOrCreatePartition(timestamp));
+      return month->index().CreateSeries(Name(id), Series(id),
+                                         static_cast<uint64_t>(month->time_range().min_timestamp) / model::kMsecPerDay);
+    });
+  }
+  void Add(uint64_t id, int64_t timestamp, double value) {
+    Register(id, timestamp);
+    Retry([&] { return table_->AddRows(std::vector<RawRow>{{Series(id), timestamp, value}}); });
+    expected_.added.emplace(Sample{id, timestamp}, value);
+  }
+  void Flush() {
+    Retry([&] { return table_->FlushToDisk(); });
+    expected_.durable = expected_.added;
+    for (const auto& [sample, value] : expected_.durable) {
+      expected_.names.emplace(sample.first, PartitionName(sample.second));
+    }
+  }
+
+  FaultFileSystem& disk_;
+  std::unique_ptr<Table> table_;
+  std::atomic<int64_t> now_{kNow};
+  Expected expected_;
+  uint64_t errors_ = 0;
+};
+
+TEST(TablePowerCutTest, NothingDurableIsLostWheneverThePowerGoes) {
+  FaultFileSystem disk;
+  Life life(disk);
+  uint64_t cuts = 0;
+  disk.SetObserver([&](const FileOperation& operation) {
+    if (testing::Test::HasFatalFailure()) return;
+    SCOPED_TRACE(operation.path + " change " + std::to_string(operation.number));
+    ++cuts;
+    for (const PowerCut cut : {PowerCut::kDropUnsynced, PowerCut::kKeepEntries, PowerCut::kKeepAll, PowerCut::kMixed}) {
+      for (uint64_t seed = 0; seed < (cut == PowerCut::kMixed ? 3 : 1); ++seed) {
+        SCOPED_TRACE(static_cast<int>(cut));
+        const auto left = disk.AfterPowerCut(cut, operation.number * 10 + seed);
+        CheckDisk(*left, life.expected(), operation.number % 8 == static_cast<uint64_t>(cut));
+      }
+    }
+  });
+  life.Run(2);
+  EXPECT_GT(cuts, 300u);
+  EXPECT_EQ(life.errors(), 0u);
+}
+
+void FailEachChange(int error_number, uint64_t count) {
+  uint64_t changes = 0;
+  {
+    FaultFileSystem disk;
+    Life life(disk);
+    life.Run(1);
+    changes = disk.changes();
+  }
+  ASSERT_GT(changes, 200u);
+  for (uint64_t nth = 1; nth <= changes; ++nth) {
+    SCOPED_TRACE("change " + std::to_string(nth));
+    FaultFileSystem disk;
+    Life life(disk);
+    FileOperation failed;
+    const auto fault = [&, nth, count](const FileOperation& operation) {
+      if (operation.number < nth || operation.number >= nth + count) return 0;
+      failed = operation;
+      return error_number;
+    };
+    disk.SetFault(fault);
+    const uint64_t lines = error_lines.load();
+    life.Run(1);
+    ASSERT_GT(failed.number, 0u);
+    EXPECT_GT(life.errors() + error_lines.load() - lines, 0u) << "swallowed: " << failed.path;
+    if (testing::Test::HasFailure()) return;
+    const auto left = disk.AfterPowerCut(PowerCut::kDropUnsynced);
+    CheckDisk(*left, life.expected(), false);
+  }
+}
+
+TEST(TableFaultTest, EachFailingChangeIsReportedAndHarmless) { FailEachChange(EIO, 1); }
+TEST(TableFaultTest, EachRowOfFailingChangesIsReportedAndHarmless) { FailEachChange(ENOSPC, 7); }
+
+TEST(TableFaultTest, APowerCutAfterAFailedChangeLosesNothing) {
+  // The commit is the place where what the disk holds and what memory holds may part.
+  for (uint64_t nth = 1; nth <= 60; ++nth) {
+    SCOPED_TRACE(nth);
+    FaultFileSystem disk;
+    Life life(disk);
+    uint64_t lists = 0;
+    std::set<uint64_t> cut_at;
+    disk.SetFault([&](const FileOperation& operation) {
+      const bool commit = operation.path.ends_with("parts.json") ||
+                          (operation.kind == FileOperationKind::kSyncDirectory && operation.path.ends_with("2026_11"));
+      return commit && ++lists == nth ? EIO : 0;
+    });
+    disk.SetObserver([&](const FileOperation& operation) {
+      if (lists < nth || lists > nth + 3 || testing::Test::HasFailure()) return;
+      for (const PowerCut cut : {PowerCut::kDropUnsynced, PowerCut::kKeepAll, PowerCut::kMixed}) {
+        const auto left = disk.AfterPowerCut(cut, operation.number);
+        CheckDisk(*left, life.expected(), false);
+      }
+    });
+    life.Run(1);
+    if (testing::Test::HasFailure()) return;
+    if (lists < nth) break;
+  }
+}
+
+TEST(TableFaultTest, AFullDiskKeepsRowsInMemoryUntilThereIsRoom) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  auto table = Table::Open(Options(disk, now)).value();
+  Expected expected;
+  const auto add = [&](uint64_t id) {
+    ASSERT_TRUE(table->GetOrCreatePartition(kNow).value()->index().AddGlobal(Name(id), Series(id)).ok());
+    ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(id), kNow, 1.5}}).ok());
+    expected.added.emplace(Sample{id, kNow}, 1.5);
+  };
+  add(1);
+  ASSERT_TRUE(table->FlushToDisk().ok());
+  const uint64_t used_folders = ListPartFolders(disk, "/storage/data/small/2026_11").value().size();
+  // At each size the disk runs full at another place.
+  for (uint64_t free = 0; free < 1200; free += 40) {
+    SCOPED_TRACE(free);
+    disk.SetFreeSpace(free);
+    add(2 + free / 40 % 17);
+    expected.added.emplace(Sample{2 + free / 40 % 17, kNow}, 1.5);
+    static_cast<void>(table->FlushToDisk().ok());
+    if (free < 400) {
+      EXPECT_FALSE(table->FlushToDisk().ok());
+      EXPECT_EQ(ListPartFolders(disk, "/storage/data/small/2026_11").value().size(), used_folders);
+      // Unfinished parts are gone, so the room is there again.
+      EXPECT_EQ(disk.FreeSpace("/storage").value(), free);
+    }
+  }
+  disk.SetFreeSpace(1 << 30);
+  ASSERT_TRUE(table->FlushToDisk().ok());
+  expected.durable = expected.added;
+  disk.SetFreeSpace(0);
+  EXPECT_TRUE(table->Close().ok());
+  table.reset();
+  // A full disk does not keep a table from being opened and read.
+  const auto left = disk.AfterPowerCut(PowerCut::kDropUnsynced);
+  left->SetFreeSpace(0);
+  auto opened = Table::Open(Options(*left, now));
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  bool doubled = false;
+  for (const auto& [sample, value] : ReadAll(*opened.value(), &doubled)) EXPECT_EQ(value, expected.added.at(sample));
+}
+
+TEST(TableFaultTest, AFailingReadIsAnErrorOfTheQueryAlone) {
+  FaultFileSystem disk;
+  Life life(disk);
+  life.Run(1);
+  const std::atomic<int64_t> now = life.expected().now;
+  auto table = Table::Open(Options(disk, now)).value();
+  disk.SetFault([](const FileOperation& operation) {
+    return operation.kind == FileOperationKind::kRead && operation.path.ends_with("values.bin") ? EIO : 0;
+  });
+  const std::vector<Tsid> tsids = {Series(1), Series(4)};
+  TableSearch search = table->Search(tsids, {0, kNow * 2});
+  const auto found = search.Next();
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().code(), ErrorCode::kIo);
+  EXPECT_NE(found.error().message().find("values.bin"), std::string::npos) << found.error().message();
+  // A merge that cannot read keeps its sources.
+  EXPECT_FALSE(table->ForceMerge("").ok());
+  disk.SetFault({});
+  bool doubled = false;
+  EXPECT_FALSE(ReadAll(*table, &doubled).empty());
+  EXPECT_TRUE(table->ForceMerge("").ok());
+}
+
+TEST(TableFaultTest, BackgroundWorkReportsErrorsAndGoesOn) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  std::atomic<int64_t> now = kNow;
+  TableOptions options = Options(disk, now);
+  options.background = true;
+  options.rows_flush_interval_ms = 5;
+  auto table = Table::Open(std::move(options)).value();
+  ASSERT_TRUE(table->GetOrCreatePartition(kNow).value()->index().AddGlobal(Name(1), Series(1)).ok());
+  disk.SetFault([](const FileOperation& operation) { return operation.changes() ? EIO : 0; });
+  ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow, 1}}).ok());
+  const auto wait_for = [](const auto& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return condition();
+  };
+  ASSERT_TRUE(wait_for([&] { return table->Stats().inmemory.parts > 0; }));
+  now += 6000;
+  const uint64_t lines = error_lines.load();
+  ASSERT_TRUE(wait_for([&] { return table->Stats().background_errors >= 2; }));
+  EXPECT_EQ(error_lines.load(), lines + 1);  // Not a line for each attempt.
+  EXPECT_EQ(table->Stats().inmemory.rows, 1u);
+  disk.SetFault({});
+  ASSERT_TRUE(wait_for([&] { return table->Stats().small.parts == 1; }));
+  EXPECT_TRUE(table->Close().ok());
+}
+
+TEST(TableFaultTest, ACorruptPartIsNamedAtTheStart) {
+  FaultFileSystem disk;
+  Life life(disk);
+  life.Run(1);
+  const std::atomic<int64_t> now = life.expected().now;
+  const std::string small = "/storage/data/small/2026_11/";
+  const std::string index = "/storage/data/indexdb/2026_11/";
+  const std::string part = ListPartFolders(disk, small).value().front();
+  const std::string index_part = ListPartFolders(disk, index).value().front();
+  for (const std::string& folder : {small + part, index + index_part}) {
+    for (const char* file : {"/metadata.json", "/metaindex.bin"}) {
+      SCOPED_TRACE(folder + file);
+      const auto copy = disk.AfterPowerCut(PowerCut::kKeepAll);
+      const ByteBuffer whole = copy->ReadFile(folder + file).value();
+      for (const size_t keep : {size_t{0}, whole.size() / 2, whole.size() - 1}) {
+        ASSERT_TRUE(fs::WriteFileSynced(*copy, folder + file, ByteView(whole).first(keep)).ok());
+        auto opened = Table::Open(Options(*copy, now));
+        ASSERT_FALSE(opened.ok());
+        EXPECT_NE(opened.error().message().find(folder), std::string::npos) << opened.error().message();
+        EXPECT_TRUE(copy->Exists(folder));  // Nothing is thrown away.
+      }
+      ASSERT_TRUE(copy->RemoveFile(folder + file).ok());
+      EXPECT_FALSE(Table::Open(Options(*copy, now)).ok());
+    }
+  }
+}
+
+class CountErrorLines : public testing::Environment {
+ public:
+  void SetUp() override {
+    log::Options options;
+    options.on_message = [](log::Level level, std::string_view) {
+      if (level == log::Level::kError) error_lines.fetch_add(1);
+    };
+    log::Init(std::move(options));
+  }
+};
+const testing::Environment* const kErrorLines = testing::AddGlobalTestEnvironment(new CountErrorLines);
+
+}  // namespace
+}  // namespace vm::storage
