@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,9 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
+
+#include "lib/base/mutex.h"
 
 namespace vm::fs {
 namespace {
@@ -86,12 +90,87 @@ class RealWriter final : public FileWriter {
   ByteBuffer buffer_;
 };
 
+/// A mapping that the handler of SIGBUS knows. Slots are used again and never freed, so the handler can walk over them without a
+/// lock.
+struct Mapping {
+  std::atomic<const uint8_t*> begin{nullptr};  // Null: the slot is free. Written last, cleared first.
+  std::atomic<size_t> size{0};
+  std::atomic<const char*> path{nullptr};
+  Mapping* next = nullptr;
+};
+std::atomic<Mapping*> first_mapping{nullptr};
+
+class Mappings {
+ public:
+  static Mapping* Add(const uint8_t* begin, size_t size, const char* path) {
+    Mappings& all = Instance();
+    MutexLock lock(all.mutex_);
+    Mapping* slot = nullptr;
+    if (all.free_.empty()) {
+      slot = new Mapping;  // Reachable from first_mapping for the life of the process.
+      slot->next = first_mapping.load(std::memory_order_relaxed);
+      first_mapping.store(slot, std::memory_order_release);  // Pairs with the load in the handler.
+    } else {
+      slot = all.free_.back();
+      all.free_.pop_back();
+    }
+    slot->path.store(path, std::memory_order_relaxed);
+    slot->size.store(size, std::memory_order_relaxed);
+    slot->begin.store(begin, std::memory_order_release);  // Pairs with the load in the handler.
+    return slot;
+  }
+  static void Remove(Mapping* slot) {
+    Mappings& all = Instance();
+    MutexLock lock(all.mutex_);
+    slot->begin.store(nullptr, std::memory_order_release);
+    all.free_.push_back(slot);
+  }
+
+ private:
+  static Mappings& Instance() {
+    static auto* const mappings = new Mappings;  // Readers in static objects may outlive every other one.
+    return *mappings;
+  }
+  Mutex mutex_;
+  std::vector<Mapping*> free_ VM_GUARDED_BY(mutex_);
+};
+
+// Only what may be called in a signal handler.
+void OnBusError(int, siginfo_t* info, void*) {
+  const auto* const at = static_cast<const uint8_t*>(info->si_addr);
+  for (const Mapping* m = first_mapping.load(std::memory_order_acquire); m != nullptr; m = m->next) {
+    const uint8_t* const begin = m->begin.load(std::memory_order_acquire);
+    if (begin == nullptr || at < begin || at >= begin + m->size.load(std::memory_order_relaxed)) continue;
+    char digits[24];
+    size_t from = sizeof(digits);
+    auto offset = static_cast<uint64_t>(at - begin);
+    do {
+      digits[--from] = static_cast<char>('0' + offset % 10);
+      offset /= 10;
+    } while (offset > 0);
+    const auto print = [](const char* text, size_t size) { static_cast<void>(!::write(STDERR_FILENO, text, size)); };
+    const auto print_text = [&](const char* text) { print(text, ::strlen(text)); };
+    print_text("FATAL: cannot read \"");
+    print_text(m->path.load(std::memory_order_relaxed));
+    print_text("\" at offset ");
+    print(digits + from, sizeof(digits) - from);
+    print_text(": SIGBUS: the disk has an error there or the file was cut; -fs.disableMmap makes it an ordinary error\n");
+    ::_exit(255);
+  }
+  // Not ours: the faulting instruction runs again, now with the default effect.
+  ::signal(SIGBUS, SIG_DFL);
+}
+
 class RealReader final : public FileReader {
  public:
   RealReader(Fd fd, std::string path, uint64_t size, const uint8_t* mapping)
-      : fd_(std::move(fd)), path_(std::move(path)), size_(size), mapping_(mapping) {}
+      : fd_(std::move(fd)), path_(std::move(path)), size_(size), mapping_(mapping) {
+    if (mapping_ != nullptr) slot_ = Mappings::Add(mapping_, size_, path_.c_str());
+  }
   ~RealReader() override {
-    if (mapping_ != nullptr) ::munmap(const_cast<uint8_t*>(mapping_), size_);
+    if (mapping_ == nullptr) return;
+    Mappings::Remove(slot_);
+    ::munmap(const_cast<uint8_t*>(mapping_), size_);
   }
   RealReader(const RealReader&) = delete;
   RealReader& operator=(const RealReader&) = delete;
@@ -141,6 +220,7 @@ class RealReader final : public FileReader {
   const std::string path_;
   const uint64_t size_;
   const uint8_t* const mapping_;  // Null for empty files and without mmap.
+  Mapping* slot_ = nullptr;
 };
 
 class RealLock final : public FileLock {
@@ -314,6 +394,13 @@ Status RemoveEntries(FileSystem& fs, const std::string& path, std::string_view k
 }
 
 }  // namespace
+
+void ReportBusErrors() {
+  struct sigaction action = {};
+  action.sa_sigaction = OnBusError;
+  action.sa_flags = SA_SIGINFO;
+  ::sigaction(SIGBUS, &action, nullptr);
+}
 
 std::unique_ptr<FileSystem> NewRealFileSystem(const RealFileSystemOptions& options) {
   return std::make_unique<RealFiles>(options);

@@ -89,6 +89,11 @@ struct RealFileSystemOptions {
   bool use_mmap = true;  // -fs.disableMmap clears it.
 };
 
+/// Make a read error in a mapping end the process with a FATAL line on stderr that names the file and the offset, and exit
+/// status 255. Without it the kernel's SIGBUS says nothing. Call once, before threads start; other bus errors keep their
+/// effect.
+void ReportBusErrors();
+
 /// The operating system's files.
 std::unique_ptr<FileSystem> NewRealFileSystem(const RealFileSystemOptions& options = {});
 /// A process-wide instance with default options.

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/fs/file_system.h"
 
@@ -84,6 +85,30 @@ TEST_P(FileSystemTest, RefusesASecondLock) {
   EXPECT_EQ(second.error().code(), ErrorCode::kUnavailable);
   first.value().reset();
   EXPECT_TRUE(fs_->LockFile(path).ok());
+}
+
+// A page beyond the end of a file that was cut is what a disk error in a mapping is to the process.
+TEST_P(FileSystemTest, AnUnreadablePageIsReportedWithFileAndOffset) {
+  const std::string path = Join(root_, "values.bin");
+  ASSERT_TRUE(WriteFileSynced(*fs_, path, ByteBuffer(50'000, 7)).ok());
+  const auto reader = fs_->OpenReader(path);
+  ASSERT_TRUE(reader.ok());
+  ASSERT_EQ(truncate(path.c_str(), 10'000), 0);
+  ByteBuffer bytes(3);
+  EXPECT_TRUE(reader.value()->ReadAt(9'000, bytes).ok());
+  if (!GetParam()) {
+    const Status status = reader.value()->ReadAt(40'000, bytes);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code(), ErrorCode::kCorrupted);
+    return;
+  }
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        ReportBusErrors();
+        static_cast<void>(reader.value()->ReadAt(40'960, bytes).ok());
+      },
+      testing::ExitedWithCode(255), "FATAL: cannot read \".*/values.bin\" at offset 40960: SIGBUS");
 }
 
 INSTANTIATE_TEST_SUITE_P(MmapAndPread, FileSystemTest, testing::Bool());
