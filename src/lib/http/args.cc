@@ -1,9 +1,12 @@
 #include "lib/http/args.h"
 
+#include <cstdint>
 #include <iterator>
 
 namespace vm::http {
 namespace {
+
+constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -60,6 +63,42 @@ std::optional<std::string> Unescape(std::string_view text, bool plus_is_blank) {
       out += ' ';
     } else {
       out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string EncodeBase64(std::string_view text) {
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    bits = (bits << 8) | static_cast<unsigned char>(c);
+    for (count += 8; count >= 6; count -= 6) out += kBase64[(bits >> (count - 6)) & 63];
+  }
+  if (count > 0) out += kBase64[(bits << (6 - count)) & 63];
+  while (out.size() % 4 != 0) out += '=';
+  return out;
+}
+
+std::optional<std::string> DecodeBase64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  if (text.ends_with("==")) {
+    text.remove_suffix(2);
+  } else if (text.ends_with('=')) {
+    text.remove_suffix(1);
+  }
+  std::string out;
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const size_t digit = kBase64.find(c);
+    if (digit == std::string_view::npos) return std::nullopt;
+    bits = (bits << 6) | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out += static_cast<char>((bits >> count) & 255);
     }
   }
   return out;

@@ -32,4 +32,8 @@ std::optional<std::string> Unescape(std::string_view text, bool plus_is_blank);
 /// Encode for use as a query value.
 std::string EscapeQuery(std::string_view text);
 
+/// Standard base64 with padding. Decoding: nothing for a text that is none.
+std::string EncodeBase64(std::string_view text);
+std::optional<std::string> DecodeBase64(std::string_view text);
+
 }  // namespace vm::http

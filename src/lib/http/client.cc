@@ -6,6 +6,8 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "lib/http/args.h"
+#include "lib/http/tls.h"
 #include "lib/net/stream.h"
 
 namespace vm::http {
@@ -19,25 +21,40 @@ constexpr uint64_t kMaxBodySize = uint64_t{1} << 30;
 
 asio::awaitable<Result<ClientResponse>> Fetch(std::string method, std::string url, Headers headers,
                                               std::string body, std::chrono::milliseconds timeout) {
-  constexpr std::string_view kScheme = "http://";
-  if (!url.starts_with(kScheme)) {
+  const bool is_secure = url.starts_with("https://");
+  if (!is_secure && !url.starts_with("http://")) {
     co_return Error(ErrorCode::kInvalidInput, fmt::format("unsupported scheme in url \"{}\"", url));
   }
-  const std::string_view rest = std::string_view(url).substr(kScheme.size());
+  const std::string_view rest = std::string_view(url).substr(is_secure ? 8 : 7);
   const size_t slash = rest.find_first_of("/?");
-  const std::string host(rest.substr(0, slash));
+  std::string host(rest.substr(0, slash));
   std::string target = slash == std::string_view::npos ? "/" : std::string(rest.substr(slash));
   if (target[0] == '?') target.insert(0, "/");
-  auto addr = net::NormalizeAddr(host, 80);
+  if (const size_t at = host.rfind('@'); at != std::string::npos) {
+    if (headers.Get("Authorization").empty()) {
+      const auto user = Unescape(std::string_view(host).substr(0, at), false);
+      headers.Add("Authorization", "Basic " + EncodeBase64(user ? *user : host.substr(0, at)));
+    }
+    host.erase(0, at + 1);
+  }
+  auto addr = net::NormalizeAddr(host, is_secure ? 443 : 80);
   if (!addr.ok()) co_return std::move(addr).error();
+  std::string server_name = addr.value().substr(0, addr.value().rfind(':'));
+  if (server_name.starts_with('[')) server_name = server_name.substr(1, server_name.size() - 2);
 
   const Deadline deadline = Deadline::After(timeout);
   net::DialOptions dial;
   dial.timeout = timeout;
   auto dialed = co_await net::Dial(std::move(addr).value(), dial);
   if (!dialed.ok()) co_return std::move(dialed).error();
-  const auto stream = std::move(dialed).value();
+  std::unique_ptr<net::Stream> stream = std::move(dialed).value();
   stream->SetDeadline(deadline);
+  if (is_secure) {
+    static const std::shared_ptr<TlsContext> context = TlsContext::ForClient();
+    auto secured = co_await context->Connect(std::move(stream), server_name);
+    if (!secured.ok()) co_return std::move(secured).error();
+    stream = std::move(secured).value();
+  }
 
   std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", method,
                                     target, host);

@@ -14,8 +14,8 @@ struct ClientResponse {
   std::string body;
 };
 
-/// Send one request to "http://host:port/path?query" on a connection of its own. Runs on the strand of
-/// the caller. Errors: kUnavailable, kInvalidInput for a URL that is not http, kLimitExceeded above 1 GiB.
+/// Send one request to "http://user:password@host:port/path?query" or "https://..." on a connection of its own. Runs
+/// on the strand of the caller. Errors: kUnavailable, kInvalidInput for a URL of another kind, kLimitExceeded above 1 GiB.
 asio::awaitable<Result<ClientResponse>> Fetch(std::string method, std::string url, Headers headers,
                                               std::string body, std::chrono::milliseconds timeout);
 

@@ -64,6 +64,10 @@ void Headers::Add(std::string_view name, std::string_view value) {
   items_.emplace_back(name, value);
 }
 
+void Headers::Remove(std::string_view name) {
+  std::erase_if(items_, [name](const auto& item) { return SameName(item.first, name); });
+}
+
 asio::awaitable<Result<ByteBuffer>> Request::ReadAll(size_t max_size) {
   ByteBuffer body;
   size_t used = 0;
@@ -109,6 +113,30 @@ asio::awaitable<Status> Request::ReadForm() {
   }
   query.Prepend(ParseMultipart(text, boundary));
   co_return Ok();
+}
+
+std::string DescribeRequest(const Request& request) {
+  std::string addr = request.remote_addr;
+  if (const std::string_view forwarded = request.headers.Get("X-Forwarded-For"); !forwarded.empty()) {
+    addr.append(", X-Forwarded-For: ").append(forwarded);
+  }
+  // Both may hold what a stranger has sent.
+  std::string quoted;
+  for (const char c : addr) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      quoted += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  std::string uri = request.target;
+  constexpr std::string_view kKey = "authKey=";
+  for (size_t at = uri.find(kKey); at != std::string::npos; at = uri.find(kKey, at + kKey.size())) {
+    const size_t start = at + kKey.size();
+    uri.replace(start, std::min(uri.find('&', start), uri.size()) - start, "secret");
+  }
+  return fmt::format("remoteAddr: \"{}\"; requestURI: {}", quoted, uri);
 }
 
 asio::awaitable<void> WriteError(Response& response, int status, std::string message) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,7 @@ class Headers {
   std::string_view Get(std::string_view name) const;
   void Set(std::string_view name, std::string_view value);
   void Add(std::string_view name, std::string_view value);
+  void Remove(std::string_view name);
   const std::vector<std::pair<std::string, std::string>>& all() const noexcept { return items_; }
 
  private:
@@ -47,6 +49,11 @@ class Request {
   /// Errors: kInvalidInput for a broken body, kUnavailable when the client goes away.
   virtual asio::awaitable<Result<size_t>> ReadBody(std::span<uint8_t> dst) = 0;
 
+  /// A token that is stopped when the client closes its connection, or when the server gives up waiting for this
+  /// request at shutdown. Watching begins with the first call, and not before the body has been read. Stop
+  /// callbacks run on the strand of the connection or on the thread that stops the server.
+  virtual std::stop_token ClientGone() { return {}; }
+
   /// Read the rest of the body. Errors: as ReadBody; kLimitExceeded beyond `max_size`.
   asio::awaitable<Result<ByteBuffer>> ReadAll(size_t max_size);
   /// For POST, PUT and PATCH with a form type, put the arguments of the body in front of `query`. Query endpoints
@@ -64,6 +71,8 @@ class Response {
   virtual int status() const = 0;
   /// Replace a header. Only before the first bytes leave.
   virtual void SetHeader(std::string_view name, std::string_view value) = 0;
+  /// Allow scripts of all web pages to read the answer, unless -http.disableCORS.
+  virtual void EnableCors() {}
   /// Append to the body; waits when the client is slow. Errors: kUnavailable when it is gone.
   virtual asio::awaitable<Status> Write(std::string_view chunk) = 0;
   /// End the answer. The server does it for handlers that return without.
@@ -76,6 +85,9 @@ class Response {
 };
 
 using Handler = std::function<asio::awaitable<void>(Request&, Response&)>;
+
+/// `remoteAddr: "..."; requestURI: ...` for log lines, with X-Forwarded-For and without the value of authKey.
+std::string DescribeRequest(const Request& request);
 
 /// Answer with a plain text error: message and a line end.
 asio::awaitable<void> WriteError(Response& response, int status, std::string message);

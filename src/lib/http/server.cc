@@ -4,16 +4,25 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/status.hpp>
+#include <ctime>
 #include <map>
 #include <optional>
+#include <random>
+#include <stdexcept>
 
 #include "lib/base/mutex.h"
+#include "lib/http/gzip.h"
 #include "lib/log/log.h"
+#include "lib/net/run_on.h"
 #include "lib/net/stream.h"
+#include "lib/net/stream_metrics.h"
 #include "lib/sys/sys.h"
 
 namespace vm::http {
@@ -28,13 +37,41 @@ constexpr size_t kSendSize = 64 * 1024;
 /// Body bytes that a handler left behind and that are read to keep the connection, as in Go.
 constexpr size_t kMaxDrainSize = 256 * 1024;
 
-/// One connection: its stream and the bytes read ahead.
-struct Connection {
-  std::unique_ptr<net::Stream> stream;
-  ByteBuffer in;
+/// Parse as much of `bytes` as possible. The parser throws for fields of 64 KiB and more.
+size_t Put(Parser& parser, ByteView bytes, error_code& ec) {
+  try {
+    return parser.put(asio::buffer(bytes.data(), bytes.size()), ec);
+  } catch (const std::length_error&) {
+    ec = beast_http::error::header_limit;
+    return bytes.size();
+  }
+}
 
-  /// Read more behind `in`; false at the end of the stream.
+/// One connection: its stream and the bytes read ahead. Strand-confined, but for `gone`.
+struct Connection : std::enable_shared_from_this<Connection> {
+  Connection(std::unique_ptr<net::Stream> s, net::TaskGroup& t)
+      : stream(std::move(s)), tasks(t), watch_ended(stream->executor(), std::chrono::steady_clock::time_point::max()) {}
+
+  ByteView unread() const { return ByteView(in).subspan(in_pos); }
+  void Drop(size_t n) {
+    in_pos += n;
+    if (in_pos < in.size()) return;
+    in.clear();
+    in_pos = 0;
+  }
+
+  /// Read more behind `unread`; false at the end of the stream.
   asio::awaitable<Result<bool>> Fill() {
+    while (is_watching) co_await watch_ended.async_wait(asio::as_tuple(asio::use_awaitable));
+    if (is_at_end) co_return false;
+    if (has_watched) {
+      has_watched = false;
+      co_return true;
+    }
+    if (in_pos > 0) {
+      in.erase(in.begin(), in.begin() + static_cast<ptrdiff_t>(in_pos));
+      in_pos = 0;
+    }
     const size_t at = in.size();
     in.resize(at + kReadSize);
     auto n = co_await stream->Read(std::span<uint8_t>(in).subspan(at));
@@ -42,13 +79,56 @@ struct Connection {
     if (!n.ok()) co_return std::move(n).error();
     co_return n.value() > 0;
   }
-  void Drop(size_t n) { in.erase(in.begin(), in.begin() + static_cast<ptrdiff_t>(n)); }
+
+  /// Read ahead to see the end of the stream. Only when nothing is unread: what comes next belongs to the next request.
+  void StartWatch() {
+    if (is_watching || is_at_end || has_watched || !unread().empty()) return;
+    is_watching = true;
+    tasks.Spawn(stream->executor(), Watch(shared_from_this()));
+  }
+
+  static asio::awaitable<void> Watch(std::shared_ptr<Connection> self) {
+    self->in.resize(kReadSize);
+    auto n = co_await self->stream->Read(self->in);
+    self->in.resize(n.ok() ? n.value() : 0);
+    self->is_at_end = !n.ok() || n.value() == 0;
+    self->has_watched = !self->is_at_end;
+    self->is_watching = false;
+    self->watch_ended.cancel();
+    if (self->is_at_end) self->StopRequest();
+  }
+
+  std::stop_token NewRequestToken() {
+    MutexLock lock(mutex);
+    gone = std::stop_source();
+    return gone.get_token();
+  }
+  /// Thread-safe.
+  void StopRequest() {
+    std::stop_source source(std::nostopstate);
+    {
+      MutexLock lock(mutex);
+      source = gone;
+    }
+    source.request_stop();
+  }
+
+  std::unique_ptr<net::Stream> stream;
+  net::TaskGroup& tasks;
+  ByteBuffer in;
+  size_t in_pos = 0;
+  bool is_watching = false;
+  bool has_watched = false;  // The watch has read something that no Fill has reported yet.
+  bool is_at_end = false;
+  asio::steady_timer watch_ended;  // Cancelled to wake those who wait.
+  Mutex mutex;
+  std::stop_source gone VM_GUARDED_BY(mutex){std::nostopstate};
 };
 
 class ServedRequest : public Request {
  public:
-  ServedRequest(Connection& connection, Parser& parser)
-      : connection_(connection), parser_(parser) {}
+  ServedRequest(Connection& connection, Parser& parser, size_t max_header_bytes)
+      : connection_(connection), parser_(parser), max_unread_bytes_(max_header_bytes + kReadSize) {}
 
   asio::awaitable<Result<size_t>> ReadBody(std::span<uint8_t> dst) override {
     if (parser_.is_done()) co_return size_t{0};
@@ -62,17 +142,21 @@ class ServedRequest : public Request {
     body.more = true;
     for (;;) {
       error_code ec;
-      const size_t used = parser_.put(
-          asio::buffer(connection_.in.data(), connection_.in.size()), ec);
+      const size_t used = Put(parser_, connection_.unread(), ec);
       connection_.Drop(used);
       if (ec && ec != beast_http::error::need_more && ec != beast_http::error::need_buffer) {
         broken_ = true;
         co_return Error(ErrorCode::kInvalidInput,
                         fmt::format("cannot read request body: {}", ec.message()));
       }
+      if (parser_.is_done() && is_watched_) connection_.StartWatch();
       const size_t got = dst.size() - body.size;
       if (got > 0 || parser_.is_done()) co_return got;
-      if (used > 0 && !connection_.in.empty() && !ec) continue;
+      if (used > 0 && !connection_.unread().empty() && !ec) continue;
+      if (connection_.unread().size() > max_unread_bytes_) {
+        broken_ = true;
+        co_return Error(ErrorCode::kInvalidInput, "cannot read request body: too long chunk header or trailer");
+      }
       auto more = co_await connection_.Fill();
       if (!more.ok() || !more.value()) {
         broken_ = true;
@@ -82,6 +166,16 @@ class ServedRequest : public Request {
     }
   }
 
+  std::stop_token ClientGone() override {
+    if (!is_watched_) {
+      is_watched_ = true;
+      token_ = connection_.NewRequestToken();
+      if (connection_.is_at_end) connection_.StopRequest();
+      if (parser_.is_done()) connection_.StartWatch();
+    }
+    return token_;
+  }
+
   void set_expects_continue() { expects_continue_ = true; }
   bool expects_continue() const { return expects_continue_; }
   bool broken() const { return broken_; }
@@ -89,23 +183,80 @@ class ServedRequest : public Request {
  private:
   Connection& connection_;
   Parser& parser_;
+  const size_t max_unread_bytes_;
   bool expects_continue_ = false;
   bool broken_ = false;
+  bool is_watched_ = false;
+  std::stop_token token_;
 };
+
+/// Whether Accept-Encoding names gzip and does not forbid it.
+bool AcceptsGzip(std::string_view header) {
+  while (!header.empty()) {
+    std::string_view item = header.substr(0, header.find(','));
+    header.remove_prefix(std::min(header.size(), item.size() + 1));
+    const size_t semicolon = item.find(';');
+    std::string_view name = item.substr(0, semicolon);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (name != "gzip") continue;
+    if (semicolon == std::string_view::npos) return true;
+    const std::string_view weight = item.substr(semicolon + 1);
+    const size_t q = weight.find("q=");
+    // "q=0", "q=0.0": not acceptable.
+    return q == std::string_view::npos || weight.find_first_of("123456789", q + 2) != std::string_view::npos;
+  }
+  return false;
+}
+
+bool IsWorthCompressing(std::string_view content_type) {
+  for (const std::string_view prefix :
+       {"image/x-icon", "image/png", "image/jpeg", "image/gif", "image/webp", "video/", "audio/", "font/woff",
+        "application/gzip", "application/zip", "application/zstd"}) {
+    if (content_type.starts_with(prefix)) return false;
+  }
+  return true;
+}
+
+/// The header field of this second.
+std::string HttpDate() {
+  const std::time_t now = std::time(nullptr);
+  std::tm tm{};
+  gmtime_r(&now, &tm);
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[tm.tm_wday], tm.tm_mday, kMonths[tm.tm_mon],
+                     tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
 
 class ServedResponse : public Response {
  public:
-  ServedResponse(Connection& connection, const Server::Options& options, bool http10, bool is_head,
+  ServedResponse(Connection& connection, const Server::Options& options, const Request& request, bool http10,
                  bool keep_alive)
-      : connection_(connection), http10_(http10), is_head_(is_head), keep_alive_(keep_alive) {
+      : connection_(connection),
+        options_(options),
+        http10_(http10),
+        is_head_(request.method == "HEAD"),
+        may_compress_(!options.disable_compression && AcceptsGzip(request.headers.Get("Accept-Encoding"))),
+        keep_alive_(keep_alive) {
     static const std::string host_name = sys::HostName();
+    for (const auto& [name, value] : options.headers) headers_.Add(name, value);
     if (!options.disable_server_hostname) headers_.Set("X-Server-Hostname", host_name);
+    if (!options.disable_compression) headers_.Set("Vary", "Accept-Encoding");
   }
 
   void SetStatus(int code) override { status_ = code; }
   int status() const override { return status_; }
   void SetHeader(std::string_view name, std::string_view value) override {
     headers_.Set(name, value);
+  }
+  void EnableCors() override {
+    if (options_.disable_cors) return;
+    for (const char* name :
+         {"Access-Control-Allow-Origin", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers"}) {
+      headers_.Set(name, "*");
+    }
   }
   bool started() const override { return started_; }
   bool keep_alive() const { return keep_alive_ && !failed_; }
@@ -130,6 +281,7 @@ class ServedResponse : public Response {
       if (!status.ok()) co_return;
     }
     body_ += '\n' + message + '\n';
+    is_aborting_ = true;
     auto sent = co_await Send(false);
     failed_ = true;
     if (!sent.ok()) co_return;
@@ -147,6 +299,11 @@ class ServedResponse : public Response {
     std::string out;
     if (!started_) {
       started_ = true;
+      ChooseEncoding(last);
+    }
+    if (compressor_) co_await Compress(last);
+    if (!has_header_left_) {
+      has_header_left_ = true;
       const auto reason = beast_http::obsolete_reason(static_cast<beast_http::status>(status_));
       out = fmt::format("HTTP/1.1 {} {}\r\n", status_,
                         std::string_view(reason.data(), reason.size()));
@@ -170,6 +327,7 @@ class ServedResponse : public Response {
       } else if (http10_) {
         headers_.Set("Connection", "keep-alive");
       }
+      headers_.Set("Date", HttpDate());
       for (const auto& [name, value] : headers_.all()) {
         out += fmt::format("{}: {}\r\n", name, value);
       }
@@ -194,14 +352,48 @@ class ServedResponse : public Response {
     co_return status;
   }
 
+  void ChooseEncoding(bool last) {
+    constexpr size_t kMinCompressedSize = 1024;
+    if (!may_compress_ || !HasBody() || is_head_ || !headers_.Get("Content-Encoding").empty()) return;
+    if (last && body_.size() < kMinCompressedSize) return;
+    if (!IsWorthCompressing(headers_.Get("Content-Type"))) return;
+    if (headers_.Get("Content-Type").empty()) headers_.Set("Content-Type", "text/plain; charset=utf-8");
+    headers_.Set("Content-Encoding", "gzip");
+    headers_.Remove("Content-Length");
+    compressor_ = std::make_unique<GzipCompressor>();
+  }
+
+  asio::awaitable<void> Compress(bool last) {
+    constexpr size_t kSmallSize = 8 * 1024;  // Not worth the way to the pool.
+    std::string packed;
+    // Reads well after an abort: what was compressed so far is flushed with the message.
+    const bool is_end = last || is_aborting_;
+    auto work = [&]() noexcept {
+      compressor_->Append(packed, body_, is_end);
+      return true;
+    };
+    if (options_.pool != nullptr && body_.size() > kSmallSize) {
+      co_await net::RunOn(*options_.pool, work);
+    } else {
+      work();
+    }
+    body_ = std::move(packed);
+    if (is_aborting_) compressor_.reset();
+  }
+
   Connection& connection_;
+  const Server::Options& options_;
   const bool http10_;
   const bool is_head_;
+  const bool may_compress_;
   bool keep_alive_;
+  std::unique_ptr<GzipCompressor> compressor_;
   int status_ = 200;
   Headers headers_;
   std::string body_;
   bool started_ = false;
+  bool has_header_left_ = false;
+  bool is_aborting_ = false;
   bool finished_ = false;
   bool chunked_ = false;
   bool failed_ = false;
@@ -234,14 +426,17 @@ void FillRequest(const Parser& parser, ServedRequest& request) {
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   Impl(net::Runtime& rt, Options opts, Handler h)
-      : runtime(rt), options(std::move(opts)), handler(std::move(h)), tasks("http") {}
+      : runtime(rt), options(std::move(opts)), handler(std::move(h)), tasks("http") {
+    if (options.metrics == nullptr) return;
+    aged_out = &options.metrics->GetCounter("vm_http_conn_timeout_closed_conns_total");
+  }
 
   asio::awaitable<void> AcceptLoop();
   asio::awaitable<void> Serve(std::unique_ptr<net::Stream> stream);
   asio::awaitable<void> ServeRequests(Connection& connection, std::atomic<bool>& busy);
 
   struct Active {
-    net::Stream* stream;
+    Connection* connection;
     std::atomic<bool>* busy;  // Inside of a request.
   };
 
@@ -250,9 +445,10 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   const Handler handler;
   net::TaskGroup tasks;
   std::unique_ptr<net::Listener> listener;
+  metrics::Counter* aged_out = nullptr;
   std::atomic<bool> stopping{false};
   Mutex mutex;
-  std::map<net::Stream*, Active> active VM_GUARDED_BY(mutex);
+  std::map<Connection*, Active> active VM_GUARDED_BY(mutex);
 };
 
 asio::awaitable<void> Server::Impl::AcceptLoop() {
@@ -273,33 +469,52 @@ asio::awaitable<void> Server::Impl::AcceptLoop() {
 
 asio::awaitable<void> Server::Impl::Serve(std::unique_ptr<net::Stream> stream) {
   const auto self = shared_from_this();
-  Connection connection;
-  connection.stream = std::move(stream);
+  if (options.tls != nullptr) {
+    auto refresh = [this]() noexcept { return options.tls->Refresh(); };
+    Status refreshed = Ok();
+    if (options.pool != nullptr) {
+      refreshed = co_await net::RunOn(*options.pool, refresh);
+    } else {
+      refreshed = refresh();
+    }
+    if (!refreshed.ok()) VM_LOG_ERROR("cannot reload TLS files of {}: {}", options.addr, refreshed.error().message());
+    stream->SetDeadline(Deadline::After(options.header_timeout));
+    auto secured = co_await options.tls->Accept(std::move(stream));
+    // Scanners and clients without trust in the certificate come by all the time: not worth a line.
+    if (!secured.ok()) co_return;
+    stream = std::move(secured).value();
+  }
+  const auto connection = std::make_shared<Connection>(std::move(stream), tasks);
   std::atomic<bool> busy{false};
-  net::Stream* const key = connection.stream.get();
   {
     MutexLock lock(mutex);
-    active.emplace(key, Active{key, &busy});
+    active.emplace(connection.get(), Active{connection.get(), &busy});
   }
-  // Deregisters also when the coroutine is destroyed early.
+  // Also when the coroutine is destroyed early. A watch that still reads keeps the connection alive until it has seen
+  // the close.
   struct Guard {
     Impl& impl;
-    net::Stream* key;
+    Connection& connection;
     ~Guard() {
+      connection.stream->Close();
       MutexLock lock(impl.mutex);
-      impl.active.erase(key);
+      impl.active.erase(&connection);
     }
-  } guard{*this, key};
-  co_await ServeRequests(connection, busy);
+  } guard{*this, *connection};
+  co_await ServeRequests(*connection, busy);
 }
 
 asio::awaitable<void> Server::Impl::ServeRequests(Connection& connection,
                                                   std::atomic<bool>& busy) {
   net::Stream& stream = *connection.stream;
+  thread_local std::minstd_rand random{std::random_device{}()};
+  const auto jitter = std::min<std::chrono::milliseconds>(options.max_conn_age / 10, std::chrono::seconds(10));
+  const auto max_age =
+      options.max_conn_age + std::chrono::milliseconds(random() % static_cast<uint64_t>(jitter.count() + 1));
   const auto opened = Deadline::Clock::now();
   for (bool first = true; !stopping; first = false) {
     busy = false;
-    if (connection.in.empty()) {
+    if (connection.unread().empty()) {
       stream.SetDeadline(Deadline::After(first ? options.header_timeout : options.idle_timeout));
       auto more = co_await connection.Fill();
       if (!more.ok() || !more.value()) co_return;
@@ -311,8 +526,7 @@ asio::awaitable<void> Server::Impl::ServeRequests(Connection& connection,
     parser.body_limit(boost::none);
     while (!parser.is_header_done()) {
       error_code ec;
-      const size_t used =
-          parser.put(asio::buffer(connection.in.data(), connection.in.size()), ec);
+      const size_t used = Put(parser, connection.unread(), ec);
       connection.Drop(used);
       if (ec && ec != beast_http::error::need_more) {
         const bool too_big = ec == beast_http::error::header_limit;
@@ -332,15 +546,15 @@ asio::awaitable<void> Server::Impl::ServeRequests(Connection& connection,
     // Handlers carry their own deadlines; a slow upload is allowed, as in the reference.
     stream.SetDeadline(Deadline());
 
-    ServedRequest request(connection, parser);
+    ServedRequest request(connection, parser, options.max_header_bytes);
     FillRequest(parser, request);
     request.remote_addr = stream.remote_addr();
     if (request.headers.Get("Expect") == "100-continue") request.set_expects_continue();
-    const bool too_old = Deadline::Clock::now() - opened > options.max_conn_age;
+    const bool too_old = options.max_conn_age.count() > 0 && Deadline::Clock::now() - opened > max_age;
+    if (too_old && aged_out != nullptr) aged_out->Inc();
     const bool keep_alive =
         parser.get().keep_alive() && !options.disable_keep_alive && !too_old && !stopping;
-    ServedResponse response(connection, options, parser.get().version() == 10,
-                            request.method == "HEAD", keep_alive);
+    ServedResponse response(connection, options, request, parser.get().version() == 10, keep_alive);
     co_await handler(request, response);
 
     // Read what the handler left, so that the next request starts in the right place.
@@ -361,6 +575,16 @@ asio::awaitable<void> Server::Impl::ServeRequests(Connection& connection,
     }
     if (!parser.is_done()) response.ForbidKeepAlive();
     auto finished = co_await response.Finish();
+    if (finished.ok() && !parser.is_done()) {
+      // A client that still sends would lose the answer if the socket were closed now.
+      constexpr std::chrono::milliseconds kLinger{500};
+      stream.SetDeadline(Deadline::After(kLinger));
+      ByteBuffer scratch(kReadSize);
+      for (;;) {
+        auto n = co_await stream.Read(scratch);
+        if (!n.ok() || n.value() == 0) break;
+      }
+    }
     if (!finished.ok() || !response.keep_alive() || !parser.is_done()) co_return;
   }
 }
@@ -372,6 +596,11 @@ Result<std::unique_ptr<Server>> Server::Start(net::Runtime& runtime, Options opt
   if (!listener.ok()) return std::move(listener).error();
   auto impl = std::make_shared<Impl>(runtime, std::move(options), std::move(handler));
   impl->listener = std::move(listener).value();
+  if (impl->options.metrics != nullptr) {
+    impl->listener->SetMetrics(std::make_shared<net::StreamMetrics>(
+        *impl->options.metrics, net::StreamMetrics::Side::kListener, impl->options.tls ? "https" : "http",
+        impl->options.addr));
+  }
   impl->tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop());
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
@@ -382,20 +611,39 @@ Server::~Server() { Stop(std::chrono::milliseconds(0)); }
 
 std::string Server::addr() const { return impl_->listener->addr(); }
 
+size_t Server::running_requests() const {
+  MutexLock lock(impl_->mutex);
+  size_t running = 0;
+  for (const auto& [key, connection] : impl_->active) running += *connection.busy ? 1 : 0;
+  return running;
+}
+
 void Server::Stop(std::chrono::milliseconds grace) {
   impl_->stopping = true;
   impl_->listener->Close();
   const auto close = [this](bool also_busy) {
     MutexLock lock(impl_->mutex);
     for (auto& [key, connection] : impl_->active) {
-      if (also_busy || !*connection.busy) connection.stream->Close();
+      if (also_busy || !*connection.busy) connection.connection->stream->Close();
     }
   };
   close(false);
-  if (!impl_->tasks.WaitFor(grace)) {
-    close(true);
-    impl_->tasks.WaitFor(std::chrono::seconds(3));
+  const auto end = std::chrono::steady_clock::now() + grace;
+  const auto notice = std::min<std::chrono::milliseconds>(grace / 5, std::chrono::seconds(2));
+  if (impl_->tasks.WaitFor(grace - notice)) return;
+  std::vector<std::shared_ptr<Connection>> connections;
+  {
+    MutexLock lock(impl_->mutex);
+    for (auto& [key, connection] : impl_->active) connections.push_back(key->shared_from_this());
   }
+  for (const auto& connection : connections) connection->StopRequest();
+  connections.clear();
+  if (impl_->tasks.WaitFor(std::chrono::duration_cast<std::chrono::milliseconds>(
+          end - std::chrono::steady_clock::now()))) {
+    return;
+  }
+  close(true);
+  impl_->tasks.WaitFor(std::chrono::seconds(3));
 }
 
 }  // namespace vm::http

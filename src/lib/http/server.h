@@ -3,9 +3,12 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "lib/base/result.h"
 #include "lib/http/message.h"
+#include "lib/http/tls.h"
 #include "lib/metrics/metrics.h"
 #include "lib/net/runtime.h"
 
@@ -19,9 +22,15 @@ class Server {
     bool enable_tcp6 = false;
     bool disable_keep_alive = false;
     bool disable_server_hostname = false;
+    bool disable_compression = false;  // Else bodies of 1 KiB and more leave as gzip when the client takes it.
+    bool disable_cors = false;
+    std::vector<std::pair<std::string, std::string>> headers;  // Sent with every answer.
+    std::shared_ptr<TlsContext> tls;                           // Null: plain HTTP.
+    net::Pool* pool = nullptr;            // Compresses big answers and reads key files; else the io threads do.
+    metrics::Registry* metrics = nullptr;  // For vm_tcplistener_* of `addr` and vm_http_conn_timeout_closed_conns_total.
     std::chrono::milliseconds header_timeout{5000};
     std::chrono::milliseconds idle_timeout{60000};
-    std::chrono::milliseconds max_conn_age{120000};
+    std::chrono::milliseconds max_conn_age{120000};  // And up to a tenth more, at most 10 s; 0: no limit.
     size_t max_header_bytes = 1 << 20;
   };
 
@@ -36,7 +45,10 @@ class Server {
 
   /// "ip:port" with the real port.
   std::string addr() const;
-  /// Stop accepting, give running requests `grace`, then close all connections. Not on an io thread.
+  /// Requests whose first bytes have come and whose answer has not left.
+  size_t running_requests() const;
+  /// Stop accepting, give running requests `grace`, then close all connections. Shortly before, those that asked for
+  /// ClientGone are told to end. Not on an io thread.
   void Stop(std::chrono::milliseconds grace = std::chrono::milliseconds(7000));
 
  private:

@@ -8,6 +8,7 @@
 #include "lib/net/run_on.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
+#include "lib/net/stream_metrics.h"
 
 namespace vm::net {
 namespace {
@@ -28,6 +29,54 @@ asio::awaitable<std::string> Exchange(Stream* stream, std::string send, size_t w
   auto status = co_await ReadFull(*stream, answer);
   if (!status.ok()) co_return status.error().message();
   co_return std::string(AsText(answer));
+}
+
+asio::awaitable<bool> EchoOnce(Listener* listener) {
+  auto accepted = co_await listener->Accept();
+  if (!accepted.ok()) co_return false;
+  std::array<uint8_t, 3> bytes;
+  auto read = co_await ReadFull(*accepted.value(), bytes);
+  if (!read.ok()) co_return false;
+  auto written = co_await accepted.value()->Write(bytes);
+  co_return written.ok();
+}
+
+asio::awaitable<std::string> DialAndExchange(std::string addr, DialOptions options) {
+  auto stream = co_await Dial(std::move(addr), std::move(options));
+  if (!stream.ok()) co_return "no connection";
+  co_return co_await Exchange(stream.value().get(), "abc", 3);
+}
+
+asio::awaitable<void> Discard(asio::awaitable<bool> task) { co_await std::move(task); }
+
+TEST(StreamMetricsTest, CountsBothSides) {
+  Runtime runtime(2);
+  metrics::Registry registry;
+  auto opened = Listener::Open(runtime.executor(), "127.0.0.1:0");
+  ASSERT_TRUE(opened.ok());
+  Listener& listener = *opened.value();
+  listener.SetMetrics(
+      std::make_shared<StreamMetrics>(registry, StreamMetrics::Side::kListener, "http", ":8480"));
+  TaskGroup tasks("test");
+  tasks.Spawn(runtime.MakeStrand(), Discard(EchoOnce(&listener)));
+  DialOptions options;
+  options.metrics = std::make_shared<StreamMetrics>(registry, StreamMetrics::Side::kDialer, "vmselect", "a:1");
+  EXPECT_EQ(BlockOn(runtime.MakeStrand(), DialAndExchange(listener.addr(), options)), "abc");
+  tasks.Wait();
+  listener.Close();
+  EXPECT_EQ(BlockOn(runtime.MakeStrand(), DialAndExchange("127.0.0.1:1", options)), "no connection");
+  std::string text;
+  registry.Write(text);
+  for (const char* line :
+       {"vm_tcplistener_accepts_total{name=\"http\", addr=\":8480\"} 1\n",
+        "vm_tcplistener_read_bytes_total{name=\"http\", addr=\":8480\"} 3\n",
+        "vm_tcplistener_conns{name=\"http\", addr=\":8480\"} 0\n",
+        "vm_tcplistener_errors_total{name=\"http\", addr=\":8480\", type=\"accept\"} 0\n",
+        "vm_tcpdialer_dials_total{name=\"vmselect\", addr=\"a:1\"} 2\n",
+        "vm_tcpdialer_errors_total{name=\"vmselect\", addr=\"a:1\", type=\"dial\"} 1\n",
+        "vm_tcpdialer_written_bytes_total{name=\"vmselect\", addr=\"a:1\"} 3\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
 }
 
 TEST(HandshakeTest, ServerSendsTheExactBytes) {

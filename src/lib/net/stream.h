@@ -41,11 +41,14 @@ class Stream {
 /// Fill `dst`. Errors: kUnavailable; the text is "EOF" when nothing came, "unexpected EOF" after a part.
 asio::awaitable<Status> ReadFull(Stream& stream, std::span<uint8_t> dst);
 
+class StreamMetrics;
+
 struct DialOptions {
   std::chrono::milliseconds timeout{3000};
   /// TCP_USER_TIMEOUT; 0 leaves the default of the system.
   std::chrono::milliseconds user_timeout{3000};
   bool enable_tcp6 = false;
+  std::shared_ptr<StreamMetrics> metrics;  // lib/net/stream_metrics.h; may be null.
 
   DialOptions() {}
 };
@@ -68,6 +71,8 @@ class Listener {
   /// Errors: kCancelled after Close; kIo when the system refuses (wait a little and try again).
   asio::awaitable<Result<std::unique_ptr<Stream>>> Accept();
   void Close();
+  /// Count the connections that follow. Call it before the first Accept.
+  void SetMetrics(std::shared_ptr<StreamMetrics> metrics);
   /// "ip:port" with the real port.
   std::string addr() const;
   uint16_t port() const;

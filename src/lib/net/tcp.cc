@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "lib/net/stream.h"
+#include "lib/net/stream_metrics.h"
 
 namespace vm::net {
 namespace {
@@ -136,7 +137,9 @@ Result<std::pair<std::string, std::string>> SplitAddr(std::string_view addr) {
 
 }  // namespace
 
-asio::awaitable<Result<std::unique_ptr<Stream>>> Dial(std::string addr, DialOptions options) {
+namespace {
+
+asio::awaitable<Result<std::unique_ptr<Stream>>> DialUncounted(std::string addr, DialOptions options) {
   const auto executor = co_await asio::this_coro::executor;
   VM_CO_ASSIGN_OR_RETURN(auto host_port, SplitAddr(addr));
   if (host_port.first.empty()) host_port.first = "127.0.0.1";
@@ -207,6 +210,19 @@ asio::awaitable<Result<std::unique_ptr<Stream>>> Dial(std::string addr, DialOpti
   co_return std::move(stream);
 }
 
+}  // namespace
+
+asio::awaitable<Result<std::unique_ptr<Stream>>> Dial(std::string addr, DialOptions options) {
+  const auto metrics = options.metrics;
+  if (metrics) metrics->attempts.Inc();
+  auto dialed = co_await DialUncounted(std::move(addr), std::move(options));
+  if (!dialed.ok()) {
+    if (metrics) metrics->attempt_errors.Inc();
+    co_return std::move(dialed).error();
+  }
+  co_return CountStream(std::move(dialed).value(), metrics);
+}
+
 struct Listener::Impl {
   explicit Impl(const asio::any_io_executor& ex)
       : io(ex), strand(asio::make_strand(ex)), acceptor(strand) {}
@@ -216,6 +232,7 @@ struct Listener::Impl {
   tcp::acceptor acceptor;       // Strand only, after Open.
   std::string addr;
   uint16_t port = 0;
+  std::shared_ptr<StreamMetrics> metrics;
   std::shared_ptr<bool> closed = std::make_shared<bool>(false);  // Strand only.
 };
 
@@ -280,12 +297,16 @@ asio::awaitable<Result<std::unique_ptr<Stream>>> Listener::Accept() {
   const bool was_closed = *closed;
   co_await asio::post(asio::bind_executor(home, asio::use_awaitable));
   if (was_closed) co_return Error(ErrorCode::kCancelled, "the listener is closed");
+  if (impl->metrics) impl->metrics->attempts.Inc();
   if (ec) {
+    if (impl->metrics) impl->metrics->attempt_errors.Inc();
     co_return Error(ErrorCode::kIo, fmt::format("cannot accept a connection: {}", ec.message()));
   }
   std::unique_ptr<Stream> stream = std::make_unique<TcpStream>(std::move(peer));
-  co_return std::move(stream);
+  co_return CountStream(std::move(stream), impl->metrics);
 }
+
+void Listener::SetMetrics(std::shared_ptr<StreamMetrics> metrics) { impl_->metrics = std::move(metrics); }
 
 void Listener::Close() {
   asio::post(impl_->strand, [impl = impl_, closed = impl_->closed] {
