@@ -80,8 +80,6 @@ CommonFlags::CommonFlags(flags::FlagSet& set) {
   memory_percent = set.Float("memory.allowedPercent", 60, "Percent of system memory that caches may occupy");
   memory_bytes =
       set.Bytes("memory.allowedBytes", 0, "Bytes that caches may occupy; overrides -memory.allowedPercent");
-  metrics_auth_key = set.String("metricsAuthKey", "", "authKey for /metrics");
-  flags_auth_key = set.String("flagsAuthKey", "", "authKey for /flags");
   enable_tcp6 = set.Bool("enableTCP6", false, "Whether to listen on and dial IPv6 too");
   disable_keep_alive = set.Bool("http.disableKeepAlive", false, "Whether to close connections after each response");
   disable_cors = set.Bool("http.disableCORS", false, "Whether to send no CORS headers");
@@ -91,6 +89,25 @@ CommonFlags::CommonFlags(flags::FlagSet& set) {
   conn_timeout = set.Duration("http.connTimeout", 2min, "Maximum age of an HTTP connection");
   graceful_shutdown =
       set.Duration("http.maxGracefulShutdownDuration", 7s, "Time for running requests when the server stops");
+  path_prefix = set.String("http.pathPrefix", "", "Prefix of all paths, e.g. /foo/bar behind a proxy");
+  disable_compression =
+      set.Bool("http.disableResponseCompression", false, "Whether to send answers without compression");
+  header_hsts = set.String("http.header.hsts", "", "Value of the Strict-Transport-Security header");
+  header_frame_options = set.String("http.header.frameOptions", "", "Value of the X-Frame-Options header");
+  header_csp = set.String("http.header.csp", "", "Value of the Content-Security-Policy header");
+  shutdown_delay = set.Duration("http.shutdownDelay", 0s,
+                                "Time during which /health answers 503 before the HTTP server stops");
+  tls = set.BoolArray("tls", "Whether to serve HTTPS at the corresponding -httpListenAddr");
+  tls_cert_file = set.Array("tlsCertFile", "Certificate file of the corresponding -httpListenAddr; read again on changes");
+  tls_key_file = set.Array("tlsKeyFile", "Key file of the corresponding -httpListenAddr; read again on changes");
+  tls_min_version = set.Array("tlsMinVersion", "Oldest TLS version to accept: TLS10, TLS11, TLS12 or TLS13");
+  tls_cipher_suites = set.Array("tlsCipherSuites", "TLS cipher suites to accept; the library's choice when empty");
+  logger_json_fields = set.String("loggerJSONFields", "", "Other names for JSON fields, e.g. ts:time,msg:message");
+  logger_time_zone = set.String("loggerTimezone", "UTC", "Time zone of log lines, e.g. Europe/Berlin or Local");
+  logger_errors_per_second = set.Int("loggerErrorsPerSecondLimit", 0, "ERROR lines per second and call site; 0: all");
+  logger_warns_per_second = set.Int("loggerWarnsPerSecondLimit", 0, "WARN lines per second and call site; 0: all");
+  logger_max_arg_length = set.Int("loggerMaxArgLen", 5000, "Longer texts in log lines are cut in the middle");
+  expose_metadata = set.Bool("metrics.exposeMetadata", false, "Whether /metrics has HELP and TYPE lines");
   push_urls = set.Array("pushmetrics.url", "URLs to push the metrics exposed at /metrics to");
   push_interval = set.Duration("pushmetrics.interval", 10s, "Interval of pushes to every -pushmetrics.url");
   push_extra_labels = set.Array("pushmetrics.extraLabel",

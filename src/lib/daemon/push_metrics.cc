@@ -167,7 +167,9 @@ Result<std::unique_ptr<MetricsPusher>> MetricsPusher::Start(net::Runtime& runtim
   if (!impl->options.disable_compression) impl->headers.Set("Content-Encoding", "gzip");
   for (const std::string& url : impl->options.urls) {
     if (url.empty()) continue;
-    if (!url.starts_with("http://")) return Invalid(fmt::format("unsupported scheme in pushURL=\"{}\"", Redacted(url)));
+    if (!url.starts_with("http://") && !url.starts_with("https://")) {
+      return Invalid(fmt::format("unsupported scheme in pushURL=\"{}\"; expecting 'http' or 'https'", Redacted(url)));
+    }
     impl->targets.push_back(std::make_shared<Target>(url, runtime.MakeStrand(), registry));
     registry.GetGauge(impl->targets.back()->Name("metrics_push_interval_seconds"))
         .Set(std::chrono::duration<double>(impl->options.interval).count());

@@ -128,7 +128,7 @@ TEST(MetricsPusherTest, RefusesBadOptions) {
   };
   PushOptions options;
   options.urls = {"ftp://user:secret@x"};
-  EXPECT_EQ(message(options), "unsupported scheme in pushURL=\"ftp://user:xxxxx@x\"");
+  EXPECT_EQ(message(options), "unsupported scheme in pushURL=\"ftp://user:xxxxx@x\"; expecting 'http' or 'https'");
   options = {};
   options.extra_labels = {"job=vm"};
   EXPECT_EQ(message(options), "label value must be in double quotes in \"job=vm\"");

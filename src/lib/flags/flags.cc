@@ -8,6 +8,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
+#include <random>
+#include <sstream>
 
 namespace vm::flags {
 namespace {
@@ -141,28 +144,29 @@ FlagSet::FlagSet() {
 FlagSet::~FlagSet() = default;
 
 template <class T>
-const T* FlagSet::Define(std::string name, T value, std::string description,
+const T* FlagSet::Define(std::string name, std::shared_ptr<T> value, std::string description,
                          std::string default_text, std::function<bool(std::string_view, T&)> parse,
                          bool is_bool, bool is_array) {
   auto& slot = flags_[name];
+  std::function<bool(std::string_view)> others;
+  if (slot) others = std::move(slot->assign);
   slot = std::make_unique<Flag>();
-  auto storage = std::make_shared<T>(std::move(value));
-  const T* result = storage.get();
+  const T* result = value.get();
   slot->name = std::move(name);
   slot->description = std::move(description);
   slot->default_text = default_text;
   slot->text = std::move(default_text);
   slot->is_bool = is_bool;
   slot->is_array = is_array;
-  slot->assign = [storage, parse = std::move(parse)](std::string_view text) {
-    return parse(text, *storage);
+  slot->assign = [value = std::move(value), parse = std::move(parse), others = std::move(others)](std::string_view text) {
+    return (!others || others(text)) && parse(text, *value);
   };
   return result;
 }
 
 const std::string* FlagSet::String(std::string name, std::string value, std::string description) {
   const std::string text = value;
-  return Define<std::string>(std::move(name), std::move(value), std::move(description), text,
+  return Define<std::string>(std::move(name), std::make_shared<std::string>(std::move(value)), std::move(description), text,
                              [](std::string_view in, std::string& out) {
                                out = in;
                                return true;
@@ -170,24 +174,24 @@ const std::string* FlagSet::String(std::string name, std::string value, std::str
 }
 
 const bool* FlagSet::Bool(std::string name, bool value, std::string description) {
-  return Define<bool>(std::move(name), value, std::move(description), value ? "true" : "false",
+  return Define<bool>(std::move(name), std::make_shared<bool>(value), std::move(description), value ? "true" : "false",
                       ParseBool, true);
 }
 
 const int64_t* FlagSet::Int(std::string name, int64_t value, std::string description) {
-  return Define<int64_t>(std::move(name), value, std::move(description), std::to_string(value),
+  return Define<int64_t>(std::move(name), std::make_shared<int64_t>(value), std::move(description), std::to_string(value),
                          ParseInt);
 }
 
 const double* FlagSet::Float(std::string name, double value, std::string description) {
-  return Define<double>(std::move(name), value, std::move(description), fmt::format("{}", value),
+  return Define<double>(std::move(name), std::make_shared<double>(value), std::move(description), fmt::format("{}", value),
                         ParseFloat);
 }
 
 const std::chrono::nanoseconds* FlagSet::Duration(std::string name, std::chrono::nanoseconds value,
                                                   std::string description) {
   return Define<std::chrono::nanoseconds>(
-      std::move(name), value, std::move(description), FormatDuration(value),
+      std::move(name), std::make_shared<std::chrono::nanoseconds>(value), std::move(description), FormatDuration(value),
       [](std::string_view in, std::chrono::nanoseconds& out) {
         auto parsed = ParseGoDuration(in);
         if (parsed.ok()) out = parsed.value();
@@ -196,7 +200,7 @@ const std::chrono::nanoseconds* FlagSet::Duration(std::string name, std::chrono:
 }
 
 const int64_t* FlagSet::Bytes(std::string name, int64_t value, std::string description) {
-  return Define<int64_t>(std::move(name), value, std::move(description), std::to_string(value),
+  return Define<int64_t>(std::move(name), std::make_shared<int64_t>(value), std::move(description), std::to_string(value),
                          [](std::string_view in, int64_t& out) {
                            auto parsed = ParseBytes(in);
                            if (parsed.ok()) out = parsed.value();
@@ -206,7 +210,7 @@ const int64_t* FlagSet::Bytes(std::string name, int64_t value, std::string descr
 
 const int64_t* FlagSet::Retention(std::string name, std::string value, std::string description) {
   auto initial = ParseRetention(value);
-  return Define<int64_t>(std::move(name), initial.ok() ? initial.value() : 0,
+  return Define<int64_t>(std::move(name), std::make_shared<int64_t>(initial.ok() ? initial.value() : 0),
                          std::move(description), value, [](std::string_view in, int64_t& out) {
                            auto parsed = ParseRetention(in);
                            if (parsed.ok()) out = parsed.value();
@@ -216,12 +220,60 @@ const int64_t* FlagSet::Retention(std::string name, std::string value, std::stri
 
 const std::vector<std::string>* FlagSet::Array(std::string name, std::string description) {
   return Define<std::vector<std::string>>(
-      std::move(name), {}, std::move(description), "",
+      std::move(name), std::make_shared<std::vector<std::string>>(), std::move(description), "",
       [](std::string_view in, std::vector<std::string>& out) {
         for (auto& item : SplitArray(in)) out.push_back(std::move(item));
         return true;
       },
       false, true);
+}
+
+const std::vector<bool>* FlagSet::BoolArray(std::string name, std::string description) {
+  return Define<std::vector<bool>>(
+      std::move(name), std::make_shared<std::vector<bool>>(), std::move(description), "",
+      [](std::string_view in, std::vector<bool>& out) {
+        for (const auto& item : SplitArray(in)) {
+          bool value = false;
+          if (!item.empty() && !ParseBool(item, value)) return false;
+          out.push_back(value);
+        }
+        return true;
+      },
+      true, true);
+}
+
+const Password* FlagSet::Secret(std::string name, std::string description) {
+  return Define<Password>(std::move(name), std::make_shared<Password>(), std::move(description), "",
+                          [](std::string_view in, Password& out) { return out.Set(in).ok(); });
+}
+
+Status Password::Set(std::string_view text) {
+  if (text.starts_with("http://") || text.starts_with("https://")) {
+    return Invalid("secrets at http addresses are not supported");
+  }
+  constexpr std::string_view kFile = "file://";
+  text_ = text;
+  path_ = text.starts_with(kFile) ? text.substr(kFile.size()) : std::string_view();
+  return Ok();
+}
+
+std::string Password::Get() const {
+  if (path_.empty()) return text_;
+  MutexLock lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (now < read_again_at_) return from_file_;
+  read_again_at_ = now + std::chrono::seconds(2);
+  std::ifstream file(path_, std::ios::binary);
+  std::stringstream content;
+  content << file.rdbuf();
+  if (file) {
+    from_file_ = content.str();
+    while (!from_file_.empty() && std::isspace(static_cast<unsigned char>(from_file_.back())) != 0) from_file_.pop_back();
+  } else if (from_file_.empty()) {
+    std::random_device random;
+    for (int i = 0; i < 8; ++i) from_file_ += fmt::format("{:08x}", random());
+  }
+  return from_file_;
 }
 
 Status FlagSet::SetFlag(Flag& flag, std::string_view value) {

@@ -11,9 +11,34 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/mutex.h"
 #include "lib/base/result.h"
 
 namespace vm::flags {
+
+/// A secret given as text, or as `file:///path` or `file://./path`: then the file is read again when it is used, at most
+/// every 2 s, without white space at its end. Thread-safe.
+class Password {
+ public:
+  /// Errors: kInvalidInput for `http://` and `https://`, which are not supported.
+  Status Set(std::string_view text);
+  /// The secret. While its file cannot be read it is a random text that nobody can guess.
+  std::string Get() const;
+
+ private:
+  std::string text_;
+  std::string path_;  // Empty: text_ is the secret.
+  mutable Mutex mutex_;
+  mutable std::string from_file_ VM_GUARDED_BY(mutex_);
+  mutable std::chrono::steady_clock::time_point read_again_at_ VM_GUARDED_BY(mutex_);
+};
+
+/// Item `i` of a per-listener array: a single item holds for all, a missing one is `fallback`.
+template <class T>
+T ItemOr(const std::vector<T>& items, size_t i, T fallback) {
+  if (items.size() == 1) return items[0];
+  return i < items.size() ? items[i] : std::move(fallback);
+}
 
 /// A flag by name only.
 struct KnownFlag {
@@ -23,7 +48,7 @@ struct KnownFlag {
 
 /// Command-line flags in Go syntax: -name=value, --name value, -bool. Define everything, then parse
 /// once. The pointers returned live as long as the set and hold the default until Parse. Not
-/// thread-safe while parsing; read-only afterwards.
+/// thread-safe while parsing; read-only afterwards. A flag may be defined twice: all its readers get the value.
 class FlagSet {
  public:
   FlagSet();
@@ -44,6 +69,9 @@ class FlagSet {
   const int64_t* Retention(std::string name, std::string value, std::string description);
   /// Comma separated and repeatable; quotes and brackets protect commas.
   const std::vector<std::string>* Array(std::string name, std::string description);
+  /// The same with bool items; an empty item is false, the name alone is true.
+  const std::vector<bool>* BoolArray(std::string name, std::string description);
+  const Password* Secret(std::string name, std::string description);
 
   /// Take and ignore those of `known` that are not defined.
   void AcceptUndefined(std::span<const KnownFlag> known);
@@ -69,7 +97,7 @@ class FlagSet {
  private:
   struct Flag;
   template <class T>
-  const T* Define(std::string name, T value, std::string description, std::string default_text,
+  const T* Define(std::string name, std::shared_ptr<T> value, std::string description, std::string default_text,
                   std::function<bool(std::string_view, T&)> parse, bool is_bool = false,
                   bool is_array = false);
   Status SetFlag(Flag& flag, std::string_view value);

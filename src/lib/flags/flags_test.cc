@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 namespace vm::flags {
 namespace {
@@ -61,6 +63,45 @@ TEST(FlagSetTest, ReadsTheEnvironment) {
                   .ok());
   EXPECT_EQ(*f.addr, ":9");
   EXPECT_EQ(*f.node, (std::vector<std::string>{":9", "%{VMTEST_NONE}"}));
+}
+
+TEST(FlagSetTest, ReadsArraysPerListener) {
+  FlagSet set;
+  const auto* tls = set.BoolArray("tls", "");
+  const auto* cert = set.Array("tlsCertFile", "");
+  ASSERT_TRUE(set.Parse({"-tls", "-tls=false,,1", "-tlsCertFile=a"}).ok());
+  EXPECT_EQ(*tls, (std::vector<bool>{true, false, false, true}));
+  EXPECT_TRUE(ItemOr<bool>(*tls, 3, false));
+  EXPECT_FALSE(ItemOr<bool>(*tls, 4, false));
+  EXPECT_EQ(ItemOr<std::string>(*cert, 7, "x"), "a");
+  FlagSet other;
+  other.BoolArray("tls", "");
+  EXPECT_FALSE(other.Parse({"-tls=maybe"}).ok());
+}
+
+TEST(FlagSetTest, GivesAFlagDefinedTwiceToBoth) {
+  FlagSet set;
+  const auto* first = set.String("x", "1", "");
+  const auto* second = set.Int("x", 2, "");
+  ASSERT_TRUE(set.Parse({"-x=3"}).ok());
+  EXPECT_EQ(*first, "3");
+  EXPECT_EQ(*second, 3);
+}
+
+TEST(PasswordTest, ReadsTextAndFiles) {
+  Password password;
+  ASSERT_TRUE(password.Set("abc").ok());
+  EXPECT_EQ(password.Get(), "abc");
+  EXPECT_FALSE(password.Set("https://x").ok());
+  const std::string path = testing::TempDir() + "vm_password_test";
+  std::ofstream(path) << "secret \n";
+  Password file;
+  ASSERT_TRUE(file.Set("file://" + path).ok());
+  EXPECT_EQ(file.Get(), "secret");
+  std::remove(path.c_str());
+  Password none;
+  ASSERT_TRUE(none.Set("file://" + path).ok());
+  EXPECT_GE(none.Get().size(), 32u);
 }
 
 TEST(ValueTest, ParsesUnits) {
