@@ -440,7 +440,7 @@ class CountErrorLines : public testing::Environment {
  public:
   void SetUp() override {
     log::Options options;
-    options.on_message = [](log::Level level, std::string_view) {
+    options.on_message = [](log::Level level, std::string_view, bool) {
       if (level == log::Level::kError) error_lines.fetch_add(1);
     };
     log::Init(std::move(options));
