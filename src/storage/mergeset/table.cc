@@ -41,35 +41,10 @@ class UnlistedFolder {
 
 }  // namespace
 
-void MemoryItems::Add(ByteView item) {
-  MutexLock lock(mutex_);
-  if (items_.emplace(AsText(item)).second) bytes_.fetch_add(item.size() + 96, std::memory_order_relaxed);
-}
-
-bool MemoryItems::Find(ByteView from, bool after, ByteBuffer& item) const {
-  const std::string key(AsText(from));
-  MutexLock lock(mutex_);
-  const auto it = after ? items_.upper_bound(key) : items_.lower_bound(key);
-  if (it == items_.end()) return false;
-  item.assign(it->begin(), it->end());
-  return true;
-}
-
-size_t MemoryItems::count() const {
-  MutexLock lock(mutex_);
-  return items_.size();
-}
-
-Status MemoryItems::ForEach(const std::function<Status(ByteView)>& visit) const {
-  MutexLock lock(mutex_);
-  for (const std::string& item : items_) VM_TRY(visit(AsBytes(item)));
-  return Ok();
-}
-
 bool Search::Seek(ByteView key) {
   if (!status_.ok()) return false;
   const ByteBuffer wanted(key.begin(), key.end());  // `key` may be a view of the current item.
-  for (MemoryCursor& cursor : memory_) cursor.valid = cursor.items->Find(wanted, false, cursor.item);
+  for (MemoryCursor& cursor : memory_) cursor.at = cursor.run->LowerBound(wanted);
   for (PartCursor& cursor : parts_) {
     if (Status status = cursor.Seek(wanted); !status.ok()) {
       status_ = std::move(status);
@@ -87,7 +62,7 @@ bool Search::SeekPrefix(ByteView prefix) {
 bool Search::Next() {
   if (!status_.ok()) return false;
   for (MemoryCursor& cursor : memory_) {
-    if (cursor.valid && Equal(cursor.item, item_)) cursor.valid = cursor.items->Find(item_, true, cursor.item);
+    while (cursor.valid() && Equal(cursor.item(), item_)) ++cursor.at;
   }
   for (PartCursor& cursor : parts_) {
     while (cursor.valid() && Equal(cursor.item(), item_)) {
@@ -108,7 +83,7 @@ bool Search::PickSmallest() {
     found = true;
   };
   for (const MemoryCursor& cursor : memory_) {
-    if (cursor.valid) offer(cursor.item);
+    if (cursor.valid()) offer(cursor.item());
   }
   for (const PartCursor& cursor : parts_) {
     if (cursor.valid()) offer(cursor.item());
@@ -124,7 +99,7 @@ Table::Table(std::string path, Options options)
       next_part_(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                            std::chrono::system_clock::now().time_since_epoch())
                                            .count())),
-      memory_(std::make_shared<MemoryItems>()) {}
+      memory_(std::make_shared<MemoryItems>(1)) {}
 
 Table::~Table() = default;
 
@@ -202,7 +177,7 @@ Status Table::AddItems(std::span<const ByteView> items) {
     }
     if (memory_->bytes() >= options_.max_memory_bytes) {
       full = true;
-      flushing_.push_back(std::exchange(memory_, std::make_shared<MemoryItems>()));
+      TurnOverLocked();
     }
   }
   if (!full) return Ok();
@@ -211,15 +186,27 @@ Status Table::AddItems(std::span<const ByteView> items) {
   return Ok();
 }
 
-Search Table::NewSearch() const {
+void Table::TurnOverLocked() {
+  const uint64_t next = memory_->epoch() + 1;
+  flushing_.push_back(std::exchange(memory_, std::make_shared<MemoryItems>(next)));
+  epoch_.store(next, std::memory_order_release);
+}
+
+Search Table::NewSearch(SearchScope scope) const {
   Search search;
-  MutexLock lock(mutex_);
-  const auto add = [&](const std::shared_ptr<MemoryItems>& items) {
-    search.memory_.push_back({.items = items, .item = {}, .valid = false});
-  };
-  if (memory_->bytes() > 0) add(memory_);
-  for (const auto& items : flushing_) add(items);
-  for (const auto& part : parts_) search.parts_.emplace_back(part);
+  std::vector<std::shared_ptr<MemoryItems>> sets;
+  {
+    MutexLock lock(mutex_);
+    if (scope == SearchScope::kAll) {
+      sets = flushing_;
+      sets.push_back(memory_);
+    }
+    for (const auto& part : parts_) search.parts_.emplace_back(part);
+  }
+  // Outside the lock: new items are sorted for this.
+  for (const auto& items : sets) {
+    for (auto& run : items->Runs()) search.memory_.push_back({.run = std::move(run)});
+  }
   return search;
 }
 
@@ -229,13 +216,11 @@ Status Table::Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) {
   const std::string dir = fs::Join(path_, NextPartName());
   PartWriter writer(CompressLevelFor(count), options_.prepare_block);
   UnlistedFolder folder(fs_, dir);
-  if (sets.size() == 1) {
-    VM_TRY(sets.front()->ForEach([&](ByteView item) { return writer.Add(item); }));
-  } else {
-    Search all;
-    for (const auto& items : sets) all.memory_.push_back({.items = items, .item = {}, .valid = false});
-    for (bool more = all.Seek({}); more; more = all.Next()) VM_TRY(writer.Add(all.item()));
+  ItemRuns runs;
+  for (const auto& items : sets) {
+    for (auto& run : items->Runs()) runs.push_back(std::move(run));
   }
+  VM_TRY(MergeRuns(runs, [&](ByteView item) { return writer.Add(item); }));
   VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
   std::shared_ptr<Part> part;
   if (written) {
@@ -245,6 +230,7 @@ Status Table::Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) {
   VM_TRY(SwapParts({}, std::move(part)));
   MutexLock lock(mutex_);
   std::erase_if(flushing_, [&](const auto& items) { return std::find(sets.begin(), sets.end(), items) != sets.end(); });
+  written_epoch_.store((flushing_.empty() ? memory_ : flushing_.front())->epoch() - 1, std::memory_order_release);
   return Ok();
 }
 
@@ -253,7 +239,7 @@ Status Table::FlushToDisk() {
   std::vector<std::shared_ptr<MemoryItems>> sets;
   {
     MutexLock lock(mutex_);
-    if (memory_->bytes() > 0) flushing_.push_back(std::exchange(memory_, std::make_shared<MemoryItems>()));
+    if (memory_->bytes() > 0) TurnOverLocked();
     sets = flushing_;
   }
   if (sets.empty()) return Ok();

@@ -14,6 +14,7 @@
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 #include "lib/fs/file_system.h"
+#include "storage/mergeset/memory_items.h"
 #include "storage/mergeset/part.h"
 
 namespace vm::mergeset {
@@ -44,24 +45,13 @@ struct Stats {
   uint64_t active_merges = 0;
 };
 
-/// Items that are not on disk yet, sorted. Guarded by its own mutex while items are added.
-class MemoryItems {
- public:
-  void Add(ByteView item) VM_EXCLUDES(mutex_);
-  /// Put the first item not below `from` (above it, when `after`) into `item`; false at the end.
-  bool Find(ByteView from, bool after, ByteBuffer& item) const VM_EXCLUDES(mutex_);
-  size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
-  size_t count() const VM_EXCLUDES(mutex_);
-  /// Call `visit` for each item in order; stops at the first error.
-  Status ForEach(const std::function<Status(ByteView)>& visit) const VM_EXCLUDES(mutex_);
-
- private:
-  mutable Mutex mutex_;
-  std::set<std::string> items_ VM_GUARDED_BY(mutex_);
-  std::atomic<size_t> bytes_{0};
+/// What a search looks at.
+enum class SearchScope : uint8_t {
+  kAll,
+  kParts,  // Only what is on disk: new items need not be sorted for it.
 };
 
-/// Walks over all items of a table as of its creation, in order. Items added later may be seen or not.
+/// Walks over the items of a table as of its creation, in order.
 /// Not thread-safe. May outlive changes of the table, but not the table's file system.
 class Search {
  public:
@@ -78,9 +68,10 @@ class Search {
  private:
   friend class Table;
   struct MemoryCursor {
-    std::shared_ptr<const MemoryItems> items;
-    ByteBuffer item;
-    bool valid = false;
+    std::shared_ptr<const ItemRun> run;
+    size_t at = 0;
+    bool valid() const noexcept { return at < run->size(); }
+    ByteView item() const noexcept { return run->Item(at); }
   };
 
   bool PickSmallest();
@@ -119,7 +110,11 @@ class Table {
   Status ForceMerge() VM_EXCLUDES(mutex_, flush_mutex_);
   /// End merges that run, removing what they have written, and start none any more. Flushes go on.
   void StopMerges() noexcept { stop_merges_.request_stop(); }
-  Search NewSearch() const VM_EXCLUDES(mutex_);
+  Search NewSearch(SearchScope scope = SearchScope::kAll) const VM_EXCLUDES(mutex_);
+  /// Number of the set that takes items now. Items added before the call are in this set, an earlier one, or a part.
+  uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
+  /// All sets up to this number are parts, seen by every search that begins now.
+  uint64_t written_epoch() const noexcept { return written_epoch_.load(std::memory_order_acquire); }
   /// Stop merges and flush. Nothing may be added afterwards. After an error it may be called again.
   Status Close() VM_EXCLUDES(mutex_, flush_mutex_);
   Stats stats() const VM_EXCLUDES(mutex_);
@@ -139,6 +134,8 @@ class Table {
   /// Replace `removed` by `added`, which may be null, on disk and in memory. After an error the list is as before; since
   /// parts.json may name either, `added` keeps its folder until parts.json has been written again.
   Status SwapParts(const Parts& removed, std::shared_ptr<Part> added) VM_EXCLUDES(mutex_, commit_mutex_);
+  /// Let a new set take the items that come.
+  void TurnOverLocked() VM_REQUIRES(mutex_);
   void WaitForMergesLocked() VM_REQUIRES(mutex_);
   Status WritePartsJson(const Parts& parts);
 
@@ -157,6 +154,8 @@ class Table {
   std::vector<std::shared_ptr<MemoryItems>> flushing_ VM_GUARDED_BY(mutex_);  // Full, oldest first.
   Parts parts_ VM_GUARDED_BY(mutex_);
   std::set<const Part*> in_merge_ VM_GUARDED_BY(mutex_);
+  std::atomic<uint64_t> epoch_{1};
+  std::atomic<uint64_t> written_epoch_{0};
   std::atomic<uint64_t> items_added_{0};
   std::atomic<uint64_t> items_dropped_{0};
   std::atomic<uint64_t> merges_{0};

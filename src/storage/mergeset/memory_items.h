@@ -1,0 +1,75 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "lib/base/mutex.h"
+#include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
+
+namespace vm::mergeset {
+
+/// Items one after another, and where each ends: 4 bytes an item beside its own.
+class ItemRun {
+ public:
+  size_t size() const noexcept { return ends_.size(); }
+  bool empty() const noexcept { return ends_.empty(); }
+  size_t bytes() const noexcept { return data_.size() + ends_.size() * sizeof(uint32_t); }
+  ByteView Item(size_t i) const noexcept {
+    const size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return ByteView(data_).subspan(begin, ends_[i] - begin);
+  }
+  void Add(ByteView item) {
+    Append(data_, item);
+    ends_.push_back(static_cast<uint32_t>(data_.size()));
+  }
+  void Reserve(size_t bytes, size_t items) {
+    data_.reserve(bytes);
+    ends_.reserve(items);
+  }
+  /// Index of the first item not below `key`. Requires sorted items.
+  size_t LowerBound(ByteView key) const noexcept;
+  /// A run with the same items, sorted, each once.
+  ItemRun Sorted() const;
+
+ private:
+  ByteBuffer data_;
+  std::vector<uint32_t> ends_;
+};
+
+using ItemRuns = std::vector<std::shared_ptr<const ItemRun>>;
+
+/// Call `visit` for the items of sorted runs in order, each once; stops at the first error.
+Status MergeRuns(const ItemRuns& runs, const std::function<Status(ByteView)>& visit);
+
+/// Items that are not on disk yet. Adding appends; what was added is sorted in pieces, when a piece is full or when
+/// somebody wants to see it. Thread-safe.
+class MemoryItems {
+ public:
+  /// `epoch` numbers the sets of a table.
+  explicit MemoryItems(uint64_t epoch) : epoch_(epoch) {}
+
+  void Add(ByteView item) VM_EXCLUDES(mutex_);
+  /// All items, in sorted runs.
+  ItemRuns Runs() VM_EXCLUDES(mutex_);
+  size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+  /// Items added; duplicates may count.
+  size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  uint64_t epoch() const noexcept { return epoch_; }
+
+ private:
+  void SortPending() VM_REQUIRES(mutex_);
+
+  const uint64_t epoch_;
+  mutable Mutex mutex_;
+  ItemRun pending_ VM_GUARDED_BY(mutex_);
+  ItemRuns runs_ VM_GUARDED_BY(mutex_);
+  std::atomic<size_t> bytes_{0};
+  std::atomic<size_t> count_{0};
+};
+
+}  // namespace vm::mergeset
