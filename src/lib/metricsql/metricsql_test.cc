@@ -1,55 +1,191 @@
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "lib/metricsql/ast.h"
+#include "lib/metricsql/parser.h"
 
 namespace vm::metricsql {
 namespace {
 
-TEST(ParseTest, PrintsCanonicalText) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"-metric", "0 - metric"},
-      {"M1+ON(FOO)GROUP_left M2", "M1 + on(FOO) group_left() M2"},
-      {"sum by (s) (xx)[5s]", "(sum(xx) by(s))[5s]"},
-      {"5 - 1 + 3 * 2 ^ 2 ^ 3 - 2 OR M", "770 or M"},
-      {"2 * -4 ^ 0.5", "-4"},
-      {"rate(m[$__interval] offset $__interval) * $__interval", "rate(m offset 1i) * 1i"},
-  };
-  for (const auto& [query, want] : cases) {
-    const auto expr = Parse(query);
-    ASSERT_TRUE(expr.ok()) << query << ": " << expr.error().message();
-    EXPECT_EQ(ToString(*expr.value()), want);
-  }
+void ExpectParsed(std::string_view query, std::string_view want) {
+  SCOPED_TRACE(query);
+  const auto expr = Parse(query);
+  ASSERT_TRUE(expr.ok()) << expr.error().message();
+  EXPECT_EQ(ToString(*expr.value()), want);
+  EXPECT_EQ(ToString(*Clone(*expr.value())), want);
 }
 
-/// Queries whose expansion needs WITH templates are skipped; everything else must match.
-TEST(ParseTest, Conformance) {
-  std::ifstream in(std::string(VM_SHARED_DIR) + "/conformance/metricsql_parse.jsonl");
-  if (!in) GTEST_SKIP() << "no conformance data";
-  size_t ran = 0;
-  for (std::string line; std::getline(in, line);) {
-    const auto test = nlohmann::json::parse(line);
-    const std::string kind = test.at("kind");
-    if (kind != "parse_same" && kind != "parse_another" && kind != "parse_invalid") continue;
-    const std::string query = test.at("input");
-    const auto expr = Parse(query);
-    if (!expr.ok() && expr.error().message().find("WITH") != std::string::npos) continue;
-    ++ran;
-    if (kind == "parse_invalid") {
-      EXPECT_FALSE(expr.ok()) << query;
-      continue;
-    }
-    if (!expr.ok()) {
-      ADD_FAILURE() << query << ": " << expr.error().message();
-      continue;
-    }
-    const std::string want = test.contains("expected") ? test.at("expected").get<std::string>() : query;
-    EXPECT_EQ(ToString(*expr.value()), want) << query;
+void ExpectError(std::string_view query, std::string_view want) {
+  SCOPED_TRACE(query);
+  const auto expr = Parse(query);
+  ASSERT_FALSE(expr.ok());
+  EXPECT_EQ(expr.error().code(), ErrorCode::kInvalidInput);
+  EXPECT_EQ(expr.error().message(), want);
+}
+
+void ExpectTooBig(const std::string& query) {
+  const auto expr = Parse(query);
+  ASSERT_FALSE(expr.ok()) << query.substr(0, 100);
+  EXPECT_EQ(expr.error().code(), ErrorCode::kLimitExceeded) << expr.error().message().substr(0, 200);
+}
+
+std::string Repeat(std::string_view text, size_t n) {
+  std::string all;
+  for (size_t i = 0; i < n; ++i) all += text;
+  return all;
+}
+
+TEST(ParseTest, PrintsCanonicalText) {
+  ExpectParsed("-metric", "0 - metric");
+  ExpectParsed("M1+ON(FOO)GROUP_left M2", "M1 + on(FOO) group_left() M2");
+  ExpectParsed("sum by (s) (xx)[5s]", "(sum(xx) by(s))[5s]");
+  ExpectParsed("5 - 1 + 3 * 2 ^ 2 ^ 3 - 2 OR M", "770 or M");
+  ExpectParsed("2 * -4 ^ 0.5", "-4");
+  ExpectParsed("rate(m[$__interval] offset $__interval) * $__interval", "rate(m offset 1i) * 1i");
+  ExpectParsed("{\"3foo\"=\"bar\"}", "{\\3foo=\"bar\"}");
+  ExpectParsed("{a=\"b\",or=\"c\" or d=\"e\"}", "{a=\"b\",or=\"c\" or d=\"e\"}");
+  ExpectParsed("\xd0\xb9\\\xcc\x80", "\xd0\xb9\\\xcc\x80");  // A letter and an escaped combining mark.
+}
+
+TEST(ParseTest, FillModifiers) {
+  ExpectParsed("a + fill(1) b", "a + fill(1) b");
+  ExpectParsed("a + Fill(-1.5) fill_RIGHT(5m) b", "a + fill_left(-1.5) fill_right(5m) b");
+  ExpectParsed("a + fill_left(1) fill(Inf) b", "a + fill(Inf) b");
+  ExpectParsed("a / on(x) group_left(y) prefix 'p' fill_left(0) b",
+               "a / on(x) group_left(y) prefix \"p\" fill_left(0) b");
+  ExpectParsed("a + fill + b", "(a + (fill)) + b");
+  ExpectError("a and fill(1) b", "fill modifier cannot be applied to \"and\"; unparsed data: \"fill(1) b\"");
+  ExpectError("a + fill(b) c",
+              "cannot parse fill fill value: positiveNumberExpr: unexpected token \"b\"; want \"number\"; "
+              "unparsed data: \"b) c\"");
+}
+
+TEST(ParseTest, NamesWhatIsWrongAndWhere) {
+  ExpectError("", "singleExpr: unexpected token \"\"; want \"(\", \"{\", \"-\", \"+\"; unparsed data: \"\"");
+  ExpectError("foo bar", "unparsed data left: \"bar\"");
+  ExpectError("~", "cannot find the first token: cannot recognize \"~\"");
+  ExpectError("foo ~x", "cannot recognize \"~x\"; unparsed data: \"foo~x\"");
+  ExpectError("sum(x) limit x",
+              "cannot parse limit \"x\": strconv.Atoi: parsing \"x\": invalid syntax; unparsed data: \"x\"");
+  ExpectError("foo[5Ki]",
+              "cannot parse duration \"5Ki\": cannot parse duration \"5Ki\"; unparsed data: \"]\"");
+  ExpectError("{\"foo\",__name__=\"bar\"}",
+              "cannot expand WITH expressions: parse error: metric name must not be set twice: \"foo\" or \"bar\"");
+  ExpectError("foo + bad(x)", "unsupported function \"bad\"");
+  ExpectError("m[1m-2m]", "duration cannot be negative; got \"1m-2m\"");
+}
+
+TEST(WithTest, DefaultTemplates) {
+  ExpectParsed("ru(a, b)", "(clamp_min(b - clamp_min(a, 0), 0) / clamp_min(b, 0)) * 100");
+  ExpectParsed("ttf(a)",
+               "smooth_exponential(clamp_max(clamp_max(0 - a, 0) / clamp_max(deriv_fast(a), 0), 3.1536e+07), "
+               "clamp_max(step() / 300, 1))");
+  ExpectParsed("range_median(x)", "range_quantile(0.5, x)");
+  ExpectParsed("alias(x, \"y\")", "label_set(x, \"__name__\", \"y\")");
+  ExpectParsed("alias + ru", "alias + ru");
+  ExpectParsed("with (alias(a, b, c) = a * b * c) alias(2, 3, 4)", "24");
+  ExpectError("RU(a, b)", "unsupported function \"RU\"");
+}
+
+TEST(WithTest, Scopes) {
+  ExpectParsed("with (x = x+y, y = x+x) y", "(x + y) + (x + y)");
+  ExpectParsed("with (a = 1, f(b) = a + b) with (a = 10) f(a)", "11");
+  // An argument is expanded again where it is used, with the arguments before it in sight.
+  ExpectParsed("with (f(a, b) = b) f(1, a)", "1");
+  ExpectParsed("with (x = {}) x{a=\"b\"}", "{}");
+  ExpectParsed("with (w = 5) m[w:w] offset w", "m[5:5] offset 5");
+  ExpectParsed("with (f(x) = x) f(a + b) keep_metric_names", "a + b");
+}
+
+TEST(WithTest, NamesWhatIsWrong) {
+  const auto fails = [](std::string_view query, const std::string& want) {
+    ExpectError(query, "cannot expand WITH expressions: " + want);
+  };
+  fails("with (f(a) = a) f(1, 2)", "invalid number of args for \"f\"; got 2; want 1");
+  fails("{lf}", "cannot find WITH template for \"lf\" inside \"{lf}\"");
+  fails("with (lf = a) {lf}", "WITH template \"lf\" inside \"{lf}\" must be {...}; got \"a\"");
+  fails("with (lf = {a=\"b\" or c=\"d\"}) {x=\"y\",lf}",
+        "WITH template \"lf\" at \"{x=\\\"y\\\",lf}\" must be {...} without 'or'; got {a=\"b\" or c=\"d\"}");
+  fails("with (x = 1) x{a=\"b\"}", "cannot expand \"x{a=\\\"b\\\"}\" to non-metric expression \"1\"");
+  fails("with (x = {a=\"b\" or c=\"d\"}) x{e=\"f\" or g=\"h\"}",
+        "\"x\" mustn't contain 'or' filters; got {a=\"b\" or c=\"d\"}");
+  fails("\"foo\" + bar", "missing \"bar\" value inside StringExpr");
+  fails("with (x = 1) \"foo\" + x", "\"x\" must be string expression; got \"1\"");
+  fails("m[w]", "cannot parse window for m: cannot find WITH template for \"w\"");
+  fails("with (w = a) m[1m:w]",
+        "cannot parse step in m: unexpected value for WITH template \"w\"; got a; want duration");
+  fails("with (w = 5m) m offset -w", "cannot parse offset in m: cannot find WITH template for \"-w\"");
+  fails("with (f(x) = sum(m) by (x)) f(a + b)", "cannot use \"(a + b)\" instead of \"x\" in [x]");
+  ExpectError("with (a = 1, a = 2) a",
+              "duplicate `with` arg name for: a = 2; previous one: a = 1; unparsed data: \") a\"");
+  ExpectError("with (f(a, a) = 2) a",
+              "withArgExpr: duplicate func arg found in \"f\": \"a\"; unparsed data: \"= 2) a\"");
+}
+
+TEST(LimitsTest, NestingIsBounded) {
+  for (const std::string_view open :
+       {"(", "-", "+", "abs(", "sum by (x) (", "with (a = ", "with () ", "x @ (", "{a}+("}) {
+    ExpectTooBig(Repeat(open, 100'000) + "1");
+    EXPECT_FALSE(Prettify(Repeat(open, 100'000) + "1").ok());
   }
-  EXPECT_GT(ran, 300U);
+  EXPECT_TRUE(Parse(Repeat("(", 200) + "x" + Repeat(")", 200)).ok());
+}
+
+TEST(LimitsTest, LongChainsOfOperatorsAreBounded) {
+  for (const std::string_view op : {" + x", " ^ x", " or x", " default x", " - -x"}) {
+    ExpectTooBig("x" + Repeat(op, 100'000));
+    EXPECT_FALSE(Prettify("x" + Repeat(op, 100'000)).ok());
+  }
+  const std::string chain = "x" + Repeat(" + x", 900);
+  const auto expr = Parse(chain);
+  ASSERT_TRUE(expr.ok());
+  EXPECT_FALSE(IsLikelyInvalid(*expr.value()));
+  EXPECT_TRUE(Prettify(chain).ok());
+  // Chains in parentheses add up.
+  std::string nested = "x";
+  for (int i = 0; i < 50; ++i) nested = "(" + nested + Repeat(" + x", 100) + ")";
+  ExpectTooBig(nested);
+}
+
+TEST(LimitsTest, ExponentialTemplatesAreBounded) {
+  const auto doubling = [](const std::string& first, const std::string& args, const std::string& join) {
+    std::string query = "with (a0" + args + " = " + first;
+    for (int i = 1; i <= 40; ++i) {
+      const std::string before = "a" + std::to_string(i - 1) + args;
+      query += ", a" + std::to_string(i) + args + " = " + before + join + before;
+    }
+    return query + ") ";
+  };
+  ExpectTooBig(doubling("x", "", " + ") + "a40");
+  ExpectTooBig(doubling("\"text\"", "", " + ") + "a40");
+  ExpectTooBig(doubling("x + x", "(x)", " + ") + "a40(m)");
+  ExpectTooBig(doubling("{a=\"b\"}", "", " or ") + "a40");
+  // Arguments that hold a call of the template again.
+  std::string calls = "m";
+  for (int i = 0; i < 40; ++i) calls = "f(" + calls + ")";
+  ExpectTooBig("with (f(x) = x + x) " + calls);
+  // A chain of templates, each in the one before.
+  std::string chain = "with (a0 = x";
+  for (int i = 1; i < 100'000; ++i) chain += ", a" + std::to_string(i) + " = -a" + std::to_string(i - 1);
+  ExpectTooBig(chain + ") a99999");
+}
+
+TEST(LimitsTest, BigListsOfFiltersAndLabelsAreBounded) {
+  std::string filters, labels;
+  for (int i = 0; i < 3000; ++i) {
+    filters += "l" + std::to_string(i) + "=\"v\",";
+    labels += "l" + std::to_string(i) + ",";
+  }
+  EXPECT_TRUE(Parse("m{" + filters + "}").ok());
+  std::string groups = "t{x=\"y\"";
+  for (int i = 0; i < 3000; ++i) groups += " or x=\"" + std::to_string(i) + "\"";
+  ExpectTooBig("with (t = {" + filters + "}) " + groups + "}");
+  ExpectTooBig("with (f(l) = sum(m) by (" + Repeat("l,", 3000) + ")) f((" + labels + "))");
+}
+
+TEST(EscapeDotsTest, KeepsEscapedDotsAndRepetitions) {
+  EXPECT_EQ(EscapeDots("a.b.*c.+d.{2}e\\.f."), "a\\.b.*c.+d.{2}e\\.f\\.");
 }
 
 }  // namespace

@@ -1,16 +1,18 @@
-#include <re2/re2.h>
+#include "lib/metricsql/parser.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cmath>
-#include <limits>
+#include <utility>
 
-#include "lib/metricsql/ast.h"
 #include "lib/metricsql/lexer.h"
+#include "lib/metricsql/printer.h"
+#include "lib/regex/unicode.h"
 
 namespace vm::metricsql {
 namespace {
+
+/// Deepest recursion of the parser. A level of parentheses takes two steps and several stack frames.
+constexpr int kMaxNesting = 500;
 
 int Priority(std::string_view op) {
   if (op == "default") return -1;
@@ -22,621 +24,566 @@ int Priority(std::string_view op) {
   return op == "^" ? 6 : 5;
 }
 
-bool IsSetOp(std::string_view op) { return op == "and" || op == "or" || op == "unless"; }
-bool IsWhole(size_t n, std::string_view token) { return n > 0 && n == token.size(); }
-bool IsBinaryOp(std::string_view token) { return IsWhole(ScanBinaryOp(token), token); }
-bool IsIdent(std::string_view token) {
-  const char c = token.empty() ? '\0' : token[0];
-  return c == '\\' || ScanIdent(token.substr(0, std::min<size_t>(token.size(), 4))) > 0;
-}
-bool IsString(std::string_view token) {
-  return !token.empty() && (token[0] == '"' || token[0] == '\'' || token[0] == '`');
-}
-bool IsNumber(std::string_view token) {
-  if (token.empty()) return false;
-  const bool digit = token[0] >= '0' && token[0] <= '9';
-  return digit || (token[0] == '.' && token.size() > 1);
-}
-bool IsDuration(std::string_view token) {
-  return token == "$__interval" || IsWhole(ScanDuration(token), token);
+bool IsLogicalSetOp(std::string_view op) { return op == "and" || op == "or" || op == "unless"; }
+bool IsSetOp(std::string_view op) { return IsLogicalSetOp(op) || Priority(op) <= 0; }
+
+std::string Quoted(std::string_view text) {
+  std::string quoted;
+  regex::AppendGoQuoted(quoted, text);
+  return quoted;
 }
 
+/// Hang `node`, whose left side is all that was parsed before, where its priority belongs.
 ExprPtr BalanceBinaryOp(std::unique_ptr<BinaryOpExpr> node) {
-  auto* left = As<BinaryOpExpr>(node->left.get());
-  if (left == nullptr) return node;
-  const int lp = Priority(left->op);
-  const int rp = Priority(node->op);
-  if (rp < lp || (rp == lp && node->op != "^")) return node;
-  std::unique_ptr<BinaryOpExpr> root(static_cast<BinaryOpExpr*>(node->left.release()));
-  node->left = std::move(root->right);
-  root->right = BalanceBinaryOp(std::move(node));
+  const int priority = Priority(node->op);
+  ExprPtr root = std::move(node->left);
+  ExprPtr* slot = &root;
+  while (auto* above = As<BinaryOpExpr>(slot->get())) {
+    const int p = Priority(above->op);
+    if (priority < p || (priority == p && node->op != "^")) break;
+    slot = &above->right;
+  }
+  node->left = std::move(*slot);
+  *slot = std::move(node);
   return root;
 }
 
+/// Recursive descent; a failed function returns null or false and leaves the first error behind. A function that
+/// returns a tree leaves its depth, or a little more, in depth_: a chain of operators of any length makes a tree of
+/// that depth, and walking or destroying it takes as many stack frames.
 class Parser {
  public:
-  explicit Parser(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {}
+  explicit Parser(std::string_view query) : lexer_(query) {}
 
   Result<ExprPtr> Run() {
+    if (!Next()) return TakeError().WithContext("cannot find the first token");
     ExprPtr expr = ParseExpr();
-    if (expr != nullptr && !Token().empty()) Fail("unparsed data left: \"" + Token() + "\"");
-    if (!error_.empty()) return Error(ErrorCode::kInvalidInput, error_);
+    if (expr == nullptr) {
+      error_ += "; unparsed data: " + Quoted(lexer_.Context());
+      return TakeError();
+    }
+    if (!Token().empty()) {
+      Fail("unparsed data left: " + Quoted(lexer_.Context()));
+      return TakeError();
+    }
     return expr;
   }
 
- private:
-  static constexpr int kMaxDepth = 500;
+  Result<WithDefinition> RunDefinition() {
+    WithDefinition definition;
+    if (!Next() || !ParseDefinition(definition)) return TakeError();
+    return definition;
+  }
 
-  const std::string& Token() const { return tokens_[pos_]; }
-  std::string Lower() const { return ToLower(Token()); }
-  const std::string& Peek(size_t n) const { return tokens_[std::min(pos_ + n, tokens_.size() - 1)]; }
-  void Next() { pos_ = std::min(pos_ + 1, tokens_.size() - 1); }
-  std::nullptr_t Fail(std::string message) {
+ private:
+  /// Counts the nesting for as long as it lives.
+  class Nested {
+   public:
+    explicit Nested(int& depth) : depth_(++depth) {}
+    ~Nested() { --depth_; }
+    bool too_deep() const { return depth_ > kMaxNesting; }
+
+   private:
+    int& depth_;
+  };
+
+  const std::string& Token() const { return lexer_.token(); }
+  bool Is(std::string_view lower) const { return EqualsFold(Token(), lower); }
+  bool Next() {
+    if (Status status = lexer_.Next(); !status.ok()) return Fail(status.error().message());
+    return true;
+  }
+  /// The token behind the current one; empty when there is none or it cannot be read.
+  std::string Peek() {
+    if (!lexer_.Next().ok()) return {};
+    std::string token = Token();
+    lexer_.Prev();
+    return token;
+  }
+  /// False and null at once.
+  struct Failure {
+    operator bool() const { return false; }      // NOLINT: implicit
+    operator ExprPtr() const { return nullptr; }  // NOLINT: implicit
+  };
+  Failure Fail(std::string message) {
     if (error_.empty()) error_ = std::move(message);
-    return nullptr;
+    return {};
   }
-  std::nullptr_t Unexpected(std::string_view where, std::string_view want) {
-    return Fail(std::string(where) + ": unexpected token \"" + Token() + "\"; want " + std::string(want));
+  Failure FailTooDeep() {
+    is_limit_ = true;
+    return Fail("too deep nesting of the query");
   }
-  bool Expect(std::string_view token, std::string_view where) {
-    if (Token() != token) {
-      Unexpected(where, "\"" + std::string(token) + "\"");
-      return false;
+  Failure Unexpected(std::string_view where, std::string_view want) {
+    return Fail(std::string(where) + ": unexpected token " + Quoted(Token()) + "; want " + std::string(want));
+  }
+  Failure Wrap(std::string_view context) {
+    error_.insert(0, std::string(context) + ": ");
+    return {};
+  }
+  Error TakeError() {
+    return Error(is_limit_ ? ErrorCode::kLimitExceeded : ErrorCode::kInvalidInput, std::move(error_));
+  }
+
+  ExprPtr ParseWith() {
+    auto with = std::make_unique<WithExpr>();
+    size_t depth = 0;
+    if (!Next()) return nullptr;  // The opening parenthesis is known to follow.
+    while (true) {
+      if (!Next()) return nullptr;
+      if (Token() == ")") break;
+      WithDefinition definition;
+      if (!ParseDefinition(definition)) return nullptr;
+      depth = std::max(depth, depth_);
+      with->definitions.push_back(std::move(definition));
+      if (Token() == ")") break;
+      if (Token() != ",") return Unexpected("withExpr", "\",\", \")\"");
     }
-    Next();
+    if (!CheckUniqueNames(with->definitions) || !Next()) return nullptr;
+    with->expr = ParseExpr();
+    if (with->expr == nullptr) return nullptr;
+    depth_ = std::max(depth, depth_) + 1;
+    return with;
+  }
+
+  bool CheckUniqueNames(const std::vector<WithDefinition>& definitions) {
+    std::vector<const WithDefinition*> sorted;
+    for (const auto& d : definitions) sorted.push_back(&d);
+    std::stable_sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
+    const auto same = [](const auto* a, const auto* b) { return a->name == b->name; };
+    const auto at = std::adjacent_find(sorted.begin(), sorted.end(), same);
+    if (at == sorted.end()) return true;
+    std::string message = "duplicate `with` arg name for: ";
+    AppendDefinition(message, *at[1]);
+    message += "; previous one: ";
+    AppendDefinition(message, *at[0]);
+    return Fail(std::move(message));
+  }
+
+  bool ParseDefinition(WithDefinition& definition) {
+    if (!IsIdentPrefix(Token())) return Unexpected("withArgExpr", "\"ident\"");
+    definition.name = UnescapeIdent(Token());
+    if (!Next()) return false;
+    if (Token() == "(") {
+      if (!ParseLabels(definition.args, false)) {
+        return Wrap("withArgExpr: cannot parse args for " + Quoted(definition.name));
+      }
+      std::vector<std::string> sorted = definition.args;
+      std::sort(sorted.begin(), sorted.end());
+      if (const auto at = std::adjacent_find(sorted.begin(), sorted.end()); at != sorted.end()) {
+        return Fail("withArgExpr: duplicate func arg found in " + Quoted(definition.name) + ": " + Quoted(*at));
+      }
+    }
+    if (Token() != "=") return Unexpected("withArgExpr", "\"=\"");
+    if (!Next()) return false;
+    definition.expr = ParseExpr();
+    if (definition.expr == nullptr) return Wrap("withArgExpr: cannot parse " + Quoted(definition.name));
     return true;
   }
 
   ExprPtr ParseExpr() {
-    if (++depth_ > kMaxDepth) return Fail("too deep nesting of the query");
-    ExprPtr expr = ParseExprInner();
-    --depth_;
-    return expr;
-  }
-
-  ExprPtr ParseExprInner() {
+    const Nested nested(nesting_);
+    if (nested.too_deep()) return FailTooDeep();
     ExprPtr expr = ParseSingle();
-    while (expr != nullptr && IsBinaryOp(Token())) {
+    size_t depth = depth_;
+    while (expr != nullptr && IsBinaryOpToken(Token())) {
       auto node = std::make_unique<BinaryOpExpr>();
-      node->op = Lower();
-      Next();
-      if (Lower() == "bool") {
-        if (!IsCmpOp(node->op)) return Fail("bool modifier cannot be applied to \"" + node->op + "\"");
-        node->is_bool = true;
-        Next();
-      }
-      if (!ParseBinaryModifiers(*node)) return nullptr;
-      ExprPtr right = ParseSingle();
-      if (right == nullptr) return nullptr;
       node->left = std::move(expr);
-      node->right = std::move(right);
-      if (Lower() == "keep_metric_names") {
+      if (!ParseOperator(*node)) return nullptr;
+      node->right = ParseSingle();
+      if (node->right == nullptr) return nullptr;
+      if (Is("keep_metric_names")) {
         node->keep_metric_names = true;
-        Next();
+        if (!Next()) return nullptr;
       }
       expr = BalanceBinaryOp(std::move(node));
+      depth = std::max(depth, depth_) + 1;
+      if (depth > kMaxTreeDepth) return FailTooDeep();
     }
+    depth_ = depth;
     return expr;
   }
 
-  bool ParseBinaryModifiers(BinaryOpExpr& node) {
-    if (const auto op = Lower(); op == "on" || op == "ignoring") {
-      node.group_modifier.op = op;
-      Next();
-      if (!ParseLabels(node.group_modifier.args, false)) return false;
-      if (const auto join = Lower(); join == "group_left" || join == "group_right") {
-        if (IsSetOp(node.op)) {
-          Fail("modifier \"" + join + "\" cannot be applied to \"" + node.op + "\"");
-          return false;
+  bool ParseOperator(BinaryOpExpr& node) {
+    node.op = ToLower(Token());
+    if (!Next()) return false;
+    if (IsBoolModifier(Token())) {
+      if (!IsCmpOp(node.op)) return Fail("bool modifier cannot be applied to " + Quoted(node.op));
+      node.is_bool = true;
+      if (!Next()) return false;
+    }
+    if (IsGroupModifier(Token())) {
+      if (!ParseModifier(node.group_modifier, false)) return false;
+      if (IsJoinModifier(Token())) {
+        if (IsLogicalSetOp(node.op)) {
+          return Fail("modifier " + Quoted(Token()) + " cannot be applied to " + Quoted(node.op));
         }
-        node.join_modifier.op = join;
-        Next();
-        if (Token() == "(" && !ParseLabels(node.join_modifier.args, true)) return false;
-        if (Lower() == "prefix") {
-          Next();
-          auto prefix = ParseStringToken();
-          if (!prefix) return false;
-          node.join_prefix = std::move(*prefix);
+        if (!ParseModifier(node.join_modifier, true)) return false;
+        if (Is("prefix")) {
+          if (!Next()) return Wrap("cannot read prefix for " + ToString(node.join_modifier));
+          if (!ParseString(node.join_prefix_template)) {
+            return Wrap("cannot parse prefix for " + ToString(node.join_modifier));
+          }
         }
       }
     }
-    while (true) {
-      const auto op = Lower();
-      if (op != "fill" && op != "fill_left" && op != "fill_right") return true;
-      const bool no_fill = IsSetOp(node.op) || Priority(node.op) <= 0;
-      if (no_fill) {
-        Fail("fill modifier cannot be applied to \"" + node.op + "\"");
-        return false;
-      }
-      if (Peek(1) != "(") return true;
-      Next();
-      Next();
-      std::string text;
-      if (Token() == "-") {
-        text = "-";
-        Next();
-      }
-      auto value = ParseNumber(Token());
-      if (!value.ok()) {
-        Fail(value.error().message());
-        return false;
-      }
-      text += Token();
-      Next();
-      if (!Expect(")", "fill")) return false;
-      const double number = text[0] == '-' ? -value.value() : value.value();
-      if (op != "fill_right") node.fill_left.emplace(number, text);
-      if (op != "fill_left") node.fill_right.emplace(number, text);
+    while (IsFillModifier(Token())) {
+      if (IsSetOp(node.op)) return Fail("fill modifier cannot be applied to " + Quoted(node.op));
+      if (Peek() != "(") return true;
+      const std::string op = ToLower(Token());
+      if (!Next() || !Next()) return false;
+      auto value = ParseFillValue();
+      if (!value) return Wrap("cannot parse " + op + " fill value");
+      if (Token() != ")") return Unexpected(op, "\")\"");
+      if (!Next()) return false;
+      if (op != "fill_right") node.fill_left.emplace(*value);
+      if (op != "fill_left") node.fill_right.emplace(*value);
       node.fill_both = op == "fill";
     }
+    return true;
+  }
+
+  std::optional<NumberExpr> ParseFillValue() {
+    const bool negative = Token() == "-";
+    if (negative && !Next()) return std::nullopt;
+    auto number = ParsePositiveNumber();
+    if (!number || !negative) return number;
+    return NumberExpr(-number->value, "-" + number->text);
+  }
+
+  std::optional<NumberExpr> ParsePositiveNumber() {
+    if (!IsNumberPrefix(Token()) && !IsInfOrNan(Token())) {
+      Unexpected("positiveNumberExpr", "\"number\"");
+      return std::nullopt;
+    }
+    const auto value = ParseNumber(Token());
+    if (!value.ok()) {
+      Fail("positivenumberExpr: cannot parse " + Quoted(Token()) + ": " + value.error().message());
+      return std::nullopt;
+    }
+    NumberExpr number(value.value(), Token());
+    if (!Next()) return std::nullopt;
+    return number;
   }
 
   ExprPtr ParseSingle() {
-    if (Lower() == "with" && Peek(1) == "(") return Fail("WITH templates are not supported");
+    if (Is("with") && Peek() == "(") return ParseWith();
     ExprPtr expr = ParsePrimary();
-    if (expr == nullptr) return nullptr;
-    if (Token() != "[" && Token() != "@" && Lower() != "offset") return expr;
+    if (expr == nullptr || !(Token() == "[" || Token() == "@" || Is("offset"))) return expr;
+    const size_t depth = depth_;
     auto rollup = std::make_unique<RollupExpr>();
-    if (Token() == "[") {
-      Next();
-      if (!ParseWindow(*rollup)) return nullptr;
-    }
-    while (Token() == "@" || Lower() == "offset") {
-      if (Token() == "@") {
-        if (rollup->at != nullptr) return Fail("duplicate `@` token");
-        Next();
-        rollup->at = ParsePrimary();
-        if (rollup->at == nullptr) return nullptr;
-      } else {
-        if (rollup->offset != nullptr) break;
-        Next();
-        rollup->offset = ParseDurationToken(true);
-        if (rollup->offset == nullptr) return nullptr;
-      }
-    }
     rollup->expr = std::move(expr);
+    if (Token() == "[" && !ParseWindow(*rollup)) return nullptr;
+    if (Token() == "@" && !ParseAt(*rollup)) return nullptr;
+    if (Is("offset")) {
+      if (!Next()) return nullptr;
+      const bool negative = Token() == "-";
+      if (negative && !Next()) return nullptr;
+      rollup->offset = ParseDurationOrName();
+      if (rollup->offset == nullptr) return nullptr;
+      if (negative) rollup->offset->text.insert(0, "-");
+    }
+    if (Token() == "@") {
+      if (rollup->at != nullptr) return Fail("duplicate `@` token");
+      if (!ParseAt(*rollup)) return nullptr;
+    }
+    depth_ = std::max(depth, depth_) + 1;
     return rollup;
   }
 
+  bool ParseAt(RollupExpr& rollup) {
+    if (!Next()) return false;
+    rollup.at = ParsePrimary();
+    // The reference has this typo.
+    return rollup.at != nullptr || Wrap("cannot parse `@` expresion");
+  }
+
   bool ParseWindow(RollupExpr& rollup) {
-    if (Token() == "$__interval") {
-      Next();
-    } else if (Token()[0] != ':') {
-      rollup.window = ParseDurationToken(false);
-      if (rollup.window == nullptr) return false;
+    if (!Next()) return false;
+    if (!Token().starts_with(':')) {
+      // A window of one $__interval is the default window.
+      if (Token() == "$__interval") {
+        if (!Next()) return false;
+      } else if (rollup.window = ParseDurationOrName(); rollup.window == nullptr) {
+        return false;
+      }
     }
-    if (!Token().empty() && Token()[0] == ':') {
-      const std::string step = Token().substr(1);
-      if (step.empty()) {
-        Next();
-        if (Token() == "]") {
-          rollup.inherit_step = true;
-        } else {
-          rollup.step = ParseDurationToken(false);
-          if (rollup.step == nullptr) return false;
-        }
-      } else {
-        tokens_[pos_] = step;
-        rollup.step = ParseDurationToken(false);
+    if (Token().starts_with(':')) {
+      lexer_.ReplaceToken(Token().substr(1));
+      if (Token().empty()) {
+        if (!Next()) return false;
+        rollup.inherit_step = Token() == "]";
+      }
+      if (Token() != "]") {
+        rollup.step = ParseDurationOrName();
         if (rollup.step == nullptr) return false;
       }
     }
-    return Expect("]", "rollupExpr");
+    return Token() == "]" ? Next() : Unexpected("windowAndStep", "\"]\"");
   }
 
-  std::unique_ptr<DurationExpr> ParseDurationToken(bool can_be_negative) {
-    std::string text;
-    if (can_be_negative && Token() == "-") {
-      text = "-";
-      Next();
+  /// A duration, a number of seconds, or the name of a template.
+  std::unique_ptr<DurationExpr> ParseDurationOrName() {
+    if (IsIdentPrefix(Token())) {
+      if (const size_t colon = Token().find(':'); colon != std::string::npos) lexer_.SplitToken(colon);
+      auto name = std::make_unique<DurationExpr>(Token(), true);
+      if (!Next()) return nullptr;
+      return name;
     }
-    if (IsDuration(Token())) {
-      text += Token() == "$__interval" ? "1i" : Token();
-    } else if (IsNumber(Token())) {
-      const auto number = ParseNumber(Token());
-      if (!number.ok()) return Fail(number.error().message());
-      text += Token();
-    } else {
-      return Unexpected("duration", "valid duration");
+    std::string text = Token();
+    if (IsDurationToken(text)) {
+      if (!Next()) return nullptr;
+    } else if (!IsNumberPrefix(text)) {
+      Unexpected("duration", "valid duration");
+      return nullptr;
+    } else if (!ParsePositiveNumber()) {
+      Wrap("duration: parse error");
+      return nullptr;
     }
-    const auto value = ParseDuration(text, 1);
-    if (!value.ok()) return Fail(value.error().message());
-    if (!can_be_negative && value.value() < 0) return Fail("duration cannot be negative; got \"" + text + "\"");
-    Next();
+    if (text == "$__interval") text = "1i";
+    if (const auto value = ParseDuration(text, 0); !value.ok()) {
+      Fail("cannot parse duration " + Quoted(text) + ": " + value.error().message());
+      return nullptr;
+    }
     return std::make_unique<DurationExpr>(std::move(text));
   }
 
   ExprPtr ParsePrimary() {
-    if (++depth_ > kMaxDepth) return Fail("too deep nesting of the query");
-    ExprPtr expr = ParsePrimaryInner();
-    --depth_;
-    return expr;
-  }
-
-  ExprPtr ParsePrimaryInner() {
-    const std::string token = Token();
-    if (IsDuration(token)) {
-      Next();
-      return std::make_unique<DurationExpr>(token == "$__interval" ? "1i" : token);
+    const Nested nested(nesting_);
+    if (nested.too_deep()) return FailTooDeep();
+    depth_ = 1;
+    if (IsDurationToken(Token())) return ParseDurationOrName();
+    if (IsStringPrefix(Token())) {
+      auto string = std::make_unique<StringExpr>("");
+      if (!ParseString(string->tokens)) return nullptr;
+      return string;
     }
-    if (IsString(token)) {
-      auto value = ParseStringToken();
-      if (!value) return nullptr;
-      return std::make_unique<StringExpr>(std::move(*value));
+    if (IsNumberPrefix(Token()) || IsInfOrNan(Token())) {
+      auto number = ParsePositiveNumber();
+      return number ? std::make_unique<NumberExpr>(std::move(*number)) : nullptr;
     }
-    if (const auto lower = ToLower(token); IsNumber(token) || lower == "inf" || lower == "nan") {
-      const auto value = ParseNumber(token);
-      if (!value.ok()) return Fail(value.error().message());
-      Next();
-      return std::make_unique<NumberExpr>(value.value(), token);
-    }
-    if (IsIdent(token)) return ParseIdentExpr();
-    if (token == "(") return ParseParens();
-    if (token == "{") return ParseMetric();
-    if (token == "-") {
-      Next();
-      ExprPtr operand = ParseSingle();
-      if (operand == nullptr) return nullptr;
+    if (IsIdentPrefix(Token())) return ParseIdent();
+    if (Token() == "(") return ParseParens();
+    if (Token() == "{") return ParseMetric();
+    if (Token() == "-") {
+      if (!Next()) return nullptr;
       auto node = std::make_unique<BinaryOpExpr>();
       node->op = "-";
-      node->left = std::make_unique<NumberExpr>(0, "0");
-      node->right = std::move(operand);
+      node->left = std::make_unique<NumberExpr>(0);
+      node->right = ParseSingle();
+      if (node->right == nullptr) return nullptr;
+      ++depth_;
       return node;
     }
-    if (token == "+") {
-      Next();
-      return ParseSingle();
-    }
+    if (Token() == "+") return Next() ? ParseSingle() : nullptr;
     return Unexpected("singleExpr", "\"(\", \"{\", \"-\", \"+\"");
   }
 
-  ExprPtr ParseIdentExpr() {
-    const std::string& next = Peek(1);
-    const bool is_aggr = IsAggrFunc(Token());
-    if (next.empty() || ToLower(next) == "offset") return ParseMetric();
-    if (IsIdent(next)) return is_aggr ? ParseAggr() : ParseMetric();
-    if (IsBinaryOp(next)) return ParseMetric();
-    if (next == "(") return is_aggr ? ParseAggr() : ParseFunc();
-    if (next == "{" || next == "[" || next == ")" || next == "," || next == "@") return ParseMetric();
-    Next();
-    return Unexpected("identExpr", "\"(\", \"{\", \"[\", \")\", \",\" or \"@\"");
+  ExprPtr ParseIdent() {
+    if (!Next()) return nullptr;
+    const std::string next = Token();
+    const bool is_metric = next.empty() || EqualsFold(next, "offset") || IsBinaryOpToken(next);
+    const bool is_call = next == "(" || (IsIdentPrefix(next) && !EqualsFold(next, "offset"));
+    if (!is_metric && !is_call && next != "{" && next != "[" && next != ")" && next != "," && next != "@") {
+      return Unexpected("identExpr", "\"(\", \"{\", \"[\", \")\", \",\" or \"@\"");
+    }
+    lexer_.Prev();
+    if (is_call && IsAggrFunc(Token())) return ParseAggr();
+    return next == "(" ? ParseFunc() : ParseMetric();
   }
 
   ExprPtr ParseFunc() {
     auto func = std::make_unique<FuncExpr>();
     func->name = UnescapeIdent(Token());
-    Next();
-    if (!ParseArgs(func->args)) return nullptr;
-    if (Lower() == "keep_metric_names") {
+    if (!Next() || !ParseArgs(func->args, "argList", "\",\", \")\"")) return nullptr;
+    if (Is("keep_metric_names")) {
       func->keep_metric_names = true;
-      Next();
+      if (!Next()) return nullptr;
     }
     return func;
   }
 
   ExprPtr ParseAggr() {
     auto aggr = std::make_unique<AggrFuncExpr>();
-    aggr->name = Lower();
-    Next();
-    const auto modifier = [&] {
-      const auto op = Lower();
-      if (op != "by" && op != "without") return true;
-      aggr->modifier.op = op;
-      Next();
-      return ParseLabels(aggr->modifier.args, false);
-    };
-    if (IsIdent(Token()) && Lower() != "by" && Lower() != "without") {
-      return Unexpected("AggrFuncExpr", "aggregate func modifier");
+    aggr->name = ToLower(Token());
+    if (!Next()) return nullptr;
+    if (Token() != "(") {
+      if (!IsAggrModifier(Token())) return Unexpected("AggrFuncExpr", "aggregate func modifier");
+      if (!ParseModifier(aggr->modifier, false)) return nullptr;
     }
-    if (!modifier() || !ParseArgs(aggr->args)) return nullptr;
-    if (aggr->modifier.op.empty() && !modifier()) return nullptr;
-    if (Lower() == "limit") {
-      Next();
-      const auto& text = Token();
+    if (Token() != "(") return Unexpected("argList", "\"(\"");
+    if (!ParseArgs(aggr->args, "argList", "\",\", \")\"")) return nullptr;
+    if (aggr->modifier.op.empty() && IsAggrModifier(Token()) && !ParseModifier(aggr->modifier, false)) {
+      return nullptr;
+    }
+    if (Is("limit")) {
+      if (!Next()) return nullptr;
+      const std::string& text = Token();
       const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), aggr->limit);
-      if (ec != std::errc() || end != text.data() + text.size()) {
-        return Fail("cannot parse limit \"" + text + "\"");
+      if (text.empty() || ec != std::errc() || end != text.data() + text.size()) {
+        const char* reason = ec == std::errc::result_out_of_range ? "value out of range" : "invalid syntax";
+        return Fail("cannot parse limit " + Quoted(text) + ": strconv.Atoi: parsing " + Quoted(text) + ": " + reason);
       }
-      Next();
+      if (!Next()) return nullptr;
     }
     return aggr;
   }
 
-  bool ParseArgs(std::vector<ExprPtr>& args) {
-    if (!Expect("(", "argListExpr")) return false;
-    while (Token() != ")") {
+  /// `(a, b)`. Requires: the current token is the opening parenthesis.
+  bool ParseArgs(std::vector<ExprPtr>& args, std::string_view where, std::string_view want) {
+    size_t depth = 0;
+    while (true) {
+      if (!Next()) return false;
+      if (Token() == ")") break;
       ExprPtr arg = ParseExpr();
       if (arg == nullptr) return false;
       args.push_back(std::move(arg));
-      if (Token() == ",") {
-        Next();
-      } else if (Token() != ")") {
-        Unexpected("argListExpr", "\",\", \")\"");
-        return false;
-      }
+      depth = std::max(depth, depth_);
+      if (Token() == ")") break;
+      if (Token() != ",") return Unexpected(where, want);
     }
-    Next();
-    return true;
+    depth_ = depth + 1;
+    return Next();
   }
 
   ExprPtr ParseParens() {
     auto parens = std::make_unique<ParensExpr>();
-    if (!ParseArgs(parens->exprs)) return nullptr;
-    if (parens->exprs.size() == 1) {
-      if (Lower() == "keep_metric_names") {
-        if (auto* op = As<BinaryOpExpr>(parens->exprs[0].get())) {
-          op->keep_metric_names = true;
-          Next();
-        }
+    if (!ParseArgs(parens->exprs, "parensExpr", "\",\" or \")\"")) return nullptr;
+    if (parens->exprs.size() == 1 && Is("keep_metric_names")) {
+      if (auto* op = As<BinaryOpExpr>(parens->exprs[0].get())) {
+        op->keep_metric_names = true;
+        if (!Next()) return nullptr;
       }
-      if (auto* inner = As<StringExpr>(parens->exprs[0].get())) return std::make_unique<StringExpr>(inner->value);
     }
     return parens;
   }
 
-  bool ParseLabels(std::vector<std::string>& labels, bool allow_star) {
-    if (!Expect("(", "identList")) return false;
-    if (allow_star && Token() == "*") {
-      labels.emplace_back("*");
-      Next();
-      return Expect(")", "identList");
-    }
-    while (Token() != ")") {
-      std::string text = Token();
-      if (IsString(text)) text = text.substr(1, text.size() - 2);
-      if (!IsIdent(text)) {
-        Unexpected("identList", "identifier");
-        return false;
-      }
-      labels.push_back(UnescapeIdent(text));
-      Next();
-      if (Token() == ",") {
-        Next();
-      } else if (Token() != ")") {
-        Unexpected("identList", "\",\" or \")\"");
-        return false;
-      }
-    }
-    Next();
-    return true;
+  bool ParseModifier(ModifierExpr& modifier, bool is_join) {
+    modifier.op = ToLower(Token());
+    if (!Next()) return false;
+    if (is_join && Token() != "(") return true;
+    return ParseLabels(modifier.args, is_join) || Wrap("ModifierExpr");
   }
 
-  /// One or more string literals joined by `+`.
-  std::optional<std::string> ParseStringToken() {
-    std::string value;
+  bool ParseLabels(std::vector<std::string>& labels, bool allow_star) {
+    if (Token() != "(") return Unexpected("identList", "\"(\"");
+    if (!Next()) return false;
+    if (allow_star && Token() == "*") {
+      if (!Next()) return false;
+      if (Token() != ")") {
+        return Fail("identList: unexpected token " + Quoted(Token()) + " after \"*\"; want \")\"");
+      }
+      labels.emplace_back("*");
+      return Next();
+    }
+    while (Token() != ")") {
+      if (IsStringPrefix(Token())) lexer_.ReplaceToken(Token().substr(1, Token().size() - 2));
+      if (!IsIdentPrefix(Token())) return Unexpected("identList", "\"ident\"");
+      labels.push_back(UnescapeIdent(Token()));
+      if (!Next()) return false;
+      if (Token() == ",") {
+        if (!Next()) return false;
+      } else if (Token() != ")") {
+        return Unexpected("identList", "\",\", \")\"");
+      }
+    }
+    return Next();
+  }
+
+  /// Literals and names joined by `+`; a name before `(` or `{` is the operand of an operator instead.
+  bool ParseString(std::vector<std::string>& tokens) {
     while (true) {
-      if (!IsString(Token())) {
-        Unexpected("stringExpr", "string");
-        return std::nullopt;
+      if (!IsStringPrefix(Token()) && !IsIdentPrefix(Token())) return Unexpected("StringExpr", "\"string\"");
+      tokens.push_back(Token());
+      if (!Next()) return false;
+      if (Token() != "+") return true;
+      if (!Next()) return false;
+      if (IsStringPrefix(Token())) continue;
+      if (!IsIdentPrefix(Token())) {
+        lexer_.Prev();
+        return true;
       }
-      auto part = UnquoteString(Token());
-      if (!part.ok()) {
-        Fail(part.error().message());
-        return std::nullopt;
+      if (!Next()) return false;
+      const bool is_operand = Token() == "(" || Token() == "{";
+      lexer_.Prev();
+      if (is_operand) {
+        lexer_.Prev();
+        return true;
       }
-      value += part.value();
-      Next();
-      if (Token() != "+") return value;
-      if (IsString(Peek(1))) {
-        Next();
-        continue;
-      }
-      if (IsIdent(Peek(1)) && Peek(2) != "(" && Peek(2) != "{") {
-        Fail("missing \"" + Peek(1) + "\" value inside StringExpr");
-        return std::nullopt;
-      }
-      return value;
     }
   }
 
   ExprPtr ParseMetric() {
     auto metric = std::make_unique<MetricExpr>();
-    std::string name;
-    if (IsIdent(Token())) {
-      name = UnescapeIdent(Token());
-      Next();
-    }
-    std::vector<std::vector<LabelFilter>> groups;
-    if (Token() == "{") {
-      Next();
-      std::vector<LabelFilter> group;
-      while (Token() != "}") {
-        if (!ParseFilter(group)) return nullptr;
-        if (Token() == ",") {
-          Next();
-          if (Lower() == "or") return Unexpected("labelFilters", "label filter");
-        } else if (Lower() == "or") {
-          Next();
-          groups.push_back(std::move(group));
-          group.clear();
-          if (Token() == "}") return Unexpected("labelFilters", "label filter");
-        } else if (Token() != "}") {
-          return Unexpected("labelFilters", "\",\", \"or\", \"}\"");
-        }
+    std::vector<FilterTemplate> name;
+    if (IsIdentPrefix(Token())) {
+      name.push_back({.label = "__name__", .tokens = {Quoted(UnescapeIdent(Token()))}});
+      if (!Next()) return nullptr;
+      if (Token() != "{") {
+        metric->filter_templates.push_back(std::move(name));
+        return metric;
       }
-      Next();
-      if (!group.empty()) groups.push_back(std::move(group));
     }
-    if (!name.empty()) {
-      if (groups.empty()) groups.emplace_back();
-      for (auto& group : groups) group.insert(group.begin(), LabelFilter{"__name__", name});
+    if (!Next()) return nullptr;
+    if (Token() == "}") {
+      if (!Next()) return nullptr;
+      if (!name.empty()) metric->filter_templates.push_back(std::move(name));
+      return metric;
     }
-    if (!NormalizeFilters(groups)) return nullptr;
-    metric->filter_groups = std::move(groups);
-    return metric;
+    while (true) {
+      auto& group = metric->filter_templates.emplace_back(name);
+      if (!ParseFilters(group)) return nullptr;
+      const bool done = Token() == "}";
+      if (done || Is("or")) {
+        if (!Next()) return nullptr;
+      }
+      if (done) return metric;
+    }
   }
 
-  bool ParseFilter(std::vector<LabelFilter>& group) {
-    const bool quoted = IsString(Token());
-    if (!quoted && !IsIdent(Token())) {
-      Unexpected("labelFilterExpr", "identifier");
-      return false;
+  /// One and-list, up to `or` or `}`.
+  bool ParseFilters(std::vector<FilterTemplate>& group) {
+    while (true) {
+      if (!ParseFilter(group.emplace_back())) return false;
+      if (Is("or") || Token() == "}") return true;
+      if (Token() != ",") return Unexpected("labelFilters", "\",\", \"or\", \"}\"");
+      if (!Next()) return false;
+      if (Token() == "}") return true;
     }
-    LabelFilter filter;
-    filter.label = UnescapeIdent(quoted ? Token().substr(1, Token().size() - 2) : Token());
-    Next();
-    const std::string op = Token();
-    if (op != "=" && op != "!=" && op != "=~" && op != "!~") {
-      if (!quoted) {
-        Fail("cannot find WITH template for \"" + filter.label + "\"");
-        return false;
-      }
-      group.push_back(LabelFilter{"__name__", filter.label});
+  }
+
+  bool ParseFilter(FilterTemplate& filter) {
+    const bool quoted = IsStringPrefix(Token());
+    if (quoted) {
+      lexer_.ReplaceToken(Token().substr(1, Token().size() - 2));
+    } else if (!IsIdentPrefix(Token())) {
+      return Unexpected("labelFilterExpr", "\"ident\"");
+    }
+    filter.label = UnescapeIdent(Token());
+    if (!Next()) return false;
+    const std::string_view op = Token();
+    if (op == "," || op == "}" || Is("or")) {
+      filter.is_quoted_name = quoted;
       return true;
     }
-    Next();
+    if (op != "=" && op != "!=" && op != "=~" && op != "!~") {
+      return Unexpected("labelFilterExpr", "\"=\", \"!=\", \"=~\", \"!~\", \",\", \"or\", \"}\"");
+    }
     filter.is_negative = op[0] == '!';
     filter.is_regexp = op.size() == 2 && op[1] == '~';
-    auto value = ParseStringToken();
-    if (!value) return false;
-    filter.value = std::move(*value);
-    if (filter.is_regexp) {
-      RE2::Options options;
-      options.set_log_errors(false);
-      const RE2 re("^(?:" + filter.value + ")$", options);
-      if (!re.ok()) {
-        Fail("invalid regexp in " + filter.label + "=\"" + filter.value + "\": " + re.error());
-        return false;
-      }
-    }
-    group.push_back(std::move(filter));
-    return true;
+    return Next() && ParseString(filter.tokens);
   }
 
-  static const LabelFilter* FindName(const std::vector<LabelFilter>& group) {
-    for (const auto& f : group) {
-      if (f.label == "__name__" && !f.is_negative && !f.is_regexp) return &f;
-    }
-    return nullptr;
-  }
-
-  bool NormalizeFilters(std::vector<std::vector<LabelFilter>>& groups) {
-    std::string common;
-    bool agree = true;
-    for (auto& group : groups) {
-      std::vector<LabelFilter> unique;
-      for (auto& f : group) {
-        if (std::find(unique.begin(), unique.end(), f) == unique.end()) unique.push_back(f);
-      }
-      group = std::move(unique);
-      const LabelFilter* name = nullptr;
-      for (const auto& f : group) {
-        if (f.label != "__name__" || f.is_negative || f.is_regexp) continue;
-        if (name != nullptr) {
-          Fail("parse error: metric name must not be set twice: \"" + name->value + "\" or \"" + f.value + "\"");
-          return false;
-        }
-        name = &f;
-      }
-      if (name == nullptr) continue;
-      const auto offset = name - group.data();
-      std::rotate(group.begin(), group.begin() + offset, group.begin() + offset + 1);
-      if (!common.empty() && common != group[0].value) agree = false;
-      common = group[0].value;
-    }
-    if (!agree || common.empty()) return true;
-    for (auto& group : groups) {
-      const bool has_name = std::any_of(group.begin(), group.end(), [](const auto& f) { return f.label == "__name__"; });
-      if (!has_name) group.insert(group.begin(), LabelFilter{"__name__", common});
-    }
-    return true;
-  }
-
-  std::vector<std::string> tokens_;
-  size_t pos_ = 0;
-  int depth_ = 0;
+  Lexer lexer_;
+  int nesting_ = 0;
+  size_t depth_ = 0;
+  bool is_limit_ = false;
   std::string error_;
 };
 
-void Simplify(ExprPtr& expr, std::string& error);
-
-void SimplifyAll(std::vector<ExprPtr>& exprs, std::string& error) {
-  for (auto& e : exprs) Simplify(e, error);
-}
-
-/// Remove parentheses, fold constants, check function names.
-void Simplify(ExprPtr& expr, std::string& error) {
-  if (expr == nullptr) return;
-  if (auto* parens = As<ParensExpr>(expr.get())) {
-    SimplifyAll(parens->exprs, error);
-    if (parens->exprs.size() == 1) {
-      ExprPtr only = std::move(parens->exprs[0]);
-      expr = std::move(only);
-      return;
-    }
-    auto list = std::make_unique<FuncExpr>();
-    list->args = std::move(parens->exprs);
-    expr = std::move(list);
-  } else if (auto* func = As<FuncExpr>(expr.get())) {
-    SimplifyAll(func->args, error);
-    if (!IsRollupFunc(func->name) && !IsTransformFunc(func->name) && error.empty()) {
-      error = "unsupported function \"" + func->name + "\"";
-    }
-  } else if (auto* aggr = As<AggrFuncExpr>(expr.get())) {
-    SimplifyAll(aggr->args, error);
-  } else if (auto* rollup = As<RollupExpr>(expr.get())) {
-    Simplify(rollup->expr, error);
-    Simplify(rollup->at, error);
-  } else if (auto* op = As<BinaryOpExpr>(expr.get())) {
-    Simplify(op->left, error);
-    Simplify(op->right, error);
-    const auto* ln = As<NumberExpr>(op->left.get());
-    const auto* rn = As<NumberExpr>(op->right.get());
-    const auto* ls = As<StringExpr>(op->left.get());
-    const auto* rs = As<StringExpr>(op->right.get());
-    if (ln != nullptr && rn != nullptr) {
-      expr = std::make_unique<NumberExpr>(BinaryOpNumber(op->op, ln->value, rn->value, op->is_bool));
-    } else if (ls != nullptr && rs != nullptr && op->op == "+") {
-      expr = std::make_unique<StringExpr>(ls->value + rs->value);
-    } else if (ls != nullptr && rs != nullptr && IsCmpOp(op->op)) {
-      const int c = ls->value.compare(rs->value);
-      const bool is_true = BinaryOpNumber(op->op, c < 0 ? -1 : c > 0, 0, true) != 0;
-      const double no = op->is_bool ? 0 : std::numeric_limits<double>::quiet_NaN();
-      expr = std::make_unique<NumberExpr>(is_true ? 1 : no);
-    }
-  }
-}
-
 }  // namespace
 
-bool IsCmpOp(std::string_view op) {
-  return op == "==" || op == "!=" || op == "<" || op == ">" || op == "<=" || op == ">=";
-}
+Result<ExprPtr> ParseTemplate(std::string_view query) { return Parser(query).Run(); }
 
-double BinaryOpNumber(std::string_view op, double l, double r, bool is_bool) {
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  if (IsCmpOp(op)) {
-    bool yes = false;
-    if (op == "==") yes = std::isnan(l) ? std::isnan(r) : l == r;
-    else if (op == "!=") yes = std::isnan(l) ? !std::isnan(r) : l != r;
-    else if (op == "<") yes = l < r;
-    else if (op == ">") yes = l > r;
-    else if (op == "<=") yes = l <= r;
-    else yes = l >= r;
-    if (!is_bool) return yes ? l : nan;
-    return yes ? 1 : 0;
-  }
-  if (op == "+") return l + r;
-  if (op == "-") return l - r;
-  if (op == "*") return l * r;
-  if (op == "/") return l / r;
-  if (op == "%") return std::fmod(l, r);
-  if (op == "^") return std::isnan(l) ? nan : std::pow(l, r);
-  if (op == "atan2") return std::atan2(l, r);
-  if (op == "and") return std::isnan(l) || std::isnan(r) ? nan : l;
-  if (op == "or" || op == "default") return std::isnan(l) ? r : l;
-  if (op == "if") return std::isnan(r) ? nan : l;
-  if (op == "ifnot") return std::isnan(r) ? l : nan;
-  return nan;
-}
-
-Result<ExprPtr> Parse(std::string_view query) {
-  VM_ASSIGN_OR_RETURN(auto tokens, Lex(query));
-  VM_ASSIGN_OR_RETURN(ExprPtr expr, Parser(std::move(tokens)).Run());
-  std::string error;
-  Simplify(expr, error);
-  if (!error.empty()) return Error(ErrorCode::kInvalidInput, std::move(error));
-  return expr;
-}
+Result<WithDefinition> ParseDefinition(std::string_view text) { return Parser(text).RunDefinition(); }
 
 }  // namespace vm::metricsql

@@ -1,77 +1,38 @@
+#include "lib/metricsql/printer.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 
-#include "lib/metricsql/ast.h"
 #include "lib/metricsql/lexer.h"
+#include "lib/regex/unicode.h"
 
 namespace vm::metricsql {
 namespace {
 
 constexpr int kMaxFixedExponent = 6;  // Go's %g with the shortest precision.
 
-constexpr auto kRollupFuncs = std::to_array<std::string_view>({
-    "absent_over_time", "aggr_over_time", "ascent_over_time", "avg_over_time", "changes",
-    "changes_prometheus", "count_eq_over_time", "count_gt_over_time", "count_le_over_time",
-    "count_ne_over_time", "count_over_time", "count_values_over_time", "decreases_over_time",
-    "default_rollup", "delta", "delta_prometheus", "deriv", "deriv_fast", "descent_over_time",
-    "distinct_over_time", "duration_over_time", "first_over_time", "geomean_over_time",
-    "histogram_over_time", "hoeffding_bound_lower", "hoeffding_bound_upper", "holt_winters",
-    "idelta", "ideriv", "increase", "increase_prometheus", "increase_pure", "increases_over_time",
-    "integrate", "irate", "lag", "last_over_time", "lifetime", "mad_over_time", "max_over_time",
-    "median_over_time", "min_over_time", "mode_over_time", "outlier_iqr_over_time",
-    "predict_linear", "present_over_time", "quantile_over_time", "quantiles_over_time",
-    "range_over_time", "rate", "rate_over_sum", "rate_prometheus", "resets", "rollup",
-    "rollup_candlestick", "rollup_delta", "rollup_deriv", "rollup_increase", "rollup_rate",
-    "rollup_scrape_interval", "scrape_interval", "share_eq_over_time", "share_gt_over_time",
-    "share_le_over_time", "stale_samples_over_time", "stddev_over_time", "stdvar_over_time",
-    "sum2_over_time", "sum_eq_over_time", "sum_gt_over_time", "sum_le_over_time", "sum_over_time",
-    "tfirst_over_time", "timestamp", "timestamp_with_name", "tlast_change_over_time",
-    "tlast_over_time", "tmax_over_time", "tmin_over_time", "zscore_over_time"});
-constexpr auto kTransformFuncs = std::to_array<std::string_view>({
-    "", "abs", "absent", "acos", "acosh", "asin", "asinh", "atan", "atanh", "bitmap_and",
-    "bitmap_or", "bitmap_xor", "buckets_limit", "ceil", "clamp", "clamp_max", "clamp_min", "cos",
-    "cosh", "day_of_month", "day_of_week", "day_of_year", "days_in_month", "deg",
-    "drop_common_labels", "drop_empty_series", "end", "exp", "floor", "histogram_avg",
-    "histogram_fraction", "histogram_quantile", "histogram_quantiles", "histogram_share",
-    "histogram_stddev", "histogram_stdvar", "hour", "interpolate", "keep_last_value",
-    "keep_next_value", "label_copy", "label_del", "label_graphite_group", "label_join",
-    "label_keep", "label_lowercase", "label_map", "label_match", "label_mismatch", "label_move",
-    "label_replace", "label_set", "label_transform", "label_uppercase", "label_value",
-    "labels_equal", "limit_offset", "ln", "log10", "log2", "minute", "month", "now", "pi",
-    "prometheus_buckets", "rad", "rand", "rand_exponential", "rand_normal", "range_avg",
-    "range_first", "range_last", "range_linear_regression", "range_mad", "range_max", "range_min",
-    "range_normalize", "range_quantile", "range_stddev", "range_stdvar", "range_sum",
-    "range_trim_outliers", "range_trim_spikes", "range_trim_zscore", "range_zscore",
-    "remove_resets", "round", "running_avg", "running_max", "running_min", "running_sum",
-    "scalar", "sgn", "sin", "sinh", "smooth_exponential", "sort", "sort_by_label",
-    "sort_by_label_desc", "sort_by_label_numeric", "sort_by_label_numeric_desc", "sort_desc",
-    "sqrt", "start", "step", "tan", "tanh", "time", "timezone_offset", "union", "vector", "year"});
-constexpr auto kAggrFuncs = std::to_array<std::string_view>({
-    "any", "avg", "bottomk", "bottomk_avg", "bottomk_last", "bottomk_max", "bottomk_median",
-    "bottomk_min", "count", "count_values", "distinct", "geomean", "group", "histogram", "limitk",
-    "mad", "max", "median", "min", "mode", "outliers_iqr", "outliers_mad", "outliersk",
-    "quantile", "quantiles", "share", "stddev", "stdvar", "sum", "sum2", "topk", "topk_avg",
-    "topk_last", "topk_max", "topk_median", "topk_min", "zscore"});
-
-template <class List>
-bool Contains(const List& sorted, std::string_view name) {
-  return std::binary_search(sorted.begin(), sorted.end(), std::string_view(ToLower(name)));
-}
-
 bool IsReservedWord(std::string_view name) {
-  static constexpr auto kWords = std::to_array<std::string_view>(
-      {"on", "ignoring", "group_left", "group_right", "bool", "prefix", "fill", "fill_left", "fill_right"});
-  return std::find(kWords.begin(), kWords.end(), ToLower(name)) != kWords.end();
+  return IsGroupModifier(name) || IsJoinModifier(name) || IsBoolModifier(name) || IsFillModifier(name) ||
+         EqualsFold(name, "prefix");
 }
 
-void AppendLabels(std::string& dst, const std::vector<std::string>& labels) {
+bool NeedsOperandParens(const Expr& operand) {
+  if (operand.kind == ExprKind::kBinaryOp) return true;
+  const auto* rollup = As<RollupExpr>(&operand);
+  if (rollup == nullptr) return false;
+  const auto* inner = As<BinaryOpExpr>(rollup->expr.get());
+  return rollup->offset != nullptr || rollup->at != nullptr || (inner != nullptr && inner->keep_metric_names);
+}
+
+void AppendModifier(std::string& dst, const ModifierExpr& modifier) {
+  dst += modifier.op;
   dst += '(';
-  for (size_t i = 0; i < labels.size(); ++i) {
+  for (size_t i = 0; i < modifier.args.size(); ++i) {
     if (i > 0) dst += ',';
-    if (labels[i] == "*") dst += '*';
-    else AppendEscapedIdent(dst, labels[i]);
+    if (modifier.args[i] == "*") dst += '*';
+    else AppendEscapedIdent(dst, modifier.args[i]);
   }
   dst += ')';
 }
@@ -91,42 +52,147 @@ void AppendInParens(std::string& dst, const Expr& expr, bool parens) {
   if (parens) dst += ')';
 }
 
-bool HasName(const std::vector<LabelFilter>& group) {
-  return !group.empty() && group[0].label == "__name__" && !group[0].is_negative && !group[0].is_regexp;
+void AppendTokens(std::string& dst, const std::vector<std::string>& tokens) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0) dst += '+';
+    dst += tokens[i];
+  }
+}
+
+void AppendFilterOp(std::string& dst, bool is_negative, bool is_regexp) {
+  if (is_negative) dst += '!';
+  if (!is_negative || !is_regexp) dst += '=';
+  if (is_regexp) dst += '~';
+}
+
+void AppendMetricTemplate(std::string& dst, const MetricExpr& metric) {
+  const std::string name = TemplateName(metric);
+  const bool quoted = NeedsEscape(name);
+  if (quoted) {
+    dst += '{';
+    AppendQuotedIdent(dst, name);
+  } else {
+    AppendEscapedIdent(dst, name);
+  }
+  if (IsOnlyTemplateName(metric)) {
+    if (quoted) dst += '}';
+    return;
+  }
+  dst += quoted ? ", " : "{";
+  const size_t first = name.empty() ? 0 : 1;
+  bool is_first_group = true;
+  for (const auto& group : metric.filter_templates) {
+    if (group.size() <= first) continue;
+    if (!is_first_group) dst += " or ";
+    is_first_group = false;
+    AppendFilters(dst, group, first);
+  }
+  dst += '}';
 }
 
 void AppendMetric(std::string& dst, const MetricExpr& metric) {
-  const auto& groups = metric.filter_groups;
-  if (groups.empty()) {
+  if (!metric.filter_templates.empty()) {
+    AppendMetricTemplate(dst, metric);
+    return;
+  }
+  if (metric.filter_groups.empty()) {
     dst += "{}";
     return;
   }
-  const bool common = std::all_of(groups.begin(), groups.end(), [&](const auto& g) {
-    return HasName(g) && g[0].value == groups[0][0].value;
-  });
-  if (common) AppendEscapedIdent(dst, groups[0][0].value);
-  std::string body;
-  for (const auto& group : groups) {
-    const size_t first = common ? 1 : 0;
+  const std::string_view name = metric.Name();
+  AppendEscapedIdent(dst, name);
+  if (metric.IsOnlyName()) return;
+  dst += '{';
+  const size_t first = name.empty() ? 0 : 1;
+  bool is_first_group = true;
+  for (const auto& group : metric.filter_groups) {
     if (group.size() <= first) continue;
-    if (!body.empty()) body += " or ";
+    if (!is_first_group) dst += " or ";
+    is_first_group = false;
     for (size_t i = first; i < group.size(); ++i) {
-      if (i > first) body += ',';
-      AppendEscapedIdent(body, group[i].label);
-      if (group[i].is_regexp) body += group[i].is_negative ? "!~" : "=~";
-      else body += group[i].is_negative ? "!=" : "=";
-      AppendGoQuoted(body, group[i].value);
+      if (i > first) dst += ',';
+      AppendEscapedIdent(dst, group[i].label);
+      AppendFilterOp(dst, group[i].is_negative, group[i].is_regexp);
+      AppendGoQuoted(dst, group[i].value);
     }
   }
-  if (!body.empty() || !common) dst += '{' + body + '}';
+  dst += '}';
 }
 
-void AppendRollup(std::string& dst, const RollupExpr& rollup) {
+void AppendBinaryOp(std::string& dst, const BinaryOpExpr& op) {
+  if (op.keep_metric_names) dst += '(';
+  AppendInParens(dst, *op.left, NeedsLeftParens(op));
+  dst += ' ';
+  AppendOperator(dst, op);
+  dst += ' ';
+  AppendInParens(dst, *op.right, NeedsRightParens(op));
+  if (op.keep_metric_names) dst += ") keep_metric_names";
+}
+
+void AppendWith(std::string& dst, const WithExpr& with) {
+  dst += "WITH (";
+  for (size_t i = 0; i < with.definitions.size(); ++i) {
+    if (i > 0) dst += ", ";
+    AppendDefinition(dst, with.definitions[i]);
+  }
+  dst += ") ";
+  AppendString(dst, *with.expr);
+}
+
+}  // namespace
+
+bool NeedsLeftParens(const BinaryOpExpr& op) { return NeedsOperandParens(*op.left); }
+
+bool NeedsRightParens(const BinaryOpExpr& op) {
+  if (NeedsOperandParens(*op.right)) return true;
+  if (const auto* metric = As<MetricExpr>(op.right.get())) return IsReservedWord(metric->Name());
+  const auto* func = As<FuncExpr>(op.right.get());
+  return func != nullptr && (IsReservedWord(func->name) || func->keep_metric_names || op.keep_metric_names);
+}
+
+bool NeedsInnerParens(const RollupExpr& rollup) {
   const auto* aggr = As<AggrFuncExpr>(rollup.expr.get());
-  const auto kind = rollup.expr->kind;
-  AppendInParens(dst, *rollup.expr,
-                 kind == ExprKind::kRollup || kind == ExprKind::kBinaryOp ||
-                     (aggr != nullptr && !aggr->modifier.op.empty()));
+  if (aggr != nullptr) return !aggr->modifier.op.empty();
+  return rollup.expr->kind == ExprKind::kRollup || rollup.expr->kind == ExprKind::kBinaryOp;
+}
+
+void AppendOperator(std::string& dst, const BinaryOpExpr& op) {
+  dst += op.op;
+  if (op.is_bool) dst += "bool";
+  if (!op.group_modifier.op.empty()) {
+    dst += ' ';
+    AppendModifier(dst, op.group_modifier);
+  }
+  if (!op.join_modifier.op.empty()) {
+    dst += ' ';
+    AppendModifier(dst, op.join_modifier);
+    if (op.join_prefix || !op.join_prefix_template.empty()) dst += " prefix ";
+    if (op.join_prefix) AppendGoQuoted(dst, *op.join_prefix);
+    AppendTokens(dst, op.join_prefix_template);
+  }
+  const auto fill = [&](std::string_view word, const NumberExpr& value) {
+    dst += word;
+    AppendString(dst, value);
+    dst += ')';
+  };
+  if (op.fill_both) return fill(" fill(", *op.fill_left);
+  if (op.fill_left) fill(" fill_left(", *op.fill_left);
+  if (op.fill_right) fill(" fill_right(", *op.fill_right);
+}
+
+void AppendSuffix(std::string& dst, const FuncExpr& func) {
+  if (func.keep_metric_names) dst += " keep_metric_names";
+}
+
+void AppendSuffix(std::string& dst, const AggrFuncExpr& aggr) {
+  if (!aggr.modifier.op.empty()) {
+    dst += ' ';
+    AppendModifier(dst, aggr.modifier);
+  }
+  if (aggr.limit > 0) dst += " limit " + std::to_string(aggr.limit);
+}
+
+void AppendSuffix(std::string& dst, const RollupExpr& rollup) {
   if (rollup.window != nullptr || rollup.ForSubquery()) {
     dst += '[';
     if (rollup.window != nullptr) dst += rollup.window->text;
@@ -141,61 +207,55 @@ void AppendRollup(std::string& dst, const RollupExpr& rollup) {
   }
 }
 
-bool NeedsOperandParens(const Expr& operand) {
-  if (operand.kind == ExprKind::kBinaryOp) return true;
-  const auto* rollup = As<RollupExpr>(&operand);
-  if (rollup == nullptr) return false;
-  const auto* inner = As<BinaryOpExpr>(rollup->expr.get());
-  return rollup->offset != nullptr || rollup->at != nullptr || (inner != nullptr && inner->keep_metric_names);
+void AppendHead(std::string& dst, const WithDefinition& definition, std::string_view separator) {
+  AppendEscapedIdent(dst, definition.name);
+  for (size_t i = 0; i < definition.args.size(); ++i) {
+    dst += i == 0 ? "(" : separator;
+    AppendEscapedIdent(dst, definition.args[i]);
+  }
+  if (!definition.args.empty()) dst += ')';
 }
 
-void AppendBinaryOp(std::string& dst, const BinaryOpExpr& op) {
-  if (op.keep_metric_names) dst += '(';
-  AppendInParens(dst, *op.left, NeedsOperandParens(*op.left));
-  dst += ' ' + op.op;
-  if (op.is_bool) dst += "bool";
-  if (!op.group_modifier.op.empty()) {
-    dst += ' ' + op.group_modifier.op;
-    AppendLabels(dst, op.group_modifier.args);
-  }
-  if (!op.join_modifier.op.empty()) {
-    dst += ' ' + op.join_modifier.op;
-    AppendLabels(dst, op.join_modifier.args);
-    if (op.join_prefix) {
-      dst += " prefix ";
-      AppendGoQuoted(dst, *op.join_prefix);
+void AppendDefinition(std::string& dst, const WithDefinition& definition) {
+  AppendHead(dst, definition, ",");
+  dst += " = ";
+  AppendString(dst, *definition.expr);
+}
+
+std::string TemplateName(const MetricExpr& metric) {
+  std::string common;
+  for (const auto& group : metric.filter_templates) {
+    const FilterTemplate& f = group[0];
+    std::string name;
+    if (f.label == "__name__" && f.tokens.size() == 1 && !f.is_negative && !f.is_regexp) {
+      if (auto value = UnquoteString(f.tokens[0]); value.ok()) name = std::move(value).value();
+    } else if (f.is_quoted_name) {
+      name = f.label;
     }
+    if (name.empty() || (!common.empty() && name != common)) return {};
+    common = std::move(name);
   }
-  if (op.fill_both) {
-    dst += " fill(" + op.fill_left->text + ')';
-  } else {
-    if (op.fill_left) dst += " fill_left(" + op.fill_left->text + ')';
-    if (op.fill_right) dst += " fill_right(" + op.fill_right->text + ')';
-  }
-  dst += ' ';
-  bool parens = NeedsOperandParens(*op.right);
-  if (const auto* metric = As<MetricExpr>(op.right.get()); metric != nullptr && !metric->IsEmpty()) {
-    parens |= HasName(metric->filter_groups[0]) && IsReservedWord(metric->filter_groups[0][0].value);
-  } else if (const auto* func = As<FuncExpr>(op.right.get())) {
-    parens |= IsReservedWord(func->name) || func->keep_metric_names || op.keep_metric_names;
-  }
-  AppendInParens(dst, *op.right, parens);
-  if (op.keep_metric_names) dst += ") keep_metric_names";
+  return common;
 }
 
-}  // namespace
+bool IsOnlyTemplateName(const MetricExpr& metric) {
+  return !TemplateName(metric).empty() && std::all_of(metric.filter_templates.begin(), metric.filter_templates.end(),
+                                                      [](const auto& group) { return group.size() == 1; });
+}
 
-bool IsAggrFunc(std::string_view name) { return Contains(kAggrFuncs, name); }
-bool IsRollupFunc(std::string_view name) { return Contains(kRollupFuncs, name); }
-bool IsTransformFunc(std::string_view name) { return Contains(kTransformFuncs, name); }
+void AppendFilter(std::string& dst, const FilterTemplate& filter) {
+  if (NeedsEscape(filter.label)) AppendQuotedIdent(dst, filter.label);
+  else AppendEscapedIdent(dst, filter.label);
+  if (filter.tokens.empty()) return;
+  AppendFilterOp(dst, filter.is_negative, filter.is_regexp);
+  AppendTokens(dst, filter.tokens);
+}
 
-int RollupArgIndex(std::string_view name, size_t args_count) {
-  if (!IsRollupFunc(name)) return -1;
-  const std::string lower = ToLower(name);
-  if (lower == "quantiles_over_time") return static_cast<int>(args_count) - 1;
-  const bool second = lower == "quantile_over_time" || lower == "aggr_over_time" ||
-                      lower == "count_values_over_time" || lower.starts_with("hoeffding_bound_");
-  return second ? 1 : 0;
+void AppendFilters(std::string& dst, const std::vector<FilterTemplate>& filters, size_t first) {
+  for (size_t i = first; i < filters.size(); ++i) {
+    if (i > first) dst += ',';
+    AppendFilter(dst, filters[i]);
+  }
 }
 
 void AppendGoFloat(std::string& dst, double value) {
@@ -222,32 +282,7 @@ void AppendGoFloat(std::string& dst, double value) {
   dst.append(buf.data(), end);
 }
 
-void AppendGoQuoted(std::string& dst, std::string_view value) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  dst += '"';
-  for (const char c : value) {
-    switch (c) {
-      case '"': dst += "\\\""; break;
-      case '\\': dst += "\\\\"; break;
-      case '\a': dst += "\\a"; break;
-      case '\b': dst += "\\b"; break;
-      case '\f': dst += "\\f"; break;
-      case '\n': dst += "\\n"; break;
-      case '\r': dst += "\\r"; break;
-      case '\t': dst += "\\t"; break;
-      case '\v': dst += "\\v"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-          dst += "\\x";
-          dst += kHex[(c >> 4) & 15];
-          dst += kHex[c & 15];
-        } else {
-          dst += c;
-        }
-    }
-  }
-  dst += '"';
-}
+void AppendGoQuoted(std::string& dst, std::string_view value) { regex::AppendGoQuoted(dst, value); }
 
 void AppendString(std::string& dst, const Expr& expr) {
   switch (expr.kind) {
@@ -257,36 +292,46 @@ void AppendString(std::string& dst, const Expr& expr) {
       else dst += number.text;
       return;
     }
-    case ExprKind::kString: AppendGoQuoted(dst, static_cast<const StringExpr&>(expr).value); return;
+    case ExprKind::kString: {
+      const auto& string = static_cast<const StringExpr&>(expr);
+      if (string.tokens.empty()) AppendGoQuoted(dst, string.value);
+      else AppendTokens(dst, string.tokens);
+      return;
+    }
     case ExprKind::kDuration: dst += static_cast<const DurationExpr&>(expr).text; return;
-    case ExprKind::kMetric: AppendMetric(dst, static_cast<const MetricExpr&>(expr)); return;
+    case ExprKind::kMetric: return AppendMetric(dst, static_cast<const MetricExpr&>(expr));
     case ExprKind::kFunc: {
       const auto& func = static_cast<const FuncExpr&>(expr);
       AppendEscapedIdent(dst, func.name);
       AppendArgs(dst, func.args);
-      if (func.keep_metric_names) dst += " keep_metric_names";
-      return;
+      return AppendSuffix(dst, func);
     }
     case ExprKind::kAggr: {
       const auto& aggr = static_cast<const AggrFuncExpr&>(expr);
       dst += aggr.name;
       AppendArgs(dst, aggr.args);
-      if (!aggr.modifier.op.empty()) {
-        dst += ' ' + aggr.modifier.op;
-        AppendLabels(dst, aggr.modifier.args);
-      }
-      if (aggr.limit > 0) dst += " limit " + std::to_string(aggr.limit);
-      return;
+      return AppendSuffix(dst, aggr);
     }
-    case ExprKind::kBinaryOp: AppendBinaryOp(dst, static_cast<const BinaryOpExpr&>(expr)); return;
-    case ExprKind::kRollup: AppendRollup(dst, static_cast<const RollupExpr&>(expr)); return;
-    case ExprKind::kParens: AppendArgs(dst, static_cast<const ParensExpr&>(expr).exprs); return;
+    case ExprKind::kRollup: {
+      const auto& rollup = static_cast<const RollupExpr&>(expr);
+      AppendInParens(dst, *rollup.expr, NeedsInnerParens(rollup));
+      return AppendSuffix(dst, rollup);
+    }
+    case ExprKind::kBinaryOp: return AppendBinaryOp(dst, static_cast<const BinaryOpExpr&>(expr));
+    case ExprKind::kParens: return AppendArgs(dst, static_cast<const ParensExpr&>(expr).exprs);
+    case ExprKind::kWith: return AppendWith(dst, static_cast<const WithExpr&>(expr));
   }
 }
 
 std::string ToString(const Expr& expr) {
   std::string dst;
   AppendString(dst, expr);
+  return dst;
+}
+
+std::string ToString(const ModifierExpr& modifier) {
+  std::string dst;
+  AppendModifier(dst, modifier);
   return dst;
 }
 
