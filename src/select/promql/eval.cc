@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <tuple>
+#include <unordered_set>
 
 #include "lib/decimal/decimal.h"
-#include "select/promql/rollup.h"
+#include "select/promql/aggr.h"
+#include "select/promql/binary_op.h"
+#include "select/promql/eval_rollup.h"
 #include "select/promql/transform.h"
 
 namespace vm::select {
@@ -14,156 +16,125 @@ namespace {
 
 using boost::asio::awaitable;
 using metricsql::As;
+using SeriesList = std::vector<TimeSeries>;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t kSilenceMs = 5 * 60 * 1000;
 
 Error Invalid(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
 
-TimeSeries MakeScalar(const EvalContext& c, double value) {
-  TimeSeries s;
-  s.name.tenant = c.tenant;
-  for (int64_t t = c.start; t <= c.end; t += c.step) s.timestamps.push_back(t);
-  s.values.assign(s.timestamps.size(), value);
-  return s;
-}
-
-std::vector<TimeSeries> OneSeries(TimeSeries s) {
-  std::vector<TimeSeries> list;
+SeriesList OneSeries(TimeSeries s) {
+  SeriesList list;
   list.push_back(std::move(s));
   return list;
 }
 
-Result<int64_t> DurationMs(const metricsql::DurationExpr* d, int64_t step) {
-  if (d == nullptr) return int64_t{0};
-  return metricsql::ParseDuration(d->text, step);
+std::string QuotedText(const metricsql::Expr& expr) {
+  std::string quoted;
+  metricsql::AppendGoQuoted(quoted, metricsql::ToString(expr));
+  return quoted;
 }
 
-/// Samples a rollup runs over.
-awaitable<Result<std::vector<TimeSeries>>> RollupInput(const EvalContext& c, std::string_view func, const metricsql::Expr& inner, int64_t window,
-                                        const metricsql::RollupExpr* rollup) {
-  const auto* metric = As<metricsql::MetricExpr>(&inner);
-  if (metric != nullptr && (rollup == nullptr || !rollup->ForSubquery())) {
-    if (metric->IsEmpty()) co_return std::vector<TimeSeries>();
-    model::SearchQuery query;
-    query.tenant = c.tenant;
-    const int64_t silence = RollupNeedsSilence(func) || window == 0 ? kSilenceMs : 0;
-    query.time_range = {std::max<int64_t>(0, c.start - silence - std::max(window, c.step)), c.end};
-    query.tag_filter_groups = ToTagFilters(*metric, c.enforced_filters);
-    query.max_metrics = c.max_series;
-    VM_CO_ASSIGN_OR_RETURN(auto series, co_await c.source->FetchSeries(query, c.deadline));
-    if (c.series_fetched != nullptr) *c.series_fetched += series.size();
-    if (func == "default_rollup") co_return std::move(series);
-    for (auto& s : series) {
-      size_t kept = 0;
-      for (size_t i = 0; i < s.values.size(); ++i) {
-        if (decimal::IsStaleNaN(s.values[i])) continue;
-        s.values[kept] = s.values[i];
-        s.timestamps[kept++] = s.timestamps[i];
-      }
-      s.values.resize(kept);
-      s.timestamps.resize(kept);
-    }
-    co_return std::move(series);
-  }
-  EvalContext sub = c;
-  VM_CO_ASSIGN_OR_RETURN(int64_t step, DurationMs(rollup == nullptr ? nullptr : rollup->step.get(), c.step));
-  if (step <= 0) step = c.step;
-  sub.step = step;
-  const auto floor = [step](int64_t t) { return t - ((t % step) + step) % step; };
-  sub.start = floor(c.start - window - step - kSilenceMs);
-  sub.end = floor(c.end + step + step - 1);
-  VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(sub, inner));
-  for (auto& s : series) {
-    size_t kept = 0;
-    for (size_t i = 0; i < s.values.size(); ++i) {
-      if (std::isnan(s.values[i])) continue;
-      s.values[kept] = s.values[i];
-      s.timestamps[kept++] = s.timestamps[i];
-    }
-    s.values.resize(kept);
-    s.timestamps.resize(kept);
-  }
-  co_return std::move(series);
-}
-
-awaitable<Result<std::vector<TimeSeries>>> EvalRollupExpr(const EvalContext& outer, std::string_view func, bool keep_names, const metricsql::Expr& arg) {
-  if (!IsSupportedRollup(func)) co_return Invalid("unknown function \"" + std::string(func) + "\"");
-  EvalContext c = outer;
-  const auto* rollup = As<metricsql::RollupExpr>(&arg);
-  const metricsql::Expr& inner = rollup != nullptr ? *rollup->expr : arg;
-  int64_t window = 0, offset = 0;
-  if (rollup != nullptr) {
-    VM_CO_ASSIGN_OR_RETURN(window, DurationMs(rollup->window.get(), c.step));
-    VM_CO_ASSIGN_OR_RETURN(offset, DurationMs(rollup->offset.get(), c.step));
-  }
-  const bool has_at = rollup != nullptr && rollup->at != nullptr;
-  if (has_at) {
-    VM_CO_ASSIGN_OR_RETURN(const auto at, co_await Eval(outer, *rollup->at));
-    if (at.size() != 1) {
-      co_return Invalid("`@` modifier must return a single series; it returns " + std::to_string(at.size()) + " series instead");
-    }
-    const auto it = std::find_if(at[0].values.begin(), at[0].values.end(), [](double x) { return !std::isnan(x); });
-    if (it == at[0].values.end() || std::fabs(*it) > 9e15) co_return Invalid("`@` modifier must return a non-NaN value");
-    c.start = c.end = static_cast<int64_t>(*it * 1000);
-  }
-  c.start -= offset;
-  c.end -= offset;
-  VM_CO_ASSIGN_OR_RETURN(auto series, co_await RollupInput(c, func, inner, window, rollup));
-  RollupConfig config{func, c.start, c.end, c.step, window, c.lookback_delta};
-  const TimeSeries grid = MakeScalar(outer, 0);
-  std::vector<TimeSeries> out;
-  for (auto& s : series) {
-    if (outer.deadline.Expired()) co_return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
-    if (s.values.empty()) continue;
-    TimeSeries r;
-    r.values = EvalRollup(config, s);
-    if (has_at) r.values.assign(grid.timestamps.size(), r.values[0]);
-    r.timestamps = grid.timestamps;
-    r.name = std::move(s.name);
-    if (!keep_names && !RollupKeepsName(func)) r.name.metric_group.clear();
-    out.push_back(std::move(r));
-  }
-  co_return std::move(out);
-}
-
-awaitable<Result<std::vector<TimeSeries>>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
+awaitable<Result<SeriesList>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
   const TransformFunc transform = FindTransform(metricsql::ToLower(func.name));
-  if (transform == nullptr) co_return Invalid("unknown func \"" + func.name + "\"");
+  if (transform == nullptr) co_return Readable(c, Invalid("unknown func \"" + func.name + "\""));
   TransformCall call{c, func, {}};
   for (const auto& arg : func.args) {
     VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, *arg));
     call.args.push_back(std::move(series));
   }
   auto result = transform(call);
-  if (result.ok()) co_return std::move(result);
-  std::string text;
-  metricsql::AppendGoQuoted(text, metricsql::ToString(func));
-  co_return std::move(result).error().WithContext("cannot evaluate " + text);
+  if (!result.ok()) co_return Readable(c, std::move(result).error().WithContext("cannot evaluate " + QuotedText(func)));
+  co_return result;
 }
 
-bool IsSorting(const metricsql::Expr& expr) {
-  if (const auto* func = As<metricsql::FuncExpr>(&expr)) {
-    const auto name = metricsql::ToLower(func->name);
-    return name.starts_with("sort") || name == "limit_offset";
+awaitable<Result<SeriesList>> EvalAggrFunc(const EvalContext& c, const metricsql::AggrFuncExpr& aggr) {
+  if (IsIncremental(aggr)) co_return co_await EvalIncrementalAggr(c, aggr);
+  std::vector<SeriesList> args;
+  for (const auto& arg : aggr.args) {
+    VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, *arg));
+    args.push_back(std::move(series));
   }
-  if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) return aggr->name == "topk" || aggr->name == "bottomk";
+  auto result = EvalAggr(c, aggr, std::move(args));
+  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(aggr));
+  co_return result;
+}
+
+/// `or` and `default` may have a result without the first operand; so may two filled sides.
+bool NeedsBothOperands(const metricsql::BinaryOpExpr& op) {
+  if (op.op == "or" || op.op == "default") return false;
+  const auto ungrouped = [](const metricsql::Expr& e) {
+    const auto* aggr = As<metricsql::AggrFuncExpr>(&e);
+    return aggr != nullptr && aggr->modifier.args.empty();
+  };
+  if (ungrouped(*op.left) || ungrouped(*op.right)) return false;
+  return !(op.fill_left && op.fill_right);
+}
+
+awaitable<Result<SeriesList>> EvalBinaryOpExpr(const EvalContext& c, const metricsql::BinaryOpExpr& op) {
+  // The side that is likely to have fewer series goes first.
+  const bool right_first = op.op == "and" || op.op == "if" || (op.fill_left && !op.fill_right);
+  const metricsql::Expr& first_expr = right_first ? *op.right : *op.left;
+  const metricsql::Expr& second_expr = right_first ? *op.left : *op.right;
+  auto first = co_await Eval(c, first_expr);
+  if (!first.ok()) co_return std::move(first).error().WithContext("cannot execute " + QuotedText(op));
+  if (first.value().empty() && NeedsBothOperands(op)) co_return SeriesList();
+  auto second = co_await Eval(c, second_expr);
+  if (!second.ok()) co_return std::move(second).error().WithContext("cannot execute " + QuotedText(op));
+  SeriesList left = std::move(first).value();
+  SeriesList right = std::move(second).value();
+  if (right_first) std::swap(left, right);
+  auto result = EvalBinaryOp(op, std::move(left), std::move(right));
+  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(op));
+  co_return result;
+}
+
+/// True when the outermost operation fixes the order of the result.
+bool IsSorting(const metricsql::Expr& expr) {
+  static constexpr std::string_view kSorting[] = {"sort",          "sort_desc",          "limit_offset",
+                                                  "sort_by_label", "sort_by_label_desc", "sort_by_label_numeric",
+                                                  "sort_by_label_numeric_desc"};
+  if (const auto* func = As<metricsql::FuncExpr>(&expr)) {
+    return std::find(std::begin(kSorting), std::end(kSorting), metricsql::ToLower(func->name)) != std::end(kSorting);
+  }
+  if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) return IsSortingAggr(aggr->name);
   const auto* op = As<metricsql::BinaryOpExpr>(&expr);
   return op != nullptr && op->op == "or";
 }
 
-bool NameLess(const TimeSeries& a, const TimeSeries& b) {
-  return std::tie(a.name.metric_group, a.name.tags) < std::tie(b.name.metric_group, b.name.tags);
+/// Empty series go, the others are sorted unless they are, and no two may be the same.
+Result<SeriesList> Finish(const EvalContext& c, const metricsql::Expr& expr, SeriesList list) {
+  RemoveEmptySeries(list);
+  if (!IsSorting(expr)) SortByName(list);
+  std::unordered_set<std::string> keys;
+  for (auto& s : list) {
+    std::stable_sort(s.name.tags.begin(), s.name.tags.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    if (keys.insert(NameKey(s.name)).second) continue;
+    std::string text = "duplicate output timeseries: " + s.name.metric_group;
+    AppendTagsText(text, s.name);
+    return Invalid(std::move(text));
+  }
+  if (c.max_response_series > 0 && list.size() > c.max_response_series) {
+    return Error(ErrorCode::kLimitExceeded, "the response contains more than -search.maxResponseSeries=" + std::to_string(c.max_response_series) +
+                                                " time series: " + std::to_string(list.size()) +
+                                                " series; either increase -search.maxResponseSeries or change the query in order to return "
+                                                "smaller number of series");
+  }
+  if (c.round_digits < 100) {
+    for (auto& s : list) {
+      for (double& v : s.values) v = decimal::RoundToDecimalDigits(v, c.round_digits);
+    }
+  }
+  return list;
+}
+
+/// What the user sees of an error.
+Error Shown(const EvalContext& c, const ErrorScope& scope, Error error) {
+  const std::string& message = error.message();
+  if (scope.is_readable) return Error(error.code(), message.substr(message.size() - std::min(message.size(), scope.readable_size)));
+  if (c.error_context.empty()) return error;
+  return std::move(error).WithContext(c.error_context);
 }
 
 }  // namespace
-
-bool IsAllNaN(const TimeSeries& s) {
-  return std::all_of(s.values.begin(), s.values.end(), [](double x) { return std::isnan(x); });
-}
-void RemoveEmptySeries(std::vector<TimeSeries>& series) { std::erase_if(series, IsAllNaN); }
-bool IsScalar(const std::vector<TimeSeries>& s) {
-  return s.size() == 1 && s[0].name.metric_group.empty() && s[0].name.tags.empty();
-}
 
 std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricExpr& metric, const std::vector<std::vector<model::TagFilter>>& enforced) {
   std::vector<std::vector<model::TagFilter>> groups;
@@ -179,60 +150,61 @@ std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricE
   return groups;
 }
 
-awaitable<Result<std::vector<TimeSeries>>> Eval(const EvalContext& c, const metricsql::Expr& expr) {
-  if (c.deadline.Expired()) co_return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
-  if (expr.kind == metricsql::ExprKind::kMetric || expr.kind == metricsql::ExprKind::kRollup) {
-    co_return co_await EvalRollupExpr(c, "default_rollup", true, expr);
+TimeSeries MakeGridSeries(const EvalContext& c, double value) {
+  TimeSeries s;
+  s.name.tenant = c.tenant;
+  s.timestamps.resize(c.PointsCount());
+  int64_t t = c.start;
+  for (int64_t& timestamp : s.timestamps) {
+    timestamp = t;
+    t += c.step;
   }
-  if (const auto* number = As<metricsql::NumberExpr>(&expr)) co_return OneSeries(MakeScalar(c, number->value));
+  s.values.assign(s.timestamps.size(), value);
+  return s;
+}
+
+Status CheckAlive(const EvalContext& c) {
+  if (c.deadline.Cancelled()) return Error(ErrorCode::kCancelled, "the query is canceled");
+  if (c.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during query execution");
+  return Ok();
+}
+
+Error Readable(const EvalContext& c, Error error) {
+  if (c.error_scope != nullptr) *c.error_scope = {true, error.message().size()};
+  return error;
+}
+
+awaitable<Result<SeriesList>> Eval(const EvalContext& c, const metricsql::Expr& expr) {
+  VM_CO_TRY(CheckAlive(c));
+  if (expr.kind == metricsql::ExprKind::kMetric || expr.kind == metricsql::ExprKind::kRollup) co_return co_await EvalDefaultRollup(c, expr);
+  if (const auto* number = As<metricsql::NumberExpr>(&expr)) co_return OneSeries(MakeGridSeries(c, number->value));
   if (const auto* text = As<metricsql::StringExpr>(&expr)) {
-    TimeSeries s = MakeScalar(c, kNaN);
+    TimeSeries s = MakeGridSeries(c, kNaN);
     s.name.metric_group = text->value;
     co_return OneSeries(std::move(s));
   }
   if (const auto* duration = As<metricsql::DurationExpr>(&expr)) {
     VM_CO_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, c.step));
-    co_return OneSeries(MakeScalar(c, static_cast<double>(ms) / 1e3));
+    co_return OneSeries(MakeGridSeries(c, static_cast<double>(ms) / 1e3));
   }
   if (const auto* func = As<metricsql::FuncExpr>(&expr)) {
-    if (!metricsql::IsRollupFunc(func->name)) co_return co_await EvalTransform(c, *func);
-    const int index = metricsql::RollupArgIndex(func->name, func->args.size());
-    const auto name = metricsql::ToLower(func->name);
-    if (!IsSupportedRollup(name)) co_return Invalid("unknown function \"" + func->name + "\"");
-    if (func->args.size() != 1) co_return Invalid("unexpected number of args; got " + std::to_string(func->args.size()) + "; want 1");
-    co_return co_await EvalRollupExpr(c, name, func->keep_metric_names, *func->args[static_cast<size_t>(index)]);
+    if (const RollupFunction* rollup = FindRollup(metricsql::ToLower(func->name))) co_return co_await EvalRollupFunc(c, *rollup, *func);
+    co_return co_await EvalTransform(c, *func);
   }
-  if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) {
-    if (aggr->args.empty()) co_return Invalid("expecting at least one arg");
-    std::vector<std::vector<TimeSeries>> args;
-    for (const auto& arg : aggr->args) {
-      VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, *arg));
-      args.push_back(std::move(series));
-    }
-    co_return EvalAggr(*aggr, std::move(args));
-  }
-  if (const auto* op = As<metricsql::BinaryOpExpr>(&expr)) {
-    VM_CO_ASSIGN_OR_RETURN(auto left, co_await Eval(c, *op->left));
-    VM_CO_ASSIGN_OR_RETURN(auto right, co_await Eval(c, *op->right));
-    co_return EvalBinaryOp(*op, std::move(left), std::move(right));
-  }
-  co_return Invalid("unexpected expression \"" + metricsql::ToString(expr) + "\"");
+  if (const auto* aggr = As<metricsql::AggrFuncExpr>(&expr)) co_return co_await EvalAggrFunc(c, *aggr);
+  if (const auto* op = As<metricsql::BinaryOpExpr>(&expr)) co_return co_await EvalBinaryOpExpr(c, *op);
+  co_return Invalid("unexpected expression " + QuotedText(expr));
 }
 
-awaitable<Result<std::vector<TimeSeries>>> Exec(const EvalContext& c, const metricsql::Expr& expr) {
-  VM_CO_ASSIGN_OR_RETURN(auto series, co_await Eval(c, expr));
-  RemoveEmptySeries(series);
-  if (!IsSorting(expr)) std::stable_sort(series.begin(), series.end(), NameLess);
-  std::vector<const TimeSeries*> sorted;
-  for (auto& s : series) {
-    std::sort(s.name.tags.begin(), s.name.tags.end());
-    sorted.push_back(&s);
-  }
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return NameLess(*a, *b); });
-  for (size_t i = 1; i < sorted.size(); ++i) {
-    if (sorted[i - 1]->name == sorted[i]->name) co_return Invalid("duplicate output timeseries: " + sorted[i]->name.metric_group);
-  }
-  co_return std::move(series);
+awaitable<Result<SeriesList>> Exec(const EvalContext& context, const metricsql::Expr& expr) {
+  EvalContext c = context;
+  ErrorScope scope;
+  c.error_scope = &scope;
+  auto series = co_await Eval(c, expr);
+  if (!series.ok()) co_return Shown(c, scope, std::move(series).error());
+  auto result = Finish(c, expr, std::move(series).value());
+  if (!result.ok()) co_return Shown(c, ErrorScope(), std::move(result).error());
+  co_return result;
 }
 
 }  // namespace vm::select

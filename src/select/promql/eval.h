@@ -5,11 +5,26 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/budget.h"
 #include "lib/base/deadline.h"
 #include "lib/metricsql/ast.h"
+#include "select/promql/names.h"
 #include "select/promql/series.h"
 
 namespace vm::select {
+
+/// What one query did. Written by its evaluation alone.
+struct QueryStats {
+  uint64_t samples_scanned = 0;   // By rollups.
+  uint64_t rollups_count = 0;     // Rollups over series, each one observation of vm_rows_scanned_per_query.
+  int64_t memory_bytes = 0;       // Sum of the estimates.
+};
+
+/// How much of an error the user is to see: the innermost part that explains itself.
+struct ErrorScope {
+  bool is_readable = false;
+  size_t readable_size = 0;  // Bytes at the end of the message.
+};
 
 /// One evaluation: the grid and the limits. `source` outlives it. One thread.
 struct EvalContext {
@@ -23,24 +38,44 @@ struct EvalContext {
   Deadline deadline;
   std::vector<std::vector<model::TagFilter>> enforced_filters;
   size_t* series_fetched = nullptr;  // May be null.
+  QueryStats* stats = nullptr;       // May be null.
+
+  // The flags of the reference that are named alike.
+  int64_t min_staleness_interval_ms = 0;             // -search.minStalenessInterval
+  bool no_stale_markers = false;                     // -search.noStaleMarkers
+  int64_t max_points_per_subquery_series = 100000;   // -search.maxPointsSubqueryPerTimeseries
+  int64_t max_memory_bytes = 0;                      // -search.maxMemoryPerQuery; 0: no limit.
+  size_t max_series_per_aggr = 1000000;              // -search.maxSeriesPerAggrFunc
+  size_t max_pushdown_values = 100;                  // -search.maxBinaryOpPushdownLabelValues
+  size_t max_response_series = 0;                    // -search.maxResponseSeries; 0: no limit.
+  int round_digits = 100;                            // Of the request; 100: no rounding.
+
+  /// Memory of all queries at once; may be null.
+  Budget* rollup_memory = nullptr;
+  /// Stands in front of errors that do not explain themselves, with ": ".
+  std::string error_context;
+  ErrorScope* error_scope = nullptr;  // Set by Exec.
 
   size_t PointsCount() const { return static_cast<size_t>((end - start) / step + 1); }
+  /// How long before the windows of a function samples may lie that matter to it.
+  int64_t SilenceMs() const { return min_staleness_interval_ms > 0 ? min_staleness_interval_ms : 5 * 60 * 1000; }
 };
 
 /// Evaluate a parsed query on the grid of `context`. Runs on a pool and computes there; only waiting for the source
-/// gives the thread away. `context` and `expr` outlive the coroutine. Errors: kInvalidInput, those of the source.
+/// gives the thread away. `context` and `expr` outlive the coroutine. Errors: kInvalidInput, kLimitExceeded, kCancelled,
+/// those of the source.
 boost::asio::awaitable<Result<std::vector<TimeSeries>>> Eval(const EvalContext& context, const metricsql::Expr& expr);
-/// Eval, then drop empty series, sort and reject duplicates.
+/// Eval, then drop empty series, sort, reject duplicates and round.
 boost::asio::awaitable<Result<std::vector<TimeSeries>>> Exec(const EvalContext& context, const metricsql::Expr& expr);
-
-Result<std::vector<TimeSeries>> EvalBinaryOp(const metricsql::BinaryOpExpr& op, std::vector<TimeSeries> left, std::vector<TimeSeries> right);
-Result<std::vector<TimeSeries>> EvalAggr(const metricsql::AggrFuncExpr& aggr, std::vector<std::vector<TimeSeries>> args);
 
 /// Groups of the selector joined with the enforced ones, as storage takes them.
 std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricExpr& metric, const std::vector<std::vector<model::TagFilter>>& enforced);
 
-bool IsAllNaN(const TimeSeries& series);
-void RemoveEmptySeries(std::vector<TimeSeries>& series);
-bool IsScalar(const std::vector<TimeSeries>& series);
+/// One series with `value` on the whole grid.
+TimeSeries MakeGridSeries(const EvalContext& context, double value);
+/// Errors when the time of the query is over or its client is gone.
+Status CheckAlive(const EvalContext& context);
+/// Mark an error as one that explains itself.
+Error Readable(const EvalContext& context, Error error);
 
 }  // namespace vm::select

@@ -64,10 +64,10 @@ TEST(EvalTest, InstantValues) {
   }
 }
 
-TEST(EvalTest, UnknownFunction) {
-  const auto got = RunQuery("lag(foo)");
+TEST(EvalTest, WrongArgs) {
+  const auto got = RunQuery("abs(foo, 1, 2)");
   ASSERT_FALSE(got.ok());
-  EXPECT_EQ(got.error().message(), "unknown function \"lag\"");
+  EXPECT_EQ(got.error().message(), "cannot evaluate \"abs(foo, 1, 2)\": unexpected number of args; got 3; want 1");
 }
 
 }  // namespace

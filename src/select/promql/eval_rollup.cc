@@ -1,0 +1,386 @@
+#include "select/promql/eval_rollup.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "lib/decimal/decimal.h"
+#include "lib/sys/sys.h"
+
+namespace vm::select {
+namespace {
+
+using boost::asio::awaitable;
+using metricsql::As;
+using SeriesList = std::vector<TimeSeries>;
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+/// Durations beyond this are cut, so that sums of times do not overflow: three million years.
+constexpr int64_t kMaxDurationMs = 100'000'000'000'000'000;
+
+Error Invalid(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
+
+std::string QuotedText(const metricsql::Expr& expr) {
+  std::string quoted;
+  metricsql::AppendGoQuoted(quoted, metricsql::ToString(expr));
+  return quoted;
+}
+
+/// 0 when there is none.
+Result<int64_t> DurationMs(const metricsql::DurationExpr* duration, int64_t step) {
+  if (duration == nullptr) return int64_t{0};
+  VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, step));
+  return std::clamp(ms, -kMaxDurationMs, kMaxDurationMs);
+}
+Result<int64_t> PositiveDurationMs(const metricsql::DurationExpr* duration, int64_t step, std::string_view what, const metricsql::Expr& whole) {
+  auto ms = DurationMs(duration, step);
+  if (ms.ok() && ms.value() < 0) ms = Invalid("duration cannot be negative; got \"" + duration->text + "\"");
+  if (!ms.ok()) return std::move(ms).error().WithContext("cannot parse " + std::string(what) + " in square brackets at " + metricsql::ToString(whole));
+  return ms;
+}
+
+template <class Drop>
+void DropSamples(TimeSeries& s, Drop drop) {
+  size_t kept = 0;
+  for (size_t i = 0; i < s.values.size(); ++i) {
+    if (drop(s.values[i])) continue;
+    s.values[kept] = s.values[i];
+    s.timestamps[kept++] = s.timestamps[i];
+  }
+  s.values.resize(kept);
+  s.timestamps.resize(kept);
+}
+
+/// A rollup on its way. `whole` is the expression that errors show.
+struct RollupTask {
+  RollupCall call;
+  const metricsql::FuncExpr* func_expr = nullptr;  // Null: default_rollup.
+  const metricsql::Expr* whole = nullptr;
+  RollupSource source;
+  const metricsql::AggrFuncExpr* aggr = nullptr;  // Fold into it.
+};
+
+RollupConfig MakeConfig(const EvalContext& c, const RollupFunction& f, int64_t window) {
+  RollupConfig config;
+  config.start = c.start;
+  config.end = c.end;
+  config.step = c.step;
+  config.window = window;
+  config.lookback_delta = c.lookback_delta;
+  config.min_staleness_interval = c.min_staleness_interval_ms;
+  config.may_adjust_window = f.may_adjust_window;
+  config.is_default_rollup = f.name == "default_rollup";
+  return config;
+}
+
+int64_t SaturatingMul(int64_t a, int64_t b) {
+  int64_t result;
+  return __builtin_mul_overflow(a, b, &result) ? std::numeric_limits<int64_t>::max() : result;
+}
+int64_t SaturatingAdd(int64_t a, int64_t b) {
+  int64_t result;
+  return __builtin_add_overflow(a, b, &result) ? std::numeric_limits<int64_t>::max() : result;
+}
+
+/// What the rollup will hold in memory, as the reference estimates it; counted against the limits until `share` goes.
+Status TakeMemory(const EvalContext& c, const RollupTask& task, size_t series_count, std::optional<BudgetShare>& share) {
+  auto held = static_cast<int64_t>(series_count);
+  if (task.aggr != nullptr) {
+    auto groups = static_cast<int64_t>(sys::AvailableCpus());
+    if (!task.aggr->modifier.op.empty()) groups = SaturatingMul(groups, task.aggr->limit > 0 ? task.aggr->limit : 1000);
+    held = std::min(held, groups);
+  }
+  const auto points = static_cast<int64_t>(c.PointsCount());
+  const int64_t columns = SaturatingMul(held, static_cast<int64_t>(task.call.columns.size()));
+  const int64_t all_points = SaturatingMul(points, columns);
+  const int64_t bytes = SaturatingAdd(SaturatingMul(held, 1000), SaturatingMul(all_points, 16));
+  const auto error = [&](const std::string& limit, const char* advice) {
+    std::string step;
+    metricsql::AppendGoFloat(step, static_cast<double>(c.step) / 1e3);
+    return Error(ErrorCode::kLimitExceeded, "not enough memory for processing " + metricsql::ToString(*task.whole) + ", which returns " +
+                                                std::to_string(all_points) + " data points across " + std::to_string(columns) +
+                                                " time series with " + std::to_string(points) + " points in each time series" + limit +
+                                                "; requested memory: " + std::to_string(bytes) +
+                                                " bytes; possible solutions are: reducing the number of matching time series; increasing `step` "
+                                                "query arg (step=" + step + "s); " + advice);
+  };
+  if (c.max_memory_bytes > 0 && bytes > c.max_memory_bytes) {
+    return error(" according to -search.maxMemoryPerQuery=" + std::to_string(c.max_memory_bytes), "increasing -search.maxMemoryPerQuery");
+  }
+  if (c.rollup_memory != nullptr) {
+    share.emplace(*c.rollup_memory);
+    if (!share->Take(bytes).ok()) {
+      return error("; total available memory for concurrent requests: " + std::to_string(c.rollup_memory->limit_bytes()) + " bytes",
+                   "switching to node with more RAM; increasing -memory.allowedPercent");
+    }
+  }
+  if (c.stats != nullptr) c.stats->memory_bytes = SaturatingAdd(c.stats->memory_bytes, bytes);
+  return Ok();
+}
+
+/// Run the rollup over all of `list`; the result has no timestamps. The samples of a series go as soon as they are used.
+Result<SeriesList> RunOverSeries(const EvalContext& c, const RollupTask& task, const RollupConfig& config, SeriesList list) {
+  std::optional<IncrementalAggr> aggr;
+  if (task.aggr != nullptr) aggr.emplace(*task.aggr);
+  RollupScratch scratch;
+  SeriesList out;
+  if (!aggr) out.reserve(list.size() * task.call.columns.size());
+  uint64_t scanned = 0;
+  for (TimeSeries& samples : list) {
+    VM_TRY(CheckAlive(c));
+    scanned += RunRollup(config, task.call, samples, scratch, out);
+    samples = TimeSeries();
+    if (!aggr) continue;
+    for (TimeSeries& s : out) {
+      aggr->Add(s);
+      scratch.spare = std::move(s.values);
+    }
+    out.clear();
+  }
+  if (c.stats != nullptr) {
+    c.stats->samples_scanned += scanned;
+    ++c.stats->rollups_count;
+  }
+  if (aggr) return aggr->Finish();
+  return out;
+}
+
+awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& task, const metricsql::MetricExpr& metric) {
+  const RollupFunction& f = *task.call.function;
+  const auto* duration = task.source.rollup == nullptr ? nullptr : task.source.rollup->window.get();
+  VM_CO_ASSIGN_OR_RETURN(const int64_t window, PositiveDurationMs(duration, c.step, "lookbehind window", *task.whole));
+  SeriesList list;
+  if (metric.IsEmpty()) {
+    list.push_back(MakeGridSeries(c, kNaN));
+    co_return std::move(list);
+  }
+  VM_CO_TRY(AddRollupColumns(task.call, task.func_expr, metricsql::ToString(*task.whole)));
+  if (c.end < 0) co_return std::move(list);
+  model::SearchQuery query;
+  query.tenant = c.tenant;
+  query.time_range = {std::max<int64_t>(0, c.start - (f.needs_silence ? c.SilenceMs() : 0) - std::max(window, c.step)), c.end};
+  query.tag_filter_groups = ToTagFilters(metric, c.enforced_filters);
+  query.max_metrics = c.max_series;
+  VM_CO_ASSIGN_OR_RETURN(list, co_await c.source->FetchSeries(std::move(query), c.deadline));
+  if (c.series_fetched != nullptr) *c.series_fetched += list.size();
+  if (list.empty()) co_return std::move(list);
+  std::optional<BudgetShare> memory;
+  VM_CO_TRY(TakeMemory(c, task, list.size(), memory));
+  // Staleness markers end a series where the last value decides; elsewhere they are no samples.
+  if (!c.no_stale_markers && f.name != "default_rollup" && f.name != "stale_samples_over_time") {
+    for (auto& s : list) DropSamples(s, decimal::IsStaleNaN);
+  }
+  co_return RunOverSeries(c, task, MakeConfig(c, f, window), std::move(list));
+}
+
+awaitable<Result<SeriesList>> RunOverSubquery(const EvalContext& c, RollupTask& task) {
+  const auto* rollup = task.source.rollup;
+  VM_CO_ASSIGN_OR_RETURN(int64_t step, PositiveDurationMs(rollup == nullptr ? nullptr : rollup->step.get(), c.step, "step", *task.whole));
+  VM_CO_ASSIGN_OR_RETURN(const int64_t window,
+                         PositiveDurationMs(rollup == nullptr ? nullptr : rollup->window.get(), c.step, "lookbehind window", *task.whole));
+  if (step == 0) step = c.step;
+  EvalContext sub = c;
+  sub.step = step;
+  sub.start = c.start - (window + step + c.SilenceMs());
+  sub.end = c.end + step;
+  const int64_t points = (sub.end - sub.start) / step + 1;
+  if (points > c.max_points_per_subquery_series) {
+    co_return Error(ErrorCode::kLimitExceeded,
+                    "too many points for the given start=" + std::to_string(sub.start) + ", end=" + std::to_string(sub.end) + " and step=" +
+                        std::to_string(step) + ": " + std::to_string(points) + "; the maximum number of points is " +
+                        std::to_string(c.max_points_per_subquery_series) + "; (see -search.maxPointsSubqueryPerTimeseries command-line flag)");
+  }
+  // Times before 1970 round towards it, as the reference does.
+  sub.start -= sub.start % step;
+  if (const int64_t rest = sub.end % step; rest > 0) sub.end += step - rest;
+  VM_CO_ASSIGN_OR_RETURN(auto list, co_await Eval(sub, *task.source.inner));
+  if (list.empty()) co_return std::move(list);
+  VM_CO_TRY(AddRollupColumns(task.call, task.func_expr, metricsql::ToString(*task.whole)));
+  for (auto& s : list) DropSamples(s, [](double v) { return std::isnan(v); });
+  co_return RunOverSeries(c, task, MakeConfig(c, *task.call.function, window), std::move(list));
+}
+
+/// One series that is 1 where no series had samples, with the labels that the selector demands.
+SeriesList CollapseAbsent(const EvalContext& c, const metricsql::Expr& inner, const SeriesList& list) {
+  TimeSeries s = MakeGridSeries(c, 1);
+  if (const auto* metric = As<metricsql::MetricExpr>(&inner); metric != nullptr && metric->filter_groups.size() == 1) {
+    for (const auto& filter : metric->filter_groups[0]) {
+      if (filter.label == "__name__" || filter.label.empty() || filter.is_negative || filter.is_regexp) continue;
+      s.name.AddTag(filter.label, filter.value);
+    }
+  }
+  for (const auto& other : list) {
+    for (size_t i = 0; i < s.values.size(); ++i) {
+      if (std::isnan(other.values[i])) s.values[i] = kNaN;
+    }
+  }
+  SeriesList one;
+  one.push_back(std::move(s));
+  return one;
+}
+
+awaitable<Result<SeriesList>> RunWithoutAt(const EvalContext& outer, RollupTask& task) {
+  EvalContext c = outer;
+  const RollupFunction& f = *task.call.function;
+  if (task.source.rollup != nullptr) {
+    VM_CO_ASSIGN_OR_RETURN(const int64_t offset, DurationMs(task.source.rollup->offset.get(), c.step));
+    c.start -= offset;
+    c.end -= offset;
+  }
+  if (f.name == "rollup_candlestick") {
+    // The candle of a point covers the step that follows it.
+    c.start += c.step;
+    c.end += c.step;
+  }
+  const auto* metric = As<metricsql::MetricExpr>(task.source.inner);
+  SeriesList list;
+  if (metric != nullptr && !task.source.is_subquery) {
+    auto result = co_await RunOverSelector(c, task, *metric);
+    if (!result.ok()) co_return Readable(c, std::move(result).error());
+    list = std::move(result).value();
+  } else {
+    auto result = co_await RunOverSubquery(c, task);
+    if (!result.ok()) co_return Readable(c, std::move(result).error());
+    list = std::move(result).value();
+  }
+  if (f.name == "absent_over_time") list = CollapseAbsent(c, *task.source.inner, list);
+  co_return std::move(list);
+}
+
+/// The rollup at one time, which holds for the whole grid.
+awaitable<Result<SeriesList>> RunAt(const EvalContext& outer, RollupTask& task) {
+  auto at = co_await Eval(outer, *task.source.rollup->at);
+  if (!at.ok()) co_return Readable(outer, std::move(at).error().WithContext("cannot evaluate `@` modifier"));
+  if (at.value().size() != 1) {
+    co_return Readable(outer, Invalid("`@` modifier must return a single series; it returns " + std::to_string(at.value().size()) + " series instead"));
+  }
+  const auto& values = at.value()[0].values;
+  const auto it = std::find_if(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
+  // The bound is that of durations: what lies beyond is no time.
+  if (it == values.end() || std::fabs(*it) > static_cast<double>(kMaxDurationMs) / 1e3) {
+    co_return Readable(outer, Invalid("`@` modifier must return a non-NaN value"));
+  }
+  EvalContext c = outer;
+  c.start = c.end = static_cast<int64_t>(*it * 1000);
+  VM_CO_ASSIGN_OR_RETURN(auto list, co_await RunWithoutAt(c, task));
+  for (auto& s : list) s.values.assign(outer.PointsCount(), s.values[0]);
+  co_return std::move(list);
+}
+
+awaitable<Result<SeriesList>> Run(const EvalContext& c, RollupTask& task) {
+  const bool has_at = task.source.rollup != nullptr && task.source.rollup->at != nullptr;
+  SeriesList list;
+  if (has_at) {
+    VM_CO_ASSIGN_OR_RETURN(list, co_await RunAt(c, task));
+  } else {
+    VM_CO_ASSIGN_OR_RETURN(list, co_await RunWithoutAt(c, task));
+  }
+  // Whatever the offset was: the values belong to the grid of the query.
+  const TimeSeries grid = MakeGridSeries(c, 0);
+  for (auto& s : list) s.timestamps = grid.timestamps;
+  co_return std::move(list);
+}
+
+RollupSource SourceOf(const metricsql::Expr& arg) {
+  RollupSource source;
+  source.rollup = As<metricsql::RollupExpr>(&arg);
+  source.inner = source.rollup == nullptr ? &arg : source.rollup->expr.get();
+  source.is_subquery = As<metricsql::MetricExpr>(source.inner) == nullptr || (source.rollup != nullptr && source.rollup->ForSubquery());
+  return source;
+}
+
+/// Evaluate the arguments of a rollup function; the one with the samples stays empty.
+awaitable<Result<std::vector<SeriesList>>> EvalArgs(const EvalContext& c, const metricsql::FuncExpr& expr, size_t rollup_arg) {
+  if (expr.args.size() <= rollup_arg) {
+    std::string name;
+    metricsql::AppendGoQuoted(name, expr.name);
+    co_return Invalid("expecting at least " + std::to_string(rollup_arg + 1) + " args to " + name + "; got " + std::to_string(expr.args.size()) +
+                      " args; expr: " + QuotedText(expr));
+  }
+  std::vector<SeriesList> args(expr.args.size());
+  for (size_t i = 0; i < expr.args.size(); ++i) {
+    if (i == rollup_arg) continue;
+    auto values = co_await Eval(c, *expr.args[i]);
+    if (!values.ok()) {
+      co_return std::move(values).error().WithContext("cannot evaluate arg #" + std::to_string(i + 1) + " for " + QuotedText(expr));
+    }
+    args[i] = std::move(values).value();
+  }
+  co_return std::move(args);
+}
+
+size_t RollupArg(const metricsql::FuncExpr& expr) {
+  return static_cast<size_t>(std::max(0, metricsql::RollupArgIndex(expr.name, expr.args.size())));
+}
+
+/// The task of a call of a rollup function. `whole` is the call, or the aggregate around it.
+awaitable<Result<RollupTask>> MakeTask(const EvalContext& c, const RollupFunction& f, const metricsql::FuncExpr& expr, const metricsql::Expr& whole,
+                                       std::string_view what) {
+  const size_t rollup_arg = RollupArg(expr);
+  VM_CO_ASSIGN_OR_RETURN(const auto args, co_await EvalArgs(c, expr, rollup_arg));
+  auto call = MakeRollupCall(f, &expr, args);
+  if (!call.ok()) co_return std::move(call).error().WithContext("cannot evaluate args for " + std::string(what) + QuotedText(whole));
+  RollupTask task;
+  task.call = std::move(call).value();
+  task.func_expr = &expr;
+  task.whole = &whole;
+  task.source = SourceOf(*expr.args[rollup_arg]);
+  co_return std::move(task);
+}
+
+/// True for a selector with filters, alone or with a window.
+bool IsPlainSelector(const metricsql::Expr& arg) {
+  const RollupSource source = SourceOf(arg);
+  if (source.is_subquery) return false;
+  return !As<metricsql::MetricExpr>(source.inner)->IsEmpty();
+}
+
+}  // namespace
+
+awaitable<Result<SeriesList>> EvalDefaultRollup(const EvalContext& c, const metricsql::Expr& expr) {
+  RollupTask task;
+  auto call = MakeRollupCall(*FindRollup("default_rollup"), nullptr, {});
+  task.call = std::move(call).value();
+  task.whole = &expr;
+  task.source = SourceOf(expr);
+  // Brackets around a selector alone are no subquery, even with a step in them.
+  if (As<metricsql::MetricExpr>(task.source.inner) != nullptr) task.source.is_subquery = false;
+  auto result = co_await Run(c, task);
+  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(expr));
+  co_return std::move(result).value();
+}
+
+awaitable<Result<SeriesList>> EvalRollupFunc(const EvalContext& c, const RollupFunction& function, const metricsql::FuncExpr& expr) {
+  VM_CO_ASSIGN_OR_RETURN(auto task, co_await MakeTask(c, function, expr, expr, ""));
+  auto result = co_await Run(c, task);
+  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(expr));
+  co_return std::move(result).value();
+}
+
+bool IsIncremental(const metricsql::AggrFuncExpr& aggr) {
+  if (aggr.args.size() != 1 || !FindIncrementalAggr(aggr.name)) return false;
+  const metricsql::Expr& arg = *aggr.args[0];
+  const auto* func = As<metricsql::FuncExpr>(&arg);
+  if (func == nullptr) return (arg.kind == metricsql::ExprKind::kMetric || arg.kind == metricsql::ExprKind::kRollup) && IsPlainSelector(arg);
+  if (FindRollup(metricsql::ToLower(func->name)) == nullptr) return false;
+  const size_t rollup_arg = RollupArg(*func);
+  return rollup_arg < func->args.size() && IsPlainSelector(*func->args[rollup_arg]);
+}
+
+awaitable<Result<SeriesList>> EvalIncrementalAggr(const EvalContext& c, const metricsql::AggrFuncExpr& aggr) {
+  RollupTask task;
+  if (const auto* func = As<metricsql::FuncExpr>(aggr.args[0].get())) {
+    VM_CO_ASSIGN_OR_RETURN(task, co_await MakeTask(c, *FindRollup(metricsql::ToLower(func->name)), *func, aggr, "aggregate func "));
+  } else {
+    auto call = MakeRollupCall(*FindRollup("default_rollup"), nullptr, {});
+    task.call = std::move(call).value();
+    task.whole = &aggr;
+    task.source = SourceOf(*aggr.args[0]);
+  }
+  task.aggr = &aggr;
+  VM_CO_ASSIGN_OR_RETURN(auto list, co_await Run(c, task));
+  co_return std::move(list);
+}
+
+}  // namespace vm::select
