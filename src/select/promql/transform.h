@@ -10,9 +10,9 @@
 
 namespace vm::select {
 
-/// One call of a transform function. `args` are the evaluated arguments; the function may take them apart: its result is
-/// usually the first argument, changed in place. A string is one series with its text as metric group and no values;
-/// a number is one series without labels. All series have their values on the grid of `context`.
+/// One call of a transform function. `args` are the evaluated arguments; the function may take them apart: its result
+/// is usually the first argument, changed in place. A string is one series with its text as metric group and no
+/// values; a number is one series without labels. All series have their values on the grid of `context`.
 struct TransformCall {
   const EvalContext& context;
   const metricsql::FuncExpr& expr;

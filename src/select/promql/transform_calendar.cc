@@ -10,6 +10,15 @@ constexpr int kDaysBeforeMonth[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273,
 
 int64_t FloorDivide(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
+/// Go counts unsigned seconds from the first of January of this year; the days from there to 1970.
+uint64_t GoDays() {
+  constexpr int64_t kFirstYear = -292277022399;
+  static const uint64_t days = -static_cast<uint64_t>(DaysBeforeYear(kFirstYear));
+  return days;
+}
+
+uint64_t GoSeconds(int64_t unix_seconds) { return static_cast<uint64_t>(unix_seconds) + GoDays() * kSecondsPerDay; }
+
 }  // namespace
 
 bool IsLeapYear(int64_t year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
@@ -20,12 +29,10 @@ int DaysInMonth(int64_t year, int month) {
 }
 
 int64_t DaysOf(int64_t unix_seconds) {
-  // Go counts unsigned seconds from the first of January of the year -292277022399.
-  constexpr int64_t kFirstYear = -292277022399;
-  static const uint64_t first_day = -static_cast<uint64_t>(DaysBeforeYear(kFirstYear));
-  const uint64_t seconds = static_cast<uint64_t>(unix_seconds) + first_day * kSecondsPerDay;
-  return static_cast<int64_t>(seconds / kSecondsPerDay - first_day);
+  return static_cast<int64_t>(GoSeconds(unix_seconds) / kSecondsPerDay - GoDays());
 }
+
+int64_t SecondOfDay(int64_t unix_seconds) { return static_cast<int64_t>(GoSeconds(unix_seconds) % kSecondsPerDay); }
 
 CivilDate DateOf(int64_t days) {
   // Days of the 400-year cycle that begins with 2001-01-01, then of its centuries, 4-year spans and years. The last

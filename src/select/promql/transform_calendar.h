@@ -18,8 +18,11 @@ bool IsLeapYear(int64_t year);
 /// Requires month 1..12.
 int DaysInMonth(int64_t year, int month);
 
-/// Days since 1970-01-01, rounded down. Times before Go's first year (-292277022399) wrap around to the far end, as there.
+/// Days since 1970-01-01, rounded down. Times before Go's first year (-292277022399) wrap around to the far end, as
+/// there.
 int64_t DaysOf(int64_t unix_seconds);
+/// Seconds since the midnight before, consistent with DaysOf.
+int64_t SecondOfDay(int64_t unix_seconds);
 CivilDate DateOf(int64_t days);
 /// 0 is Sunday.
 int DayOfWeek(int64_t days);

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view kLe = "le";
 constexpr std::string_view kVmrange = "vmrange";
+/// histogram_quantiles multiplies its input by the number of arguments: no more than a gigabyte.
+constexpr size_t kMaxQuantilePoints = size_t{128} << 20;
 
 /// The items with equal keys together, in the order in which the keys came.
 template <class Item>
@@ -187,9 +189,9 @@ struct Estimate {
   double upper;
 };
 
-/// What `name` has at every point: one series, and one each for the bounds when there is a label for them.
-void AppendEstimates(const Histogram& histogram, const std::vector<Estimate>& estimates, const std::string& bounds_label,
-                     SeriesList& out) {
+/// The estimates at every point: one series, and one each for the bounds when there is a label for them.
+void AppendEstimates(const Histogram& histogram, const std::vector<Estimate>& estimates,
+                     const std::string& bounds_label, SeriesList& out) {
   const auto append = [&](std::string_view bound, double Estimate::*member) {
     TimeSeries& series = out.emplace_back();
     series.name = histogram.name;
@@ -230,7 +232,8 @@ Estimate QuantileAt(const Histogram& histogram, size_t point, double phi) {
     }
     if (std::isinf(bound)) break;
     if (count == previous) return {previous_bound, previous_bound, count};
-    return {previous_bound + (bound - previous_bound) * (wanted - previous) / (count - previous), previous_bound, bound};
+    const double value = previous_bound + (bound - previous_bound) * (wanted - previous) / (count - previous);
+    return {value, previous_bound, bound};
   }
   // It lies in the last bucket, which has no upper bound: the highest bound there is.
   double highest = kNaN;
@@ -272,7 +275,7 @@ Status CheckTwoOrThreeArgs(const TransformCall& call) {
 /// Text of the optional third argument.
 Result<std::string> BoundsLabelArg(const TransformCall& call) {
   if (call.args.size() < 3) return std::string();
-  auto label = StringArg(call.args[2], 3);
+  auto label = TextArg(call.args[2], 3);
   if (!label.ok()) return std::move(label).error().WithContext("cannot parse boundsLabel (arg #3)");
   return label;
 }
@@ -287,7 +290,7 @@ Result<SeriesList> EstimateEach(TransformCall& call, std::string_view noun) {
   SeriesList out;
   std::vector<Estimate> estimates;
   for (const Histogram& histogram : MakeMendedHistograms(std::move(call.args[1]))) {
-    VM_TRY(CheckDeadline(call.context));
+    VM_TRY(CheckTime(call.context));
     estimates.clear();
     for (size_t point = 0; point < histogram.PointsCount(); ++point) {
       estimates.push_back(kAt(histogram, point, numbers.value()[point]));
@@ -304,7 +307,7 @@ Result<SeriesList> HistogramQuantiles(TransformCall& call) {
   if (call.args.size() < 3) {
     return Invalid("unexpected number of args: " + std::to_string(call.args.size()) + "; expecting at least 3 args");
   }
-  auto label = StringArg(call.args[0], 1);
+  auto label = TextArg(call.args[0], 1);
   if (!label.ok()) return std::move(label).error().WithContext("cannot obtain dstLabel");
   std::vector<std::span<const double>> phis;
   for (size_t i = 1; i + 1 < call.args.size(); ++i) {
@@ -313,12 +316,17 @@ Result<SeriesList> HistogramQuantiles(TransformCall& call) {
     phis.push_back(phi.value());
   }
   const auto histograms = MakeMendedHistograms(std::move(call.args.back()));
+  const size_t points = histograms.size() * phis.size() * call.context.PointsCount();
+  if (points > kMaxQuantilePoints) {
+    return Error(ErrorCode::kLimitExceeded, std::to_string(points) + " points would be generated; the limit is " +
+                                                std::to_string(kMaxQuantilePoints));
+  }
   SeriesList out;
   for (const auto& phi : phis) {
     std::string text;
     metricsql::AppendGoFloat(text, phi.empty() ? kNaN : phi[0]);
     for (const Histogram& histogram : histograms) {
-      VM_TRY(CheckDeadline(call.context));
+      VM_TRY(CheckTime(call.context));
       TimeSeries& series = out.emplace_back();
       series.name = histogram.name;
       RemoveLabel(series.name, label.value());
@@ -354,7 +362,7 @@ Result<SeriesList> HistogramFraction(TransformCall& call) {
   }
   SeriesList out;
   for (Histogram& histogram : MakeMendedHistograms(std::move(call.args[2]))) {
-    VM_TRY(CheckDeadline(call.context));
+    VM_TRY(CheckTime(call.context));
     TimeSeries& series = out.emplace_back();
     for (size_t point = 0; point < histogram.PointsCount(); ++point) {
       series.values.push_back(ShareAt(histogram, point, highs[point]).value -
@@ -402,7 +410,7 @@ Result<SeriesList> HistogramMoment(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
   SeriesList out;
   for (Histogram& histogram : MakeHistograms(std::move(call.args[0]))) {
-    VM_TRY(CheckDeadline(call.context));
+    VM_TRY(CheckTime(call.context));
     TimeSeries& series = out.emplace_back();
     for (size_t point = 0; point < histogram.PointsCount(); ++point) {
       series.values.push_back(kValue(MomentsAt(histogram, point)));
@@ -447,7 +455,7 @@ Status LimitBuckets(const EvalContext& context, size_t limit, std::vector<Limite
   buckets.erase(buckets.begin(), buckets.begin() + static_cast<std::ptrdiff_t>(begin));
   while (buckets.size() > limit) {
     // Quadratic in the number of buckets, of which a histogram has some hundreds at most, unless somebody is playing.
-    VM_TRY(CheckDeadline(context));
+    VM_TRY(CheckTime(context));
     size_t least = 1;
     double least_hits = buckets[1].hits + buckets[2].hits;
     for (size_t i = 2; i + 2 < buckets.size(); ++i) {

@@ -7,8 +7,8 @@
 namespace vm::select {
 
 /// Turn buckets with a `vmrange` label (`1.0e+00...2.0e+00`, counts per bucket) into cumulative ones with `le`, adding
-/// empty buckets where ranges do not touch and a last one for +Inf. Series with `le` alone are kept as they are and come
-/// first; those with neither, or with a `vmrange` that is no range, are dropped.
+/// empty buckets where ranges do not touch and a last one for +Inf. Series with `le` alone are kept as they are and
+/// come first; those with neither, or with a `vmrange` that is no range, are dropped.
 std::vector<TimeSeries> VmrangeBucketsToLe(std::vector<TimeSeries> list);
 
 /// Make the counts of one histogram ascending at every point; `counts` has one list of points per bucket, sorted by

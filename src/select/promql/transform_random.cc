@@ -10,8 +10,8 @@
 namespace vm::select::transform {
 namespace {
 
-constexpr size_t kLength = 607;
-constexpr size_t kLag = 273;
+constexpr size_t kLength = GoRandom::kLength;
+constexpr size_t kLag = GoRandom::kLag;
 constexpr int64_t kModulus = 2147483647;
 
 /// Lehmer's generator x = 48271 x mod (2^31 - 1), which fills the register.
@@ -68,8 +68,8 @@ Polynomial TimesX(const Polynomial& p) {
   return result;
 }
 
-/// The register that Go mixes into every seed: it has run for 7.8e12 steps from a fixed seed. Computed instead of stored:
-/// x^steps modulo the characteristic polynomial gives each word as a sum over the first ones.
+/// The register that Go mixes into every seed: it has run for 7.8e12 steps from a fixed seed. Computed instead of
+/// stored: x^steps modulo the characteristic polynomial gives each word as a sum over the first ones.
 Register MakeWarmedUpRegister() {
   constexpr uint64_t kSteps = 7'800'000'000'000;
   constexpr size_t kFeed = kLength - kLag;
@@ -152,7 +152,7 @@ Result<SeriesList> Rand(TransformCall& call) {
     seed = GoInt64(number);
   }
   GoRandom random(seed);
-  TimeSeries series = MakeConstant(call.context, 0);
+  TimeSeries series = MakeGridSeries(call.context, 0);
   for (double& value : series.values) value = (random.*kDraw)();
   return OneSeries(std::move(series));
 }

@@ -19,10 +19,11 @@ class GoRandom {
   /// Rate 1.
   double Exponential();
 
- private:
+  /// Words of the register, and how far back the second summand lies.
   static constexpr size_t kLength = 607;
   static constexpr size_t kLag = 273;
 
+ private:
   uint64_t Next63();
   uint32_t Next32() { return static_cast<uint32_t>(Next63() >> 31); }
 

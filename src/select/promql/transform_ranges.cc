@@ -34,7 +34,11 @@ template <auto kChange>
 Result<SeriesList> EachSeries(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
   SeriesList list = std::move(call.args[0]);
-  for (TimeSeries& series : list) kChange(series.values);
+  TimeCheck time(call.context);
+  for (TimeSeries& series : list) {
+    VM_TRY(time.Next());
+    kChange(series.values);
+  }
   return list;
 }
 
@@ -44,7 +48,11 @@ Result<SeriesList> EachSeriesWithNumber(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 2));
   VM_ASSIGN_OR_RETURN(const double number, NumberArg(call.args[0], 1));
   SeriesList list = std::move(call.args[1]);
-  for (TimeSeries& series : list) kChange(number, series.values);
+  TimeCheck time(call.context);
+  for (TimeSeries& series : list) {
+    VM_TRY(time.Next());
+    kChange(number, series.values);
+  }
   return list;
 }
 

@@ -7,14 +7,6 @@
 namespace vm::select::transform {
 namespace {
 
-bool HasNoValues(const TimeSeries& series) {
-  return std::all_of(series.values.begin(), series.values.end(), [](double value) { return std::isnan(value); });
-}
-
-bool IsScalarArg(const SeriesList& arg) {
-  return arg.size() == 1 && arg[0].name.metric_group.empty() && arg[0].name.tags.empty();
-}
-
 /// The labels that a selector asks for; a function of series has none.
 void AddSelectedLabels(const metricsql::Expr& expr, model::MetricName& name) {
   const auto* metric = metricsql::As<metricsql::MetricExpr>(&expr);
@@ -27,7 +19,7 @@ void AddSelectedLabels(const metricsql::Expr& expr, model::MetricName& name) {
 
 Result<SeriesList> Absent(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
-  TimeSeries series = MakeConstant(call.context, 1);
+  TimeSeries series = MakeGridSeries(call.context, 1);
   if (!call.expr.args.empty()) AddSelectedLabels(*call.expr.args[0], series.name);
   for (const TimeSeries& other : call.args[0]) {
     for (size_t i = 0; i < series.values.size(); ++i) {
@@ -39,7 +31,7 @@ Result<SeriesList> Absent(TransformCall& call) {
 
 Result<SeriesList> DropEmptySeries(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
-  std::erase_if(call.args[0], HasNoValues);
+  RemoveEmptySeries(call.args[0]);
   return std::move(call.args[0]);
 }
 
@@ -52,7 +44,7 @@ Result<SeriesList> LimitOffset(TransformCall& call) {
   if (limit.value() < 0) return Invalid("limit cannot be negative; got " + std::to_string(limit.value()));
   if (offset.value() < 0) return Invalid("offset cannot be negative; got " + std::to_string(offset.value()));
   SeriesList list = std::move(call.args[2]);
-  std::erase_if(list, HasNoValues);
+  RemoveEmptySeries(list);
   const auto skipped = std::min<uint64_t>(static_cast<uint64_t>(offset.value()), list.size());
   list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(skipped));
   if (static_cast<uint64_t>(limit.value()) < list.size()) list.resize(static_cast<size_t>(limit.value()));
@@ -60,9 +52,9 @@ Result<SeriesList> LimitOffset(TransformCall& call) {
 }
 
 Result<SeriesList> Union(TransformCall& call) {
-  if (call.args.empty()) return OneSeries(MakeConstant(call.context, kNaN));
+  if (call.args.empty()) return OneSeries(MakeGridSeries(call.context, kNaN));
   SeriesList out;
-  if (std::all_of(call.args.begin(), call.args.end(), IsScalarArg)) {
+  if (std::all_of(call.args.begin(), call.args.end(), IsScalar)) {
     // `q == (1, 2, 3)` needs all of them, though their names are equal.
     for (SeriesList& arg : call.args) out.push_back(std::move(arg[0]));
     return out;

@@ -104,14 +104,14 @@ Result<int64_t> IntArg(const SeriesList& arg, size_t number) {
   return GoInt64(value);
 }
 
-Result<std::string> StringArg(const SeriesList& arg, size_t number) {
+Result<std::string> TextArg(const SeriesList& arg, size_t number) {
   const bool is_string = arg.size() == 1 && std::all_of(arg[0].values.begin(), arg[0].values.end(),
                                                         [](double value) { return std::isnan(value); });
   if (!is_string) return Invalid("arg #" + std::to_string(number) + " must be a string");
   return arg[0].name.metric_group;
 }
 
-TimeSeries MakeConstant(const EvalContext& context, double value) {
+TimeSeries MakeGridSeries(const EvalContext& context, double value) {
   TimeSeries series;
   series.name.tenant = context.tenant;
   const size_t points = context.PointsCount();
@@ -129,7 +129,7 @@ SeriesList OneSeries(TimeSeries series) {
   return list;
 }
 
-Status CheckDeadline(const EvalContext& context) {
+Status CheckTime(const EvalContext& context) {
   if (context.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
   if (context.deadline.Cancelled()) return Error(ErrorCode::kCancelled, "the query has been cancelled");
   return Ok();

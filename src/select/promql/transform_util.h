@@ -47,13 +47,27 @@ Result<std::span<const double>> ScalarArg(const SeriesList& arg, size_t number);
 Result<double> NumberArg(const SeriesList& arg, size_t number);
 /// The same cut to an integer within the range of int64_t.
 Result<int64_t> IntArg(const SeriesList& arg, size_t number);
-Result<std::string> StringArg(const SeriesList& arg, size_t number);
+Result<std::string> TextArg(const SeriesList& arg, size_t number);
 
 /// One series without labels on the grid.
-TimeSeries MakeConstant(const EvalContext& context, double value);
+TimeSeries MakeGridSeries(const EvalContext& context, double value);
 SeriesList OneSeries(TimeSeries series);
 /// Errors when the time of the query is over.
-Status CheckDeadline(const EvalContext& context);
+Status CheckTime(const EvalContext& context);
+
+/// CheckTime for loops over series, without a look at the clock for each.
+class TimeCheck {
+ public:
+  explicit TimeCheck(const EvalContext& context) : context_(context) {}
+
+  Status Next() { return count_++ % kEvery == 0 ? CheckTime(context_) : Ok(); }
+
+ private:
+  static constexpr size_t kEvery = 256;
+
+  const EvalContext& context_;
+  size_t count_ = 0;
+};
 
 /// Value of a label, empty when there is none; `__name__` is the metric group.
 std::string_view LabelValue(const model::MetricName& name, std::string_view label);
