@@ -270,7 +270,7 @@ TEST(EngineTest, TellsTenantsSuffixesAndStatistics) {
   EXPECT_EQ(status.value().series_count_by_metric_name, (Top{{"foo", 1}, {"foo.bar.a", 1}}));
   EXPECT_EQ(status.value().series_count_by_label_name, (Top{{"__name__", 4}, {"job", 3}}));
   EXPECT_EQ(status.value().series_count_by_focus_label_value, (Top{{"1", 2}, {"2", 1}}));
-  EXPECT_EQ(status.value().series_count_by_label_value_pair, (Top{{"job=1", 2}, {"__name__=foo", 1}}));
+  EXPECT_EQ(status.value().series_count_by_label_value_pair, (Top{{"job=1", 2}, {"__name__=foo.bar.a", 1}}));
   EXPECT_EQ(status.value().label_value_count_by_label_name, (Top{{"__name__", 4}, {"job", 2}}));
   EXPECT_EQ(status.value().query_stats_by_metric_name,
             (std::vector<model::NameUsage>{{"foo", 0, 0}, {"foo.bar.a", 0, 0}}));
@@ -293,7 +293,7 @@ TEST(EngineTest, CountsWhichNamesQueriesAskFor) {
   using Records = std::vector<model::NameUsage>;
   auto stats = engine->GetMetricNamesUsageStats(model::Tenant{0, 0}, 10, -1, "");
   ASSERT_TRUE(stats.ok());
-  EXPECT_EQ(stats.value().records, (Records{{"a", kNow / 1000, 1}, {"b", 0, 0}}));
+  EXPECT_EQ(stats.value().records, (Records{{"a", kNow / 1000, 2}, {"b", 0, 0}}));
   EXPECT_EQ(stats.value().total_records, 2u);
   EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, 0, "").value().records, (Records{{"b", 0, 0}}));
   EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "b").value().records, (Records{{"b", 0, 0}}));

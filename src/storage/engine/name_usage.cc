@@ -22,14 +22,14 @@ void NameUsageTracker::AddName(model::Tenant tenant, std::string_view metric_gro
   ++count_;
 }
 
-void NameUsageTracker::AddQuery(model::Tenant tenant, std::string_view metric_group, int64_t now_ms) {
+void NameUsageTracker::AddQueries(model::Tenant tenant, std::string_view metric_group, uint64_t count, int64_t now_ms) {
   MutexLock lock(mutex_);
   const auto names = tenants_.find(tenant);
   if (names == tenants_.end()) return;
   const auto it = names->second.find(metric_group);
   if (it == names->second.end()) return;
   it->second.last_request_time = static_cast<uint64_t>(now_ms / 1000);
-  ++it->second.requests_count;
+  it->second.requests_count += count;
 }
 
 Result<model::MetricNamesUsageStats> NameUsageTracker::Stats(const std::optional<model::Tenant>& tenant, size_t limit,

@@ -23,8 +23,8 @@ class NameUsageTracker {
 
   /// A series of that name was written.
   void AddName(model::Tenant tenant, std::string_view metric_group) VM_EXCLUDES(mutex_);
-  /// A query read a series of that name.
-  void AddQuery(model::Tenant tenant, std::string_view metric_group, int64_t now_ms) VM_EXCLUDES(mutex_);
+  /// A query read so many series of that name.
+  void AddQueries(model::Tenant tenant, std::string_view metric_group, uint64_t count, int64_t now_ms) VM_EXCLUDES(mutex_);
   /// Names asked for at most `le` times (below 0: any), matching the unanchored regexp `pattern`, sorted, at most
   /// `limit`. Without a tenant all are added up. Errors: kInvalidInput for a bad pattern.
   Result<model::MetricNamesUsageStats> Stats(const std::optional<model::Tenant>& tenant, size_t limit, int64_t le,

@@ -79,14 +79,17 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
         deadline_(std::move(deadline)),
         partitions_(std::move(partitions)),
         retention_deadline_(engine.RetentionDeadline()),
-        search_(engine.table_->Search(tsids, range)) {}
+        search_(engine.table_->Search(tsids, range)) {
+    for (const PartitionRef& partition : partitions_) names_.emplace_back(partition->index(), query_.tenant);
+  }
+  ~Cursor() override { PassOnCount(); }
 
   Result<bool> Next() override {
     auto found = FindNext();
     if (!found.ok()) return WithQuery(std::move(found).error(), query_);
     return found;
   }
-  ByteView metric_name() const override { return *name_; }
+  ByteView metric_name() const override { return name_; }
   const model::EncodedBlock& block() const override { return search_.block(); }
 
   static Error WithQuery(Error error, const model::SearchQuery& query) {
@@ -111,26 +114,37 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
         // Blocks that follow one that is kept are not asked again.
         if (header.max_timestamp < retention_deadline_) continue;
         current_ = id;
-        name_.reset();
-        for (const PartitionRef& partition : partitions_) {
-          VM_ASSIGN_OR_RETURN(name_, partition->index().GetMetricName(query_.tenant, id));
-          if (name_) break;
+        name_ = {};
+        for (indexdb::IndexDb::NameReader& reader : names_) {
+          VM_ASSIGN_OR_RETURN(const bool found, reader.Read(id));
+          if (!found) continue;
+          name_ = reader.name();
+          break;
         }
-        if (!name_) {
+        if (name_.empty()) {
           engine_.metrics_.missing_metric_names.fetch_add(1, std::memory_order_relaxed);
           continue;
         }
         CountQuery();
       }
-      if (name_) return true;
+      if (!name_.empty()) return true;
     }
   }
   void CountQuery() {
     if (!engine_.options_.track_metric_names_stats) return;
-    auto name = model::MetricName::Unmarshal(*name_);
-    if (!name.ok() || name.value().metric_group == last_group_) return;
-    last_group_ = std::move(name.value().metric_group);
-    engine_.name_usage_.AddQuery(query_.tenant, last_group_, engine_.options_.now_ms());
+    ByteView group = name_.subspan(8);
+    std::string text;
+    if (auto status = model::UnmarshalTagValue(group, text); !status.ok()) return;
+    if (text != counted_group_) {
+      PassOnCount();
+      counted_group_ = std::move(text);
+    }
+    ++counted_series_;
+  }
+  void PassOnCount() {
+    if (counted_series_ == 0) return;
+    engine_.name_usage_.AddQueries(query_.tenant, counted_group_, counted_series_, engine_.options_.now_ms());
+    counted_series_ = 0;
   }
 
   EngineImpl& engine_;
@@ -140,8 +154,10 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
   const int64_t retention_deadline_;
   TableSearch search_;
   std::optional<model::MetricId> current_;
-  std::optional<ByteBuffer> name_;
-  std::string last_group_;  // Each metric name counts once per query.
+  std::vector<indexdb::IndexDb::NameReader> names_;  // One per partition.
+  ByteView name_;  // Of the current series, in one of `names_`; empty when it has none.
+  std::string counted_group_;
+  uint64_t counted_series_ = 0;  // Of counted_group_, not yet told to the tracker.
 };
 
 Result<std::unique_ptr<rpc::BlockCursor>> EngineImpl::StartSearch(const model::SearchQuery& query,

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "lib/encoding/int.h"
-#include "lib/regex/regex.h"
 #include "storage/indexdb/records.h"
 #include "storage/indexdb/scan.h"
 
@@ -15,73 +14,6 @@ namespace vm::indexdb {
 namespace {
 
 constexpr uint64_t kMaxDaysForPerDaySearch = 40;
-
-Error TooManySeries(uint64_t max_metrics) {
-  return Error(ErrorCode::kLimitExceeded,
-               fmt::format("the number of matching timeseries exceeds {}; either narrow down the search or increase "
-                           "-search.max* command-line flag values (the most likely limit is "
-                           "-search.maxUniqueTimeseries); see https://docs.victoriametrics.com/victoriametrics/"
-                           "single-server-victoriametrics/#resource-usage-limits",
-                           max_metrics));
-}
-
-/// A label filter ready to be looked up in rows: the ids that have the label with a value that matches.
-struct Filter {
-  std::string key;
-  bool subtract = false;              // The ids are taken away.
-  bool invert = false;                // Values that do not match the regexp count.
-  std::vector<std::string> values;  // Not empty: exactly these.
-  std::optional<regex::Regex> regex;  // Neither: any value but the empty one.
-};
-
-/// Turn one filter into look-ups. A filter that everything passes gives none.
-Status AddFilters(std::vector<Filter>& filters, const model::TagFilter& source) {
-  const std::string key(LabelKey(source.key));
-  const auto any = [&](bool subtract) {
-    filters.push_back({.key = key, .subtract = subtract, .invert = false, .values = {}, .regex = std::nullopt});
-  };
-  if (!source.is_regexp) {
-    if (source.value.empty()) {
-      any(!source.is_negative);
-    } else {
-      filters.push_back(
-          {.key = key, .subtract = source.is_negative, .invert = false, .values = {source.value}, .regex = {}});
-    }
-    return Ok();
-  }
-  if (source.value == ".*") {
-    if (source.is_negative) any(true);  // Only series without the label are left, as in the reference.
-    return Ok();
-  }
-  if (source.value == ".+") {
-    any(source.is_negative);
-    return Ok();
-  }
-  VM_ASSIGN_OR_RETURN(regex::Regex compiled, regex::Regex::Compile(source.value));
-  if (!compiled.Match("")) {
-    Filter filter{.key = key,
-                  .subtract = source.is_negative,
-                  .invert = false,
-                  .values = compiled.or_values(),
-                  .regex = {}};
-    if (filter.values.empty()) filter.regex = std::move(compiled);
-    filters.push_back(std::move(filter));
-    return Ok();
-  }
-  if (source.is_negative) {
-    // {k!~"|foo"}: the label is there, with another value.
-    any(false);
-    Filter filter{.key = key, .subtract = true, .invert = false, .values = compiled.or_values(), .regex = {}};
-    std::erase(filter.values, "");
-    if (filter.values.empty() && !compiled.or_values().empty()) return Ok();
-    if (filter.values.empty()) filter.regex = std::move(compiled);
-    filters.push_back(std::move(filter));
-    return Ok();
-  }
-  // {k=~"|foo"}: all but those with a value that does not match.
-  filters.push_back({.key = key, .subtract = true, .invert = true, .values = {}, .regex = std::move(compiled)});
-  return Ok();
-}
 
 }  // namespace
 
@@ -108,6 +40,7 @@ Status IndexDb::LoadDeleted() {
   }
   VM_TRY(search.status());
   MutexLock lock(deleted_mutex_);
+  has_deleted_.store(!ids->empty(), std::memory_order_release);
   deleted_ = std::move(ids);
   return Ok();
 }
@@ -117,7 +50,10 @@ std::shared_ptr<const IndexDb::IdSet> IndexDb::Deleted() const {
   return deleted_;
 }
 
-bool IndexDb::IsDeleted(model::MetricId id) const { return Deleted()->contains(static_cast<uint64_t>(id)); }
+bool IndexDb::IsDeleted(model::MetricId id) const {
+  if (!has_deleted_.load(std::memory_order_acquire)) return false;
+  return Deleted()->contains(static_cast<uint64_t>(id));
+}
 
 void IndexDb::AddGlobalItems(std::vector<ByteBuffer>& items, const model::MetricName& name,
                              const model::Tsid& tsid) const {
@@ -156,7 +92,10 @@ void IndexDb::AddDateItems(std::vector<ByteBuffer>& items, const model::MetricNa
 
 Status IndexDb::AddItems(const std::vector<ByteBuffer>& items) {
   const std::vector<ByteView> views(items.begin(), items.end());
-  return table_->AddItems(views);
+  Status status = table_->AddItems(views);
+  // After the items are searchable: a search that missed them must not be remembered.
+  generation_.fetch_add(1, std::memory_order_acq_rel);
+  return status;
 }
 
 Status IndexDb::CreateSeries(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
@@ -242,126 +181,6 @@ std::vector<ByteBuffer> IndexDb::TagPrefixes(const model::Tenant& tenant,
   return prefixes;
 }
 
-Result<std::vector<uint64_t>> IndexDb::SearchGroup(const ByteBuffer& prefix,
-                                                   const std::vector<model::TagFilter>& sources,
-                                                   uint64_t max_metrics, const Deadline& deadline) const {
-  std::vector<Filter> filters;
-  for (const model::TagFilter& source : sources) VM_TRY(AddFilters(filters, source));
-  mergeset::Search search = table_->NewSearch();
-  Pacer pacer(deadline);
-
-  const auto add_ids = [](ByteView ids, Ids& result) {
-    while (ids.size() >= 8) result.push_back(TakeBigEndian<uint64_t>(ids));
-  };
-  const auto scan = [&](const Filter& filter, Ids& result) -> Status {
-    ByteBuffer key_prefix = prefix;
-    model::MarshalTagValue(key_prefix, filter.key);
-    if (!filter.values.empty()) {
-      for (const std::string& value : filter.values) {
-        ByteBuffer row = key_prefix;
-        model::MarshalTagValue(row, value);
-        for (bool more = search.Seek(row); more && StartsWith(search.item(), row); more = search.Next()) {
-          VM_TRY(pacer.Check());
-          add_ids(search.item().subspan(row.size()), result);
-        }
-      }
-      return search.status();
-    }
-    ByteBuffer start = key_prefix;
-    if (filter.regex && !filter.invert && !filter.regex->prefix().empty()) {
-      model::MarshalTagValue(start, filter.regex->prefix());
-      start.pop_back();
-    }
-    std::string value;
-    std::string last_value;
-    bool have_last = false;
-    bool last_matched = false;
-    bool more = search.Seek(start);
-    while (more && StartsWith(search.item(), start)) {
-      VM_TRY(pacer.Check());
-      ByteView tail = search.item().subspan(key_prefix.size());
-      value.clear();
-      VM_TRY(model::UnmarshalTagValue(tail, value));
-      if (!have_last || value != last_value) {
-        last_matched = filter.regex ? filter.regex->Match(value) != filter.invert : !value.empty();
-        last_value = value;
-        have_last = true;
-      }
-      if (last_matched) {
-        add_ids(tail, result);
-        more = search.Next();
-        continue;
-      }
-      ByteBuffer next = key_prefix;
-      model::MarshalTagValue(next, value);
-      more = search.Seek(PrefixEnd(std::move(next)));
-    }
-    return search.status();
-  };
-  // Cheap ones first, and at least one that adds.
-  std::stable_sort(filters.begin(), filters.end(), [](const Filter& a, const Filter& b) {
-    const auto cost = [](const Filter& f) { return (f.subtract ? 4 : 0) + (f.values.empty() ? (f.regex ? 1 : 2) : 0); };
-    return cost(a) < cost(b);
-  });
-  Ids result;
-  if (filters.empty() || filters.front().subtract) {
-    // All series have a row for the metric name, also an empty one.
-    ByteBuffer row = prefix;
-    model::MarshalTagValue(row, "");
-    for (bool more = search.Seek(row); more && StartsWith(search.item(), row); more = search.Next()) {
-      VM_TRY(pacer.Check());
-      ByteView tail = search.item().subspan(row.size());
-      std::string value;
-      VM_TRY(model::UnmarshalTagValue(tail, value));
-      add_ids(tail, result);
-    }
-    VM_TRY(search.status());
-    SortUnique(result);
-  }
-  bool first = !filters.empty() && !filters.front().subtract;
-  for (const Filter& filter : filters) {
-    if (!first && result.empty()) break;
-    Ids ids;
-    VM_TRY(scan(filter, ids));
-    SortUnique(ids);
-    if (first) {
-      result = std::move(ids);
-    } else {
-      result = filter.subtract ? Difference(result, ids) : Intersection(result, ids);
-    }
-    first = false;
-  }
-  if (max_metrics > 0 && result.size() > max_metrics) return TooManySeries(max_metrics);
-  return result;
-}
-
-Result<std::vector<uint64_t>> IndexDb::SearchIds(const model::Tenant& tenant, const FilterGroups& groups,
-                                                 const std::optional<std::vector<uint64_t>>& dates,
-                                                 uint64_t max_metrics, const Deadline& deadline) const {
-  const std::vector<ByteBuffer> prefixes = TagPrefixes(tenant, dates);
-  Ids result;
-  for (const auto& group : groups) {
-    for (const ByteBuffer& prefix : prefixes) {
-      VM_ASSIGN_OR_RETURN(const Ids ids, SearchGroup(prefix, group, max_metrics, deadline));
-      result = result.empty() ? ids : Union(result, ids);
-      if (max_metrics > 0 && result.size() > max_metrics) return TooManySeries(max_metrics);
-    }
-  }
-  const auto deleted = Deleted();
-  if (!deleted->empty()) std::erase_if(result, [&](uint64_t id) { return deleted->contains(id); });
-  return result;
-}
-
-Result<std::vector<model::MetricId>> IndexDb::SearchMetricIds(const model::Tenant& tenant, const FilterGroups& groups,
-                                                              const model::TimeRange& time_range,
-                                                              uint64_t max_metrics, const Deadline& deadline) const {
-  VM_ASSIGN_OR_RETURN(const Ids ids, SearchIds(tenant, groups, DatesToSearch(time_range), max_metrics, deadline));
-  std::vector<model::MetricId> result;
-  result.reserve(ids.size());
-  for (const uint64_t id : ids) result.push_back(static_cast<model::MetricId>(id));
-  return result;
-}
-
 Result<std::vector<model::Tsid>> IndexDb::GetTsidsByMetricIds(const model::Tenant& tenant,
                                                               const std::vector<model::MetricId>& ids,
                                                               const Deadline& deadline) const {
@@ -375,6 +194,7 @@ Result<std::vector<model::Tsid>> IndexDb::GetTsidsByMetricIds(const model::Tenan
     AppendBigEndian(key, static_cast<uint64_t>(id));
     if (!search.SeekPrefix(key)) {
       VM_TRY(search.status());
+      counters_.missing_tsids.fetch_add(1, std::memory_order_relaxed);
       continue;
     }
     ByteView tail = search.item().subspan(key.size());
@@ -385,15 +205,19 @@ Result<std::vector<model::Tsid>> IndexDb::GetTsidsByMetricIds(const model::Tenan
   return tsids;
 }
 
+Result<bool> IndexDb::NameReader::Read(model::MetricId id) {
+  key_ = RecordPrefix(RecordKind::kIdToName, tenant_);
+  AppendBigEndian(key_, static_cast<uint64_t>(id));
+  const bool found = search_.SeekPrefix(key_);
+  VM_TRY(search_.status());
+  return found;
+}
+
 Result<std::optional<ByteBuffer>> IndexDb::GetMetricName(const model::Tenant& tenant, model::MetricId id) const {
-  ByteBuffer key = RecordPrefix(RecordKind::kIdToName, tenant);
-  AppendBigEndian(key, static_cast<uint64_t>(id));
-  mergeset::Search search = table_->NewSearch();
-  if (!search.SeekPrefix(key)) {
-    VM_TRY(search.status());
-    return std::optional<ByteBuffer>();
-  }
-  const ByteView name = search.item().subspan(key.size());
+  NameReader reader(*this, tenant);
+  VM_ASSIGN_OR_RETURN(const bool found, reader.Read(id));
+  if (!found) return std::optional<ByteBuffer>();
+  const ByteView name = reader.name();
   return std::optional<ByteBuffer>(ByteBuffer(name.begin(), name.end()));
 }
 
@@ -414,6 +238,7 @@ Result<std::vector<model::MetricId>> IndexDb::DeleteSeries(const model::Tenant& 
     auto deleted = std::make_shared<IdSet>(*deleted_);
     deleted->insert(ids.begin(), ids.end());
     deleted_ = std::move(deleted);
+    has_deleted_.store(true, std::memory_order_release);
   }
   VM_TRY(AddItems(items));
   return result;

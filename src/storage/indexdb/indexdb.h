@@ -21,9 +21,12 @@
 #include "lib/model/search_query.h"
 #include "lib/model/time_range.h"
 #include "lib/model/tsid.h"
+#include "storage/indexdb/id_cache.h"
 #include "storage/mergeset/table.h"
 
 namespace vm::indexdb {
+
+struct Filter;
 
 struct Options {
   fs::FileSystem* file_system = nullptr;  // Null stands for fs::RealFileSystem().
@@ -32,6 +35,20 @@ struct Options {
   bool disable_per_day_index = false;
   size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
   std::function<void()> wants_work;            // Called without locks when FlushToDisk or TryMerge have something to do.
+  uint64_t filter_cache_bytes = uint64_t{8} << 20;  // For the ids that filters select.
+  /// Reading the rows of one filter may always take so many steps; past that the names of the series that are left may
+  /// be read instead, and another filter may go first.
+  uint64_t min_scan_steps = 10'000;
+};
+
+/// What one index counted since it was opened.
+struct IndexStats {
+  mergeset::Stats table;
+  CacheFigures filter_cache;
+  uint64_t deleted_ids = 0;
+  uint64_t date_range_searches = 0, date_range_hits = 0, global_searches = 0;
+  uint64_t composite_success = 0, composite_missing = 0;
+  uint64_t missing_tsids = 0;  // Ids in tag rows without a TSID.
 };
 
 using FilterGroups = std::vector<std::vector<model::TagFilter>>;
@@ -45,6 +62,23 @@ std::string FiltersToString(const model::Tenant& tenant, const std::vector<model
 /// Everything added is searchable when the call returns, and durable after FlushToDisk.
 class IndexDb {
  public:
+  /// Reads names of many series; cheapest in the order of their ids. Not thread-safe; must not outlive the index.
+  class NameReader {
+   public:
+    NameReader(const IndexDb& index, const model::Tenant& tenant)
+        : tenant_(tenant), search_(index.table_->NewSearch()) {}
+
+    /// False when there is no name.
+    Result<bool> Read(model::MetricId id);
+    /// The marshalled MetricName; valid until the next call of Read.
+    ByteView name() const { return search_.item().subspan(key_.size()); }
+
+   private:
+    const model::Tenant tenant_;
+    mergeset::Search search_;
+    ByteBuffer key_;
+  };
+
   /// Open or create the table in directory `path`. `name` stands in error texts: "2024_06".
   static Result<std::unique_ptr<IndexDb>> Open(const std::string& path, std::string name, Options options);
   IndexDb(const IndexDb&) = delete;
@@ -68,7 +102,7 @@ class IndexDb {
 
   /// Ids of the series that match one of `groups` on some day of `time_range` (clipped to the table), sorted,
   /// without deleted ones. `max_metrics` 0 means no limit.
-  /// Errors: kLimitExceeded with the reference's text; kInvalidInput for bad regexps; kCancelled.
+  /// A regexp that cannot be parsed is taken literally. Errors: kLimitExceeded with the reference's text; kCancelled.
   Result<std::vector<model::MetricId>> SearchMetricIds(const model::Tenant& tenant, const FilterGroups& groups,
                                                        const model::TimeRange& time_range, uint64_t max_metrics,
                                                        const Deadline& deadline) const;
@@ -118,11 +152,19 @@ class IndexDb {
   Status Close();
 
   mergeset::Stats stats() const { return table_->stats(); }
+  IndexStats Figures() const;
 
  private:
   using IdSet = std::unordered_set<uint64_t>;
 
-  IndexDb(std::string name, Options options) : name_(std::move(name)), options_(options) {}
+  class GroupSearch;
+  struct Counters {
+    std::atomic<uint64_t> date_range_searches{0}, date_range_hits{0}, global_searches{0}, composite_success{0},
+        composite_missing{0}, missing_tsids{0};
+  };
+
+  IndexDb(std::string name, Options options)
+      : name_(std::move(name)), options_(options), id_cache_(options.filter_cache_bytes) {}
   Status LoadDeleted();
   std::shared_ptr<const IdSet> Deleted() const;
   void AddGlobalItems(std::vector<ByteBuffer>& items, const model::MetricName& name, const model::Tsid& tsid) const;
@@ -136,14 +178,35 @@ class IndexDb {
   Result<std::vector<uint64_t>> SearchIds(const model::Tenant& tenant, const FilterGroups& groups,
                                           const std::optional<std::vector<uint64_t>>& dates, uint64_t max_metrics,
                                           const Deadline& deadline) const;
-  Result<std::vector<uint64_t>> SearchGroup(const ByteBuffer& prefix, const std::vector<model::TagFilter>& filters,
-                                            uint64_t max_metrics, const Deadline& deadline) const;
+  /// One or more lists of filters whose results add up to those of `group`.
+  Result<std::vector<std::vector<Filter>>> PrepareGroup(const model::Tenant& tenant,
+                                                        const std::vector<model::TagFilter>& group,
+                                                        const std::optional<std::vector<uint64_t>>& dates,
+                                                        uint64_t max_metrics, const Deadline& deadline) const;
+  /// Add metric names that start with `head` and go on as `query` says.
+  Status SearchGraphitePaths(const model::Tenant& tenant, const std::optional<std::vector<uint64_t>>& dates,
+                             const std::string& head, std::string_view query, size_t limit, const Deadline& deadline,
+                             std::set<std::string>& paths) const;
+  Result<std::set<std::string>> SearchSuffixes(const model::Tenant& tenant,
+                                               const std::optional<std::vector<uint64_t>>& dates,
+                                               std::string_view label, std::string_view value_prefix, char delimiter,
+                                               size_t limit, const Deadline& deadline) const;
+  Result<std::set<std::string>> ScanValues(const model::Tenant& tenant, std::string_view row_key,
+                                           const std::optional<std::vector<uint64_t>>& dates,
+                                           const std::optional<std::vector<uint64_t>>& wanted, size_t limit,
+                                           const Deadline& deadline) const;
+  static std::string CacheKey(const model::Tenant& tenant, const FilterGroups& groups,
+                              const std::optional<std::vector<uint64_t>>& dates);
 
   const std::string name_;
   const Options options_;
   std::unique_ptr<mergeset::Table> table_;
   mutable Mutex deleted_mutex_;
   std::shared_ptr<const IdSet> deleted_ VM_GUARDED_BY(deleted_mutex_);
+  std::atomic<bool> has_deleted_{false};    // Spares the lock as long as nothing was deleted.
+  std::atomic<uint64_t> generation_{1};     // Counts additions of tag rows.
+  mutable IdCache id_cache_;
+  mutable Counters counters_;
 };
 
 }  // namespace vm::indexdb

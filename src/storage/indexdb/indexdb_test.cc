@@ -8,8 +8,11 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <set>
 
+#include "lib/regex/regex.h"
+#include "storage/indexdb/filters.h"
 #include "storage/indexdb/records.h"
 
 namespace vm::indexdb {
@@ -129,9 +132,144 @@ TEST_F(IndexDbTest, FiltersSelectInMemoryOnDiskAndAfterReopening) {
       EXPECT_THAT(Find({F("job", "=~", "[ab]")}, global), ElementsAre(1, 2, 4));
       EXPECT_THAT(Find({F("job", "!~", ".*")}, global), ElementsAre());
       EXPECT_THAT(Find({F("x", "=~", ".+")}, global), ElementsAre(3));
-      EXPECT_THAT(Find({}, global), ElementsAre(1, 2, 3, 4, 5));
+      EXPECT_THAT(Find({}, global), ElementsAre(1, 2, 3, 4));  // The fifth has no metric name.
+      EXPECT_THAT(Find({F("nothing", "==", "")}, global), ElementsAre(1, 2, 3, 4, 5));
     }
   }
+}
+
+/// What a filter means, straight from the documentation of PromQL; but as in the reference `!~".*"` lets series
+/// without the label pass.
+bool MatchesNaively(const model::MetricName& name, const model::TagFilter& filter) {
+  std::string value;
+  if (filter.key.empty() || filter.key == "__name__") value = name.metric_group;
+  for (const model::Tag& tag : name.tags) {
+    if (tag.key == filter.key) value = tag.value;
+  }
+  if (filter.is_regexp && filter.is_negative && filter.value == ".*") return value.empty();
+  const bool matches = filter.is_regexp ? regex::Regex::Compile(filter.value).value().Match(value) : value == filter.value;
+  return matches != filter.is_negative;
+}
+
+TEST(IndexDbSearch, AgreesWithTheMeaningOfFilters) {
+  std::mt19937 random(7);
+  const auto pick = [&](const std::vector<std::string>& from) { return from[random() % from.size()]; };
+  for (const uint64_t min_scan_steps : {uint64_t{1}, uint64_t{60}, uint64_t{10'000}}) {
+    auto opened = IndexDb::Open(TempDir("random"), "2026_11", {.time_range = kMonth, .min_scan_steps = min_scan_steps});
+    ASSERT_TRUE(opened.ok());
+    IndexDb& db = *opened.value();
+    std::vector<model::MetricName> names;
+    for (uint64_t id = 1; id <= 400; ++id) {
+      std::vector<model::Tag> tags;
+      if (random() % 4 != 0) tags.push_back({"job", pick({"a", "b", "ab", "abc", "x"})});
+      if (random() % 3 != 0) tags.push_back({"instance", "host-" + std::to_string(random() % 50)});
+      if (random() % 10 == 0) tags.push_back({"rare", pick({"1", "2"})});
+      tags.push_back({"id", std::to_string(id)});
+      names.push_back(Name(pick({"foo", "bar", "foo.bar.baz", "foo.qux", "f"}), tags));
+      const model::Tsid tsid{.metric_id = static_cast<model::MetricId>(id)};
+      ASSERT_TRUE(db.CreateSeries(names.back(), tsid, kDay).ok());
+      if (id == 200) {
+        ASSERT_TRUE(db.FlushToDisk().ok());
+      }
+    }
+    const std::vector<std::string> values = {"", "a", "ab", "foo", "1", "x", "foo.bar.baz", "host-1"};
+    const std::vector<std::string> regexps = {"a|b",      "a.*",  ".+", ".*", "|a",          "|ab?", "foo.*|bar", ".*b.*",
+                                              "host-[1-3]", "[12]", "x?", "f",  "(foo|bar).*", "foo|bar"};
+    for (int round = 0; round < 600; ++round) {
+      std::vector<model::TagFilter> group;
+      const size_t count = 1 + random() % 4;
+      for (size_t i = 0; i < count; ++i) {
+        const bool is_regexp = random() % 2 == 0;
+        group.push_back({pick({"", "__name__", "job", "instance", "rare", "none"}), pick(is_regexp ? regexps : values),
+                         random() % 2 == 0, is_regexp});
+      }
+      std::vector<uint64_t> want;
+      for (uint64_t id = 1; id <= names.size(); ++id) {
+        const bool all = std::all_of(group.begin(), group.end(),
+                                     [&](const auto& filter) { return MatchesNaively(names[id - 1], filter); });
+        if (all) want.push_back(id);
+      }
+      const model::TimeRange day{kDay * model::kMsecPerDay, kDay * model::kMsecPerDay + 1};
+      for (const model::TimeRange& range : {day, kMonth}) {
+        const auto got = db.SearchMetricIds({}, {group}, range, 0, {});
+        ASSERT_TRUE(got.ok()) << got.error().message();
+        std::vector<uint64_t> ids;
+        for (const model::MetricId id : got.value()) ids.push_back(static_cast<uint64_t>(id));
+        ASSERT_EQ(ids, want) << FiltersToString({}, group);
+        std::set<std::string> jobs, labels;
+        for (const uint64_t id : want) {
+          labels.insert("__name__");
+          for (const model::Tag& tag : names[id - 1].tags) {
+            labels.insert(tag.key);
+            if (tag.key == "job") jobs.insert(tag.value);
+          }
+        }
+        const auto found_jobs = db.SearchLabelValues({}, "job", {group}, range, 1000, 0, {});
+        ASSERT_TRUE(found_jobs.ok());
+        ASSERT_EQ(found_jobs.value(), std::vector<std::string>(jobs.begin(), jobs.end())) << FiltersToString({}, group);
+        const auto found_labels = db.SearchLabelNames({}, {group}, range, 1000, 0, {});
+        ASSERT_TRUE(found_labels.ok());
+        ASSERT_EQ(found_labels.value(), std::vector<std::string>(labels.begin(), labels.end()))
+            << FiltersToString({}, group);
+      }
+    }
+    EXPECT_GT(db.Figures().composite_success, 0u);
+    EXPECT_GT(db.Figures().composite_missing, 0u);
+  }
+}
+
+TEST_F(IndexDbTest, FindsGraphitePaths) {
+  Open();
+  uint64_t id = 0;
+  for (const char* path : {"a.b.c", "a.b.d", "a.x.c", "a.b", "q.b.c", "a.b.cc"}) Create(++id, Name(path, {{"job", "g"}}));
+  const auto find = [&](std::string query, bool negative = false) {
+    return Find({{"__graphite__", std::move(query), negative, false}});
+  };
+  EXPECT_THAT(find("a.b.c"), ElementsAre(1));
+  EXPECT_THAT(find("a.*.c"), ElementsAre(1, 3));
+  EXPECT_THAT(find("a.b.*"), ElementsAre(1, 2, 6));
+  EXPECT_THAT(find("*.{b,x}.[cd]"), ElementsAre(1, 2, 3, 5));
+  EXPECT_THAT(find("a.(b|x).(.*)"), ElementsAre(1, 2, 3, 6));
+  EXPECT_THAT(find("a.b.c{,c}"), ElementsAre(1, 6));
+  EXPECT_THAT(find("a.*"), ElementsAre(4));
+  EXPECT_THAT(find("nothing.*"), ElementsAre());
+  EXPECT_THAT(find("a.b.*", true), ElementsAre(3, 4, 5));
+  EXPECT_THAT(Find({{"__graphite__", "a.b.*", false, false}, F("job", "==", "g")}), ElementsAre(1, 2, 6));
+  EXPECT_THAT(db_->SearchMetricIds({}, {{{"__graphite__", "a.b.*", false, false}}}, kMonth, 3, {}).error().message(),
+              testing::HasSubstr("more than maxPaths=3 suffixes found"));
+}
+
+TEST_F(IndexDbTest, RemembersWhatFiltersSelectedUntilSomethingNewComes) {
+  Fill();
+  EXPECT_THAT(Find({F("", "==", "foo")}), ElementsAre(1, 2, 3));
+  EXPECT_THAT(Find({F("", "==", "foo")}), ElementsAre(1, 2, 3));
+  CacheFigures figures = db_->Figures().filter_cache;
+  EXPECT_EQ(figures.requests, 2u);
+  EXPECT_EQ(figures.misses, 1u);
+  EXPECT_EQ(figures.entries, 1u);
+  Create(6, Name("foo", {{"job", "new"}}));
+  EXPECT_THAT(Find({F("", "==", "foo")}), ElementsAre(1, 2, 3, 6));
+  EXPECT_THAT(db_->SearchMetricIds({}, {{F("", "==", "foo")}}, kMonth, 2, {}).error().message(),
+              testing::StartsWith("the number of matching timeseries exceeds 2;"));
+  // Deleted series are taken away also from what is remembered.
+  ASSERT_TRUE(db_->DeleteSeries({}, {{F("job", "==", "new")}}, 0, {}).ok());
+  EXPECT_THAT(Find({F("", "==", "foo")}), ElementsAre(1, 2, 3));
+}
+
+TEST(IdCacheTest, ForgetsTheLeastRecentlyUsed) {
+  IdCache cache(10'000);
+  const auto ids = std::make_shared<const std::vector<uint64_t>>(100);
+  for (int i = 0; i < 20; ++i) {
+    cache.Put(std::to_string(i), 1, ids);
+    EXPECT_TRUE(cache.Get("0", 1));
+  }
+  EXPECT_TRUE(cache.Get("19", 1));
+  EXPECT_FALSE(cache.Get("1", 1));
+  EXPECT_LE(cache.figures().size_bytes, 10'000u);
+  EXPECT_FALSE(cache.Get("0", 2));
+  EXPECT_FALSE(cache.Get("0", 1));
+  cache.Put("big", 1, std::make_shared<const std::vector<uint64_t>>(10'000));
+  EXPECT_FALSE(cache.Get("big", 1));
 }
 
 TEST_F(IndexDbTest, OtherDaysHaveOtherSeries) {
@@ -173,18 +311,19 @@ TEST_F(IndexDbTest, LimitAndDeletion) {
   ASSERT_FALSE(limited.ok());
   EXPECT_EQ(limited.error().code(), ErrorCode::kLimitExceeded);
   EXPECT_THAT(limited.error().message(), testing::StartsWith("the number of matching timeseries exceeds 2; either"));
-  EXPECT_FALSE(db_->SearchMetricIds({}, {{F("job", "=~", "a(")}}, kMonth, 2, {}).ok());
+  EXPECT_THAT(Find({F("job", "=~", "a(")}), ElementsAre());  // Taken literally.
   EXPECT_EQ(db_->DeleteSeries({}, {{F("job", "==", "a")}}, 0, {}).value().size(), 2u);
   ASSERT_TRUE(db_->Close().ok());
   Open();
   EXPECT_TRUE(db_->IsDeleted(model::MetricId{4}));
-  EXPECT_THAT(Find({}), ElementsAre(2, 3, 5));
+  EXPECT_THAT(Find({}), ElementsAre(2, 3));
   EXPECT_FALSE(db_->GetTsidByName(kDay, Name("bar.baz", {{"job", "a"}})).value());
 }
 
 TEST(Golden, NamesAreThoseOfTheExports) {
   const stdfs::path root = stdfs::path(VM_SHARED_DIR) / "golden" / "disk";
   if (!stdfs::exists(root)) GTEST_SKIP() << "golden directories are absent";
+  const FilterGroups everything{{{"no such label", "", false, false}}};
   size_t checked = 0;
   for (const auto& golden : stdfs::directory_iterator(root)) {
     const stdfs::path tables = golden.path() / "data" / "data" / "indexdb";
@@ -213,7 +352,7 @@ TEST(Golden, NamesAreThoseOfTheExports) {
       const auto tenants = db.value()->SearchTenants({0, INT64_MAX}, {});
       ASSERT_TRUE(tenants.ok()) << tenants.error().message();
       for (const model::Tenant& tenant : tenants.value()) {
-        const auto ids = db.value()->SearchMetricIds(tenant, FilterGroups(1), kMonth, 0, {});
+        const auto ids = db.value()->SearchMetricIds(tenant, everything, kMonth, 0, {});
         ASSERT_TRUE(ids.ok()) << ids.error().message();
         for (const model::MetricId id : ids.value()) {
           const auto bytes = db.value()->GetMetricName(tenant, id);

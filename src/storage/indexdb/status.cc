@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <functional>
+#include <utility>
 
 #include "storage/indexdb/indexdb.h"
 #include "storage/indexdb/records.h"
@@ -9,34 +9,49 @@
 namespace vm::indexdb {
 namespace {
 
-/// Keeps the entries with the greatest counts; among equal counts the smallest names.
+/// Keeps the entries with the greatest counts. Which of several entries with the smallest kept count stay is decided as
+/// in the reference: a binary heap with the smallest on top, where an equal count replaces nothing.
 class TopList {
  public:
   explicit TopList(size_t size) : size_(size) {}
 
   void Add(std::string_view name, uint64_t count) {
     if (count == 0 || size_ == 0) return;
-    if (entries_.size() == size_) {
-      const model::TopEntry& worst = entries_.front();
-      if (count < worst.count || (count == worst.count && name >= worst.name)) return;
-      std::pop_heap(entries_.begin(), entries_.end(), Better);
-      entries_.pop_back();
+    if (entries_.size() < size_) {
+      entries_.push_back({std::string(name), count});
+      MoveUp(entries_.size() - 1);
+    } else if (count > entries_[0].count) {
+      entries_[0] = {std::string(name), count};
+      MoveDown();
     }
-    entries_.push_back({std::string(name), count});
-    std::push_heap(entries_.begin(), entries_.end(), Better);
   }
   std::vector<model::TopEntry> Take() {
-    std::sort(entries_.begin(), entries_.end(), Better);
+    std::sort(entries_.begin(), entries_.end(), [](const model::TopEntry& a, const model::TopEntry& b) {
+      return a.count != b.count ? a.count > b.count : a.name < b.name;
+    });
     return std::move(entries_);
   }
 
  private:
-  static bool Better(const model::TopEntry& a, const model::TopEntry& b) {
-    return a.count != b.count ? a.count > b.count : a.name < b.name;
+  void MoveUp(size_t i) {
+    while (i > 0 && entries_[i].count < entries_[(i - 1) / 2].count) {
+      std::swap(entries_[i], entries_[(i - 1) / 2]);
+      i = (i - 1) / 2;
+    }
+  }
+  void MoveDown() {
+    for (size_t i = 0;;) {
+      size_t child = 2 * i + 1;
+      if (child >= entries_.size()) return;
+      if (child + 1 < entries_.size() && entries_[child + 1].count < entries_[child].count) ++child;
+      if (entries_[child].count >= entries_[i].count) return;
+      std::swap(entries_[i], entries_[child]);
+      i = child;
+    }
   }
 
   const size_t size_;
-  std::vector<model::TopEntry> entries_;  // A heap, the worst on top.
+  std::vector<model::TopEntry> entries_;
 };
 
 }  // namespace
