@@ -50,7 +50,7 @@ def ordered(value):
     """Lists whose order is anybody's choice, sorted."""
     if isinstance(value, dict):
         return {k: ordered(v) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         items = [ordered(v) for v in value]
         if items and all(isinstance(v, dict) and ("metric" in v or "__name__" in v) for v in items):
             items.sort(key=lambda v: json.dumps(v, sort_keys=True))
@@ -116,9 +116,11 @@ def scenario(folder, bins):
             ask(f"query {query}", base + "/query", query=f"sort_by_label(count({query}) by (__name__,job), \"job\")",
                 time=now, nocache=1)
         ask("unused names", base + "/status/metric_names_stats", limit=100, le=0)
-        ask("one series deleted", "/delete/0/prometheus/api/v1/admin/tsdb/delete_series", match='{instance="host-3"}')
-        ask("graphite series deleted", "/delete/0/prometheus/api/v1/admin/tsdb/delete_series",
-            match='{job="graphite"}')
+        for match in ('{instance="host-3"}', '{job="graphite"}', "no_such_name"):
+            status, body = harness.http_post(
+                f"{cluster.select.url}/delete/0/prometheus/api/v1/admin/tsdb/delete_series?"
+                + urllib.parse.urlencode({"match[]": match}), b"")
+            answers[f"deletion of {match}"] = (status, body.decode())
         ask("after deletion", base + "/series", match='{__name__!=""}', **wide)
         ask("values after deletion", base + "/label/instance/values", **wide)
         ask("tsdb status after deletion", base + "/status/tsdb", date=day, topN=20, focusLabel="job")
@@ -160,7 +162,9 @@ def main():
         actual = re.sub(r"\b\d{10}(?:\d{3})?\b", lambda m: shift(m.group(), got_now), got[name])
         if expected != actual:
             differences += 1
-            print(f"{name}:\n  original {expected[:1500]}\n  ours     {actual[:1500]}")
+            at = next((i for i, (a, b) in enumerate(zip(expected, actual)) if a != b), 0)
+            at = max(at - 60, 0)
+            print(f"{name}:\n  original {expected[at:at + 700]}\n  ours     {actual[at:at + 700]}")
     print(f"{len(want)} answers, {differences} differ")
     return 1 if differences else 0
 
