@@ -82,6 +82,7 @@ class Part {
   Part& operator=(const Part&) = delete;
 
   const std::string& name() const noexcept { return name_; }
+  const std::string& dir() const noexcept { return dir_; }
   const PartHeader& header() const noexcept { return header_; }
   const std::vector<MetaindexRow>& metaindex() const noexcept { return metaindex_; }
   uint64_t size_bytes() const noexcept { return size_bytes_; }

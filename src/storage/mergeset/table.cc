@@ -12,6 +12,9 @@
 #include "storage/partset/parts_json.h"
 #include "storage/partset/select_parts.h"
 
+#include "storage/partset/link_part.h"
+#include "storage/partset/parts_json.h"
+
 namespace vm::mergeset {
 namespace {
 
@@ -414,6 +417,23 @@ Stats Table::stats() const {
     stats.file_bytes += part->size_bytes();
   }
   return stats;
+}
+
+Status Table::CreateSnapshot(const std::string& path) const {
+  std::vector<std::shared_ptr<Part>> parts;
+  {
+    MutexLock lock(mutex_);
+    parts = parts_;
+  }
+  VM_TRY(fs_.CreateDirectories(path));
+  std::vector<std::string> names;
+  for (const auto& part : parts) {
+    VM_TRY(storage::LinkPart(fs_, part->dir(), fs::Join(path, part->name())));
+    names.push_back(part->name());
+  }
+  VM_TRY(fs_.AtomicWriteFile(fs::Join(path, storage::kPartsFile),
+                             AsBytes(storage::FormatPartNameList(std::move(names)))));
+  return fs_.SyncDirectory(path);
 }
 
 }  // namespace vm::mergeset

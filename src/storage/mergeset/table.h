@@ -110,6 +110,8 @@ class Table {
   Status ForceMerge() VM_EXCLUDES(mutex_, flush_mutex_);
   /// End merges that run, removing what they have written, and start none any more. Flushes go on.
   void StopMerges() noexcept { stop_merges_.request_stop(); }
+  /// Link the parts on disk below the new directory `path`, with their own parts.json.
+  Status CreateSnapshot(const std::string& path) const VM_EXCLUDES(mutex_);
   Search NewSearch(SearchScope scope = SearchScope::kAll) const VM_EXCLUDES(mutex_);
   /// Number of the set that takes items now. Items added before the call are in this set, an earlier one, or a part.
   uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }

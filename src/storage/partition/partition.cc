@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "lib/log/log.h"
+#include "storage/partset/link_part.h"
 #include "storage/partset/parts_json.h"
 #include "storage/partset/select_parts.h"
 
@@ -600,6 +601,39 @@ PartitionStats Partition::Stats() const {
     stats.pending_rows += shard->rows.size();
   }
   return stats;
+}
+
+Status Partition::CreateSnapshot(const std::string& snapshot) {
+  fs::FileSystem& files = *options_.fs;
+  VM_TRY(FlushRawRows());
+  VM_TRY(FlushInmemoryParts(true));
+  std::vector<Entry> lists[2];
+  {
+    MutexLock lock(mutex_);
+    lists[0] = small_;
+    lists[1] = big_;
+  }
+  const std::string sources[2] = {SmallPath(), BigPath()};
+  const auto target = [&](const std::string& source) {
+    return fs::Join(fs::Join(fs::Join(fs::ParentPath(source), "snapshots"), snapshot), name_);
+  };
+  for (size_t i = 0; i < 2; ++i) {
+    const std::string path = target(sources[i]);
+    VM_TRY(files.CreateDirectories(path));
+    for (const Entry& entry : lists[i]) {
+      VM_TRY(LinkPart(files, entry.part->path, fs::Join(path, entry.part->name)));
+    }
+    if (i == 0) {
+      VM_TRY(files.AtomicWriteFile(fs::Join(path, kPartsFile),
+                                   AsBytes(FormatPartNames(NamesOf(lists[0], lists[1])))));
+    }
+    VM_TRY(fs::SyncDirectoryAndParent(files, path));
+  }
+  // The index after the data: it has the names of all samples that were linked.
+  VM_TRY(index_->FlushToDisk());
+  const std::string path = target(IndexPath());
+  VM_TRY(index_->CreateSnapshot(path));
+  return fs::SyncDirectoryAndParent(files, path);
 }
 
 }  // namespace vm::storage

@@ -93,6 +93,9 @@ class Partition {
   Status ForceMerge();
   /// Whether a file part was written with a shorter deduplication interval than is asked for now.
   bool NeedsFinalDedup() const;
+  /// Write everything to files, then link them below {small,big,indexdb}/snapshots/`snapshot`. On an error something may be
+  /// there already.
+  Status CreateSnapshot(const std::string& snapshot);
   /// Drop parts whose newest row is older than the retention.
   Status DropStaleParts();
   /// End merges that run, removing what they have written, and start none any more. Flushes go on.
