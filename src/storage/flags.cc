@@ -80,6 +80,18 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
           "Whether to track ingest and query requests for timeseries metric names")),
       name_usage_size_(set.Bytes("storage.cacheSizeMetricNamesStats", 0,
                                  "Overrides max size for storage/metricNamesStatsTracker cache")),
+      log_new_series_(set.Bool("logNewSeries", false, "Whether to log new series. This option is for debug purposes only")),
+      snapshots_max_age_ms_(set.Retention(
+          "snapshotsMaxAge", "3d",
+          "Automatically delete snapshots older than -snapshotsMaxAge if it is set to non-zero duration")),
+      snapshot_auth_key_(set.String("snapshotAuthKey", "",
+                                    "authKey, which must be passed in query string to /snapshot* pages")),
+      force_merge_auth_key_(set.String("forceMergeAuthKey", "",
+                                       "authKey, which must be passed in query string to /internal/force_merge pages")),
+      force_flush_auth_key_(set.String("forceFlushAuthKey", "",
+                                       "authKey, which must be passed in query string to /internal/force_flush pages")),
+      log_new_series_auth_key_(set.String(
+          "logNewSeriesAuthKey", "", "authKey, which must be passed in query string to /internal/log_new_series")),
       disable_compression_(set.Bool(
           "rpc.disableCompression", false,
           "Whether to disable compression of the data sent from vmstorage to vmselect")) {}
@@ -108,6 +120,8 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   options.min_free_disk_space_bytes = static_cast<uint64_t>(std::max<int64_t>(*min_free_disk_space_, 0));
   options.max_unique_timeseries =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_unique_timeseries_, 0, INT32_MAX));
+  options.log_new_series = *log_new_series_;
+  options.snapshots_max_age_ms = *snapshots_max_age_ms_;
   options.disable_per_day_index = *disable_per_day_index_;
   options.deny_queries_outside_retention = *deny_queries_outside_retention_;
   options.track_metric_names_stats = *track_metric_names_stats_;
@@ -142,6 +156,10 @@ ServerOptions StorageFlags::MakeServerOptions() const {
   options.max_tag_value_suffixes = static_cast<uint32_t>(std::clamp<int64_t>(*max_suffixes_, 1, INT32_MAX));
   options.max_queue_duration = duration_cast<milliseconds>(*max_queue_duration_);
   options.handshake_timeout = duration_cast<milliseconds>(*handshake_timeout_);
+  options.snapshot_auth_key = *snapshot_auth_key_;
+  options.force_merge_auth_key = *force_merge_auth_key_;
+  options.force_flush_auth_key = *force_flush_auth_key_;
+  options.log_new_series_auth_key = *log_new_series_auth_key_;
   options.deny_query_tracing = *deny_query_tracing_;
   return options;
 }

@@ -12,6 +12,7 @@ namespace {
 
 /// (date, id) pairs remembered as registered: some 50 bytes each.
 constexpr size_t kMaxRegisteredPairs = 4'000'000;
+constexpr int64_t kSnapshotCheckIntervalMs = 11'000;
 
 }  // namespace
 
@@ -24,7 +25,8 @@ EngineImpl::EngineImpl(EngineOptions options, std::unique_ptr<fs::FileLock> lock
       name_usage_(options_.name_usage_bytes, options_.now_ms()),
       next_metric_id_(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                                 std::chrono::system_clock::now().time_since_epoch())
-                                                .count())) {}
+                                                .count())),
+      next_snapshot_(next_metric_id_.load()) {}
 
 EngineImpl::~EngineImpl() {
   if (Status status = Close(); !status.ok()) {
@@ -52,7 +54,7 @@ Status EngineImpl::OpenTable() {
     VM_ASSIGN_OR_RETURN(const PartitionRef partition, table_->GetOrCreatePartition(at));
   }
   if (options_.start_background) {
-    watcher_ = std::jthread([this](std::stop_token stop) { WatchFreeSpace(std::move(stop)); });
+    watcher_ = std::jthread([this](std::stop_token stop) { WatchDisk(std::move(stop)); });
   }
   return Ok();
 }
@@ -81,13 +83,20 @@ void EngineImpl::UpdateReadOnly(bool log) {
   }
 }
 
-void EngineImpl::WatchFreeSpace(std::stop_token stop) {
+void EngineImpl::WatchDisk(std::stop_token stop) {
+  int64_t next_snapshot_check = options_.now_ms() + kSnapshotCheckIntervalMs;
   while (!stop.stop_requested()) {
     {
       MutexLock lock(wake_mutex_);
       if (!stop.stop_requested()) wake_.WaitFor(wake_mutex_, std::chrono::seconds(1));
     }
-    if (!stop.stop_requested()) UpdateReadOnly(true);
+    if (stop.stop_requested()) return;
+    UpdateReadOnly(true);
+    if (options_.snapshots_max_age_ms <= 0 || options_.now_ms() < next_snapshot_check) continue;
+    next_snapshot_check = options_.now_ms() + kSnapshotCheckIntervalMs;
+    if (Status status = DeleteStaleSnapshots(options_.snapshots_max_age_ms); !status.ok()) {
+      VM_LOG_ERROR("cannot delete old snapshots of {}: {}", options_.path, status.error().message());
+    }
   }
 }
 

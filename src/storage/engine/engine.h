@@ -42,6 +42,8 @@ struct EngineOptions {
   uint64_t name_usage_bytes = 8 << 20;      // -storage.cacheSizeMetricNamesStats; for NameUsageTracker.
   bool track_metric_names_stats = true;     // -storage.trackMetricNamesStats
   bool disable_per_day_index = false;       // -disablePerDayIndex
+  bool log_new_series = false;              // -logNewSeries
+  int64_t snapshots_max_age_ms = 0;         // -snapshotsMaxAge; 0: snapshots stay.
   bool deny_queries_outside_retention = false;  // -denyQueriesOutsideRetention
   bool start_background = true;             // Flushes, merges, watchers.
   std::function<int64_t()> now_ms;          // Empty: the system clock.
@@ -131,6 +133,17 @@ class Engine {
   virtual void ForceFlush() = 0;
   /// Merge the parts of each partition whose name starts with `partition_prefix`.
   virtual Status ForceMerge(std::string_view partition_prefix) = 0;
+  /// Freeze what was added before the call, as hard links; returns the name. One at a time.
+  virtual Result<std::string> CreateSnapshot() = 0;
+  /// Sorted.
+  virtual Result<std::vector<std::string>> ListSnapshots() = 0;
+  /// Errors: kInvalidInput when there is none of that name.
+  virtual Status DeleteSnapshot(const std::string& name) = 0;
+  /// Delete those older than `max_age_ms`.
+  virtual Status DeleteStaleSnapshots(int64_t max_age_ms) = 0;
+  /// Log series that are created until then (Unix milliseconds).
+  virtual void LogNewSeriesUntil(int64_t timestamp_ms) = 0;
+
   virtual bool IsReadOnly() const = 0;
   virtual const EngineMetrics& metrics() const = 0;
   virtual PartitionStats TableStats() const = 0;

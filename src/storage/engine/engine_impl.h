@@ -65,6 +65,13 @@ class EngineImpl final : public Engine {
   Status ForceMerge(std::string_view partition_prefix) override {
     return table_->ForceMerge(partition_prefix);
   }
+  Result<std::string> CreateSnapshot() override;
+  Result<std::vector<std::string>> ListSnapshots() override;
+  Status DeleteSnapshot(const std::string& name) override;
+  Status DeleteStaleSnapshots(int64_t max_age_ms) override;
+  void LogNewSeriesUntil(int64_t timestamp_ms) override {
+    log_new_series_until_ms_.store(timestamp_ms, std::memory_order_relaxed);
+  }
   bool IsReadOnly() const override { return read_only_.load(std::memory_order_relaxed); }
   const EngineMetrics& metrics() const override { return metrics_; }
   PartitionStats TableStats() const override { return table_->Stats(); }
@@ -109,8 +116,17 @@ class EngineImpl final : public Engine {
   uint32_t MaxMetrics(uint32_t requested) const;
   /// Limit of other searches.
   uint32_t MaxMetricsOrDefault(uint32_t requested) const { return requested > 0 ? requested : MaxMetrics(0); }
+  bool LogsNewSeries() const {
+    return options_.log_new_series ||
+           options_.now_ms() < log_new_series_until_ms_.load(std::memory_order_relaxed);
+  }
+  /// The folders of a snapshot: its own first, then those with the links.
+  std::vector<std::string> SnapshotPaths(const std::string& name) const;
+  Status WriteSnapshot(const std::string& name) VM_REQUIRES(snapshot_mutex_);
+  Status RemoveSnapshot(const std::string& name) VM_REQUIRES(snapshot_mutex_);
   void UpdateReadOnly(bool log);
-  void WatchFreeSpace(std::stop_token stop);
+  /// Free space, and at times old snapshots.
+  void WatchDisk(std::stop_token stop);
 
   const EngineOptions options_;
   fs::FileSystem& file_system_;
@@ -124,6 +140,9 @@ class EngineImpl final : public Engine {
   std::atomic<uint64_t> next_metric_id_;
   std::atomic<bool> read_only_{false};
   std::atomic<int64_t> last_warn_ms_{0};
+  std::atomic<int64_t> log_new_series_until_ms_{0};
+  Mutex snapshot_mutex_;
+  std::atomic<uint64_t> next_snapshot_;
   /// Names created at the same time by two callers would get two ids: a name's hash picks its lock.
   std::array<Mutex, 64> create_mutexes_;
   Mutex wake_mutex_;

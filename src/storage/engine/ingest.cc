@@ -16,10 +16,7 @@ constexpr size_t kMaxRowsPerBatch = 8000;
 constexpr int64_t kWarnIntervalMs = 5000;
 
 /// "AccountID=0, ProjectID=0, name{a="b"}", for log lines.
-std::string NameForLog(ByteView metric_name_raw) {
-  auto name = model::MetricName::UnmarshalRaw(metric_name_raw);
-  if (!name.ok()) return ToHex(metric_name_raw);
-  const model::MetricName& n = name.value();
+std::string NameForLog(const model::MetricName& n) {
   std::string text = fmt::format("AccountID={}, ProjectID={}, {}{{", n.tenant.account_id,
                                  n.tenant.project_id, n.metric_group);
   for (size_t i = 0; i < n.tags.size(); ++i) {
@@ -27,6 +24,11 @@ std::string NameForLog(ByteView metric_name_raw) {
     text += n.tags[i].key + "=\"" + n.tags[i].value + "\"";
   }
   return text + "}";
+}
+
+std::string NameForLog(ByteView metric_name_raw) {
+  const auto name = model::MetricName::UnmarshalRaw(metric_name_raw);
+  return name.ok() ? NameForLog(name.value()) : ToHex(metric_name_raw);
 }
 
 }  // namespace
@@ -213,6 +215,7 @@ Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date
   const model::Tsid created = NewTsid(name);
   VM_TRY(index.CreateSeries(name, created, date));
   metrics_.new_timeseries_created.fetch_add(1, std::memory_order_relaxed);
+  if (LogsNewSeries()) VM_LOG_INFO("new series created: {}", NameForLog(name));
   return created;
 }
 

@@ -17,6 +17,7 @@
 #include "lib/rpc/select_handler.h"
 #include "lib/rpc/select_server.h"
 #include "lib/sys/sys.h"
+#include "storage/server/http_handler.h"
 
 namespace vm::storage {
 namespace {
@@ -189,7 +190,8 @@ struct StorageServer::Impl {
         background_pool("background", 2),
         sink(engine, ingest_pool),
         handler(engine, this->options),
-        select_server(handler, search_pool, SelectOptions()) {}
+        select_server(handler, search_pool, SelectOptions()),
+        http(engine, background_pool, this->options) {}
 
   rpc::SelectServerOptions SelectOptions() const {
     rpc::SelectServerOptions select;
@@ -250,6 +252,7 @@ struct StorageServer::Impl {
   EngineHandler handler;
   std::stop_source stop;  // Ends running requests.
   rpc::SelectServer select_server;
+  HttpHandler http;
   std::unique_ptr<net::Listener> insert_listener;
   std::unique_ptr<net::Listener> select_listener;
   net::TaskGroup accept_tasks{"storage accept"};
@@ -277,33 +280,8 @@ StorageServer::~StorageServer() { Stop(); }
 std::string StorageServer::vminsert_addr() const { return impl_->insert_listener->addr(); }
 std::string StorageServer::vmselect_addr() const { return impl_->select_listener->addr(); }
 
-net::asio::awaitable<bool> StorageServer::HandleHttp(http::Request& request,
-                                                     http::Response& response) {
-  if (request.path == "/internal/force_flush") {
-    VM_LOG_INFO("flushing storage to make pending data available for reading");
-    auto work = [this]() noexcept {
-      impl_->engine.ForceFlush();
-      return true;
-    };
-    co_await net::RunOn(impl_->background_pool, work);
-    response.SetStatus(200);
-    co_return true;
-  }
-  if (request.path == "/internal/force_merge") {
-    std::string prefix(request.query.Get("partition_prefix"));
-    impl_->background_pool.Post([this, prefix = std::move(prefix)] {
-      VM_LOG_INFO("forced merge for partition_prefix=\"{}\" has been started", prefix);
-      if (Status status = impl_->engine.ForceMerge(prefix); !status.ok()) {
-        VM_LOG_ERROR("error in forced merge for partition_prefix=\"{}\": {}", prefix,
-                     status.error().message());
-        return;
-      }
-      VM_LOG_INFO("forced merge for partition_prefix=\"{}\" has been successfully finished", prefix);
-    });
-    response.SetStatus(200);
-    co_return true;
-  }
-  co_return false;
+net::asio::awaitable<bool> StorageServer::HandleHttp(http::Request& request, http::Response& response) {
+  return impl_->http.Handle(request, response);
 }
 
 void StorageServer::Stop() {

@@ -25,6 +25,10 @@ struct ServerOptions {
   std::chrono::milliseconds handshake_timeout{5'000};    // -rpc.handshakeTimeout
   bool deny_query_tracing = false;             // -denyQueryTracing
   std::string version;                         // In traces.
+  std::string snapshot_auth_key;               // -snapshotAuthKey
+  std::string force_merge_auth_key;            // -forceMergeAuthKey
+  std::string force_flush_auth_key;            // -forceFlushAuthKey
+  std::string log_new_series_auth_key;         // -logNewSeriesAuthKey
   metrics::Registry* registry = nullptr;       // May be null.
 
   ServerOptions() {}
@@ -45,7 +49,7 @@ class StorageServer {
   std::string vminsert_addr() const;
   std::string vmselect_addr() const;
 
-  /// Serve /internal/* of the HTTP port; false for other paths. `Finish` of a flush means searchable.
+  /// Serve /internal/* and /snapshot/* of the HTTP port; false for other paths.
   net::asio::awaitable<bool> HandleHttp(http::Request& request, http::Response& response);
   /// Close the ports and all connections; what was received is handed to the engine. Not on an io thread.
   void Stop();
