@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Two storage nodes, one of them in trouble, under load.
+
+    trouble.py --bin DIR [--seed N]
+
+1. One node is stopped by SIGTERM and started again later: no sample is lost, queries say isPartial meanwhile and only then, and
+   the counters of vminsert tell that rows went to the other node.
+2. With -replicationFactor=2 one node is killed: answers stay complete and are not called partial.
+"""
+import argparse
+import json
+import signal
+import tempfile
+import time
+
+import harness
+from ledger import METRIC, Ledger, Load, metric, wait_for_all, wait_until_sent
+
+
+def is_partial(cluster):
+    status, body = cluster.api("query", query=f"count({METRIC})", nocache=1)
+    answer = json.loads(body)
+    assert status == 200, (status, body[:500])
+    return answer["isPartial"]
+
+
+def stopped_node(bins, folder, seed):
+    ledger = Ledger(seed)
+    with harness.Cluster(folder, bins, nodes=2) as cluster:
+        first = cluster.storages[0]
+        rerouted = lambda: metric(cluster.insert, "vm_rpc_rows_rerouted_from_here_total")  # noqa: E731
+        with Load(ledger, cluster) as load:
+            load.wait_for_batches(30)
+            assert not is_partial(cluster)
+            before = rerouted()
+            status = first.stop(signal.SIGTERM)
+            assert status == 0, f"exit status {status} after SIGTERM"
+            harness.wait_for("queries are partial without the node", lambda: is_partial(cluster))
+            harness.wait_for("rows rerouted from the stopped node", lambda: rerouted() > before)
+            load.wait_for_batches(60)
+            assert is_partial(cluster)
+            sent = metric(cluster.insert, "vm_rpc_rows_rerouted_to_here_total")
+            assert sent > 0, "no rows were rerouted to the other node"
+            first.start()
+            harness.wait_for("queries are whole with the node", lambda: not is_partial(cluster))
+            load.wait_for_batches(30)
+        wait_until_sent(cluster)
+        report = wait_for_all(ledger, cluster)
+        assert metric(cluster.insert, "vm_rpc_rows_dropped_on_overload_total") == 0
+        for number, storage in enumerate(cluster.storages):
+            assert metric(storage, "vm_rows", type="storage/small") + metric(storage, "vm_rows", type="storage/inmemory") > 0, \
+                f"node {number} holds nothing"
+    print(f"ok: one of two nodes stopped and started, {len(ledger.batches)} batches: {report.summary()}, "
+          f"{sent:.0f} rows rerouted", flush=True)
+
+
+def killed_replica(bins, folder, seed):
+    ledger = Ledger(seed)
+    with harness.Cluster(folder, bins, nodes=2, insert_args=["-replicationFactor=2"],
+                         select_args=["-replicationFactor=2", "-dedup.minScrapeInterval=1ms"]) as cluster:
+        with Load(ledger, cluster) as load:
+            load.wait_for_batches(30)
+        # What vminsert still holds has no copy yet.
+        wait_until_sent(cluster)
+        wait_for_all(ledger, cluster)
+        assert not is_partial(cluster)
+        cluster.storages[0].stop(signal.SIGKILL)
+        report = wait_for_all(ledger, cluster)
+        assert not report.doubled, report.summary()
+        assert not is_partial(cluster)
+        # The other node takes what comes meanwhile.
+        with Load(ledger, cluster) as load:
+            load.wait_for_batches(30)
+        report = wait_for_all(ledger, cluster)
+        assert not is_partial(cluster)
+        incomplete = metric(cluster.insert, "vm_rpc_rows_incompletely_replicated_total")
+        assert incomplete > 0, "rows without a second copy were not counted"
+        cluster.storages[0].start()
+        report = wait_for_all(ledger, cluster)
+        assert not report.doubled, report.summary()
+    print(f"ok: one of two replicas killed, {len(ledger.batches)} batches: {report.summary()}, "
+          f"{incomplete:.0f} rows with one copy", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    args = parser.parse_args()
+    print(f"seed {args.seed}", flush=True)
+    bins = {name: args.bin for name in ("vminsert", "vmstorage", "vmselect")}
+    with tempfile.TemporaryDirectory(prefix="vmtest-") as root:
+        stopped_node(bins, f"{root}/stopped", args.seed)
+        killed_replica(bins, f"{root}/replicas", args.seed + 1)
+
+
+if __name__ == "__main__":
+    main()
