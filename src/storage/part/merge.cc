@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <queue>
+#include <utility>
 #include <vector>
 
 #include "lib/decimal/decimal.h"
@@ -198,6 +199,7 @@ class Pending {
   Status Write() {
     if (rows_ == 0) return Ok();
     rows_ = 0;
+    if (std::exchange(lossy_, false)) short_blocks_.Reset();
     if (policy_.dedup_interval_ms > 0) {
       if (!is_decoded_) VM_TRY(model::DecodeBlock({header_, timestamps_data_, values_data_}, decoded_));
       if (is_decoded_ || model::NeedsDedup(decoded_.timestamps, policy_.dedup_interval_ms)) {
@@ -254,19 +256,19 @@ class Pending {
       if (common_known_) common_known_ = common_.JoinAll(next_.mantissas, next_.scale);
       return true;
     }
-    if (!common_known_) {
-      common_.Reset();
-      common_known_ = common_.JoinAll(decoded_.mantissas, decoded_.scale);
-    }
-    CommonScale joined = common_;
-    const bool exact = common_known_ && joined.JoinAll(next_.mantissas, next_.scale);
-    if (exact) {
-      common_ = joined;
-    } else {
-      if (!short_blocks_.TooMany()) return false;
-      ++stats_.lossy_blocks;
-      short_blocks_.Reset();
-      common_known_ = false;
+    if (!lossy_) {
+      if (!common_known_) {
+        common_.Reset();
+        common_known_ = common_.JoinAll(decoded_.mantissas, decoded_.scale);
+      }
+      CommonScale joined = common_;
+      if (joined.JoinAll(next_.mantissas, next_.scale)) {
+        common_ = joined;
+      } else {
+        if (!short_blocks_.TooMany()) return false;
+        lossy_ = true;
+        ++stats_.lossy_blocks;
+      }
     }
     decoded_.scale = decimal::CalibrateScale(decoded_.mantissas, decoded_.scale, next_.mantissas, next_.scale);
     return true;
@@ -304,6 +306,7 @@ class Pending {
   CommonScale common_;  // Of decoded_, when known.
   bool common_known_ = false;
   ShortBlocks short_blocks_;
+  bool lossy_ = false;  // The pending block takes what comes until it is full.
   model::Tsid tsid_;
   size_t rows_ = 0;  // 0: nothing is pending.
   int64_t max_timestamp_ = 0;

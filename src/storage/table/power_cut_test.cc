@@ -1,6 +1,7 @@
 // A short life of a table whose power is cut after every single change of the disk, and whose disk fails at every single one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <map>
@@ -434,6 +435,128 @@ TEST(TableFaultTest, ACorruptPartIsNamedAtTheStart) {
       EXPECT_FALSE(Table::Open(Options(*copy, now)).ok());
     }
   }
+}
+
+TEST(TableMergeTest, StoppingEndsAMergeAndRemovesItsOutput) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  auto table = Table::Open(Options(disk, now)).value();
+  for (int round = 0; round < 3; ++round) {
+    std::vector<RawRow> rows;
+    for (uint64_t id = 1; id <= 20; ++id) rows.push_back({Series(id), kNow + round, 1});
+    ASSERT_TRUE(table->AddRows(rows).ok());
+    for (uint64_t id = 1; id <= 20; ++id) {
+      ASSERT_TRUE(table->GetPartition(kNow)->index().AddGlobal(Name(id + 20 * round), Series(id)).ok());
+    }
+    ASSERT_TRUE(table->FlushToDisk().ok());
+  }
+  const std::string small = "/storage/data/small/2026_11";
+  const auto listed = ListPartFolders(disk, small).value();
+  ASSERT_EQ(listed.size(), 3u);
+  disk.SetObserver([&](const FileOperation& operation) {
+    if (operation.kind == FileOperationKind::kWrite) table->StopMerges();
+  });
+  const Status status = table->ForceMerge("");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code(), ErrorCode::kCancelled);
+  disk.SetObserver({});
+  EXPECT_EQ(ListPartFolders(disk, small).value(), listed);
+  EXPECT_FALSE(table->GetPartition(kNow)->TryMerge(PartClass::kSmall).value());
+  // Flushes go on.
+  ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow + 9, 1}}).ok());
+  ASSERT_TRUE(table->Close().ok());
+  EXPECT_EQ(ListPartFolders(disk, small).value().size(), 4u);
+}
+
+TEST(TableMergeTest, MergesWaitForFreeSpace) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  TableOptions options = Options(disk, now);
+  options.partition.min_free_disk_space_bytes = 1'000'000;
+  auto table = Table::Open(std::move(options)).value();
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow + round, 1}}).ok());
+    ASSERT_TRUE(table->FlushToDisk().ok());
+  }
+  Partition& month = *table->GetPartition(kNow);
+  disk.SetFreeSpace(999'999);
+  EXPECT_FALSE(month.TryMerge(PartClass::kSmall).value());
+  disk.SetFreeSpace(100);
+  const Status forced = month.ForceMerge();
+  ASSERT_FALSE(forced.ok());
+  EXPECT_EQ(forced.error().code(), ErrorCode::kLimitExceeded);
+  EXPECT_NE(forced.error().message().find("additional space needed"), std::string::npos);
+  disk.SetFreeSpace(1 << 30);
+  EXPECT_TRUE(month.TryMerge(PartClass::kSmall).value());
+  const PartitionStats stats = table->Stats();
+  EXPECT_EQ(stats.small.parts, 1u);
+  EXPECT_EQ(stats.small.merges, 11u);  // Ten flushes too, as the original counts.
+  EXPECT_EQ(stats.small.rows_merged, 20u);
+}
+
+TEST(TableMergeTest, FinalDeduplicationMergesPastMonthsOnce) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  const auto samples = [&](Table& table) {
+    bool doubled = false;
+    return ReadAll(table, &doubled).size();
+  };
+  {
+    auto table = Table::Open(Options(disk, now)).value();
+    for (int64_t part = 0; part < 2; ++part) {
+      std::vector<RawRow> rows;
+      for (int64_t i = 0; i < 100; ++i) {
+        rows.push_back({Series(1), kOctober + i * 1000 + part * 100, 1});
+        rows.push_back({Series(1), kNow - i * 1000 - part * 100, 1});
+      }
+      std::sort(rows.begin(), rows.end(), [](const RawRow& a, const RawRow& b) { return a.timestamp < b.timestamp; });
+      ASSERT_TRUE(table->AddRows(rows).ok());
+      ASSERT_TRUE(table->FlushToDisk().ok());
+    }
+    EXPECT_FALSE(table->GetPartition(kOctober)->NeedsFinalDedup());
+    EXPECT_EQ(samples(*table), 400u);
+    ASSERT_TRUE(table->Close().ok());
+  }
+  TableOptions options = Options(disk, now);
+  options.partition.dedup_interval_ms = 10'000;
+  auto table = Table::Open(options).value();
+  EXPECT_TRUE(table->GetPartition(kOctober)->NeedsFinalDedup());
+  ASSERT_TRUE(table->RunFinalDedup().ok());
+  EXPECT_FALSE(table->GetPartition(kOctober)->NeedsFinalDedup());
+  // Ten seconds a sample in October; the current month is left to ordinary merges.
+  EXPECT_EQ(table->GetPartition(kOctober)->Stats().small.rows, 11u);
+  EXPECT_EQ(table->GetPartition(kNow)->Stats().small.rows, 200u);
+  const uint64_t merges = table->Stats().small.merges;
+  ASSERT_TRUE(table->RunFinalDedup().ok());
+  EXPECT_EQ(table->Stats().small.merges, merges);
+  ASSERT_TRUE(table->Close().ok());
+}
+
+TEST(TableMergeTest, RowsWaitWhenPartsInMemoryPileUpAndAreRefusedWhenTheDiskFails) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  auto table = Table::Open(Options(disk, now)).value();
+  EXPECT_EQ(table->room(), Room::kFree);
+  int parts = 0;
+  for (; parts < 1000 && table->room() == Room::kFree; ++parts) {
+    ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow + parts, 1}}).ok());
+    ASSERT_TRUE(table->FlushToSearchable().ok());
+  }
+  EXPECT_EQ(parts, 60);
+  EXPECT_EQ(table->room(), Room::kBusy);
+  disk.SetFault([](const FileOperation& operation) { return operation.changes() ? EIO : 0; });
+  EXPECT_FALSE(table->FlushToDisk().ok());
+  EXPECT_EQ(table->room(), Room::kFailing);
+  disk.SetFault({});
+  EXPECT_TRUE(table->GetPartition(kNow)->TryMerge(PartClass::kInmemory).value());
+  EXPECT_EQ(table->room(), Room::kFree);
+  EXPECT_TRUE(table->FlushToDisk().ok());
+  EXPECT_EQ(table->room(), Room::kFree);
+  ASSERT_TRUE(table->Close().ok());
 }
 
 class CountErrorLines : public testing::Environment {

@@ -241,11 +241,16 @@ Status Table::FlushToSearchable() {
 
 Status Table::FlushToDisk() {
   VM_TRY(FlushToSearchable());
+  Status first = Ok();
+  const auto keep = [&](Status status) {
+    if (!status.ok() && first.ok()) first = std::move(status);
+  };
   for (const PartitionRef& partition : AllPartitions()) {
-    VM_TRY(partition->FlushInmemoryParts(true));
-    VM_TRY(partition->index().FlushToDisk());
+    keep(partition->FlushInmemoryParts(true));
+    keep(partition->index().FlushToDisk());
   }
-  return Ok();
+  flush_failing_.store(!first.ok(), std::memory_order_relaxed);
+  return first;
 }
 
 Status Table::ForceMerge(std::string_view prefix) {
