@@ -91,6 +91,12 @@ ShipOptions InsertFlags::Shipping(size_t nodes_count, int64_t allowed_memory_byt
                  kMaxBufferBytes));
   options.drop_samples_on_overload = *drop_samples_on_overload_;
   options.disable_rerouting_on_unavailable = *disable_rerouting_on_unavailable_;
+  options.reroute_from_slow_nodes = !*disable_rerouting_ && options.replication_factor == 1;
+  if (options.replication_factor > 1 && !*disable_rerouting_) {
+    VM_LOG_WARN("disabling slowness rerouting (controlled by -disableRerouting) because replicationFactor={} > 1; slowness "
+                "rerouting is incompatible with replication and may cause data inconsistencies or even loss",
+                options.replication_factor);
+  }
   return options;
 }
 

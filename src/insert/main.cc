@@ -15,6 +15,7 @@
 #include "lib/log/log.h"
 #include "lib/net/run_on.h"
 #include "lib/net/runtime.h"
+#include "lib/net/stream_metrics.h"
 #include "lib/sys/sys.h"
 
 namespace vm::insert {
@@ -27,36 +28,61 @@ double SecondsSince(Clock::time_point start) {
 }
 
 ShipEvents LogEvents() {
+  const auto every_5s = [] { return std::make_shared<log::Throttle>(std::chrono::seconds(5)); };
   ShipEvents events;
   events.on_dialed = [](const std::string& address) {
     VM_LOG_INFO("successfully dialed -storageNode=\"{}\"", address);
   };
   events.on_unreachable = [](const std::string& address, const Error& error) {
-    VM_LOG_WARN("cannot use -storageNode=\"{}\": {}; re-routing its data to other nodes until it is back",
-                address, error.message());
+    VM_LOG_WARN("cannot use -storageNode=\"{}\": {}; its rows go to other nodes until it is back", address,
+                error.message());
   };
   events.on_read_only = [](const std::string& address) {
-    VM_LOG_WARN("-storageNode=\"{}\" is in read-only mode; re-routing its data to other nodes", address);
+    VM_LOG_WARN("-storageNode=\"{}\" is in read-only mode; its rows go to other nodes", address);
   };
   events.on_rows_lost = [](const std::string& address, size_t rows_count) {
-    VM_LOG_ERROR("dropping {} rows for -storageNode=\"{}\" at shutdown: no storage node accepts them",
+    VM_LOG_ERROR("dropping {} rows for -storageNode=\"{}\" on graceful shutdown, since all the vmstorage nodes are "
+                 "unavailable",
                  rows_count, address);
+  };
+  events.on_dropped_on_overload = [throttle = every_5s()](const std::string& address) {
+    VM_LOG_WARN_THROTTLED(*throttle,
+                          "some rows are dropped, because -dropSamplesOnOverload is set and vmstorage {} cannot accept new "
+                          "rows now. See vm_rpc_rows_dropped_on_overload_total metric at /metrics page",
+                          address);
+  };
+  events.on_slowness_rerouting = [throttle = every_5s()](const std::string& address) {
+    VM_LOG_WARN_THROTTLED(*throttle, "reroute metrics from the slowest storage \"{}\"", address);
+  };
+  events.on_incomplete_replication = [throttle = every_5s()](size_t copies, size_t rows_count) {
+    VM_LOG_WARN_THROTTLED(*throttle,
+                          "cannot make a copy #{} of {} rows according to -replicationFactor, since a part of storage nodes "
+                          "is temporarily unavailable",
+                          copies + 1, rows_count);
+  };
+  events.on_no_nodes = [throttle = every_5s()](size_t rows_count) {
+    VM_LOG_WARN_THROTTLED(*throttle,
+                          "cannot push {} rows to storage nodes, since all the nodes are temporarily unavailable; re-trying "
+                          "to send the data soon",
+                          rows_count);
   };
   return events;
 }
 
-std::unique_ptr<Shipper> MakeShipper(net::Runtime& runtime, RowKind kind,
-                                     const hash::Rendezvous& placement,
-                                     const std::vector<std::string>& addresses,
-                                     const ShipOptions& options,
-                                     const rpc::InsertConnOptions& connections) {
+std::unique_ptr<Shipper> MakeShipper(daemon::Daemon& daemon, RowKind kind, const hash::Rendezvous& placement,
+                                     const std::vector<std::string>& addresses, const ShipOptions& options,
+                                     rpc::InsertConnOptions connections, const std::string& rpc_call) {
   std::vector<Shipper::Node> nodes;
   for (const std::string& configured : addresses) {
     const std::string address = net::NormalizeAddr(configured, 8400).value();
+    connections.dial.metrics = std::make_shared<net::StreamMetrics>(
+        daemon.metrics(), net::StreamMetrics::Side::kDialer, "vminsert_" + rpc_call, address);
     nodes.push_back(Shipper::Node{address, MakeRpcNodeClient(address, kind, connections)});
   }
-  return std::make_unique<Shipper>(runtime.MakeStrand(), kind, placement, std::move(nodes), options,
-                                   LogEvents());
+  auto shipper = std::make_unique<Shipper>(daemon.runtime().MakeStrand(), kind, placement, std::move(nodes), options,
+                                           LogEvents());
+  RegisterShipMetrics(daemon.metrics(), *shipper, rpc_call);
+  return shipper;
 }
 
 net::asio::awaitable<bool> StopShipper(Shipper& shipper) {
@@ -79,13 +105,12 @@ int Run(int argc, char** argv) {
   const hash::Rendezvous placement(addresses, 0);
   rpc::InsertConnOptions connections = flags.Connections();
   connections.pool = &pool;
+  connections.dial.enable_tcp6 = daemon.enable_tcp6();
   const ShipOptions shipping = flags.Shipping(addresses.size(), memory_bytes);
-  const auto samples = MakeShipper(daemon.runtime(), RowKind::kSamples, placement, addresses,
-                                   shipping, connections);
-  const auto metadata = MakeShipper(daemon.runtime(), RowKind::kMetadata, placement, addresses,
-                                    shipping, connections);
-  RegisterShipMetrics(daemon.metrics(), *samples, "metric_rows");
-  RegisterShipMetrics(daemon.metrics(), *metadata, "metricmetadata_rows");
+  const auto samples =
+      MakeShipper(daemon, RowKind::kSamples, placement, addresses, shipping, connections, "metric_rows");
+  const auto metadata =
+      MakeShipper(daemon, RowKind::kMetadata, placement, addresses, shipping, connections, "metricmetadata_rows");
   samples->Start();
   metadata->Start();
   VM_LOG_INFO("successfully initialized netstorage in {:.3f} seconds", SecondsSince(netstorage_start));

@@ -71,21 +71,27 @@ std::vector<NodeBatch> ShardWriter::Finish() {
   return std::exchange(full_, {});
 }
 
+Result<HashedRow> TakeHashedRow(RowKind kind, ByteView& rows) {
+  const ByteView before = rows;
+  HashedRow row;
+  if (kind == RowKind::kSamples) {
+    VM_ASSIGN_OR_RETURN(const model::MetricRow taken, model::TakeMetricRow(rows));
+    row.hash = hash::XXH64(taken.metric_name_raw);
+  } else {
+    VM_ASSIGN_OR_RETURN(const model::MetadataRow taken, model::TakeMetadataRow(rows));
+    row.hash = hash::XXH64(AsBytes(taken.name));
+  }
+  row.bytes = before.first(before.size() - rows.size());
+  return row;
+}
+
 Result<std::vector<NodeBatch>> SplitRows(RowKind kind, ByteView rows, const hash::Rendezvous& nodes,
                                          std::span<const size_t> excluded) {
   std::vector<NodeBatch> by_node(nodes.nodes_count());
   while (!rows.empty()) {
-    const ByteView before = rows;
-    uint64_t h = 0;
-    if (kind == RowKind::kSamples) {
-      VM_ASSIGN_OR_RETURN(const model::MetricRow row, model::TakeMetricRow(rows));
-      h = hash::XXH64(row.metric_name_raw);
-    } else {
-      VM_ASSIGN_OR_RETURN(const model::MetadataRow row, model::TakeMetadataRow(rows));
-      h = hash::XXH64(AsBytes(row.name));
-    }
-    NodeBatch& batch = by_node[nodes.Pick(h, excluded)];
-    Append(batch.data, before.first(before.size() - rows.size()));
+    VM_ASSIGN_OR_RETURN(const HashedRow row, TakeHashedRow(kind, rows));
+    NodeBatch& batch = by_node[nodes.Pick(row.hash, excluded)];
+    Append(batch.data, row.bytes);
     ++batch.rows_count;
   }
   std::vector<NodeBatch> batches;

@@ -56,6 +56,15 @@ class ShardWriter {
   ByteBuffer scratch_;
 };
 
+/// An encoded row and the number that chooses another node for it.
+struct HashedRow {
+  ByteView bytes;
+  uint64_t hash = 0;
+};
+
+/// Take a row off the front of `rows`. Errors: kCorrupted; `rows` stays then.
+Result<HashedRow> TakeHashedRow(RowKind kind, ByteView& rows);
+
 /// Choose a new node for each row in `rows`, leaving out `excluded`. Used when a node is not ready.
 /// Errors: kCorrupted.
 Result<std::vector<NodeBatch>> SplitRows(RowKind kind, ByteView rows, const hash::Rendezvous& nodes,

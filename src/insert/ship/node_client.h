@@ -16,6 +16,11 @@ enum class SendOutcome : uint8_t {
   kBroken,       // The connection is of no use any more.
 };
 
+struct ConnectOutcome {
+  Status status = Ok();
+  bool is_dialed = true;  // False: there was not even a connection.
+};
+
 /// One connection to a storage node that is opened and closed as the Shipper says. Calls do not overlap.
 /// A seam: tests put their own behind it.
 class NodeClient {
@@ -23,7 +28,7 @@ class NodeClient {
   virtual ~NodeClient() = default;
 
   /// Dial and shake hands. Requires !connected().
-  virtual boost::asio::awaitable<Status> Connect() = 0;
+  virtual boost::asio::awaitable<ConnectOutcome> Connect() = 0;
   /// Send encoded rows and wait for the answer; no rows at all ask for the state of the node.
   /// Requires connected(). `rows` must stay until the answer is there.
   virtual boost::asio::awaitable<SendOutcome> Send(ByteView rows) = 0;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/net/stream_metrics.h"
 #include "lib/rpc/insert_codec.h"
 
 namespace vm::insert {
@@ -17,13 +18,22 @@ class RpcNodeClient : public NodeClient {
         rpc_name_(kind == RowKind::kSamples ? rpc::kWriteRows : rpc::kWriteMetadata),
         options_(std::move(options)) {}
 
-  asio::awaitable<Status> Connect() override {
+  asio::awaitable<ConnectOutcome> Connect() override {
     VM_CHECK(connection_ == nullptr);
+    ConnectOutcome outcome;
+    const auto dial_errors = [this] {
+      return options_.dial.metrics == nullptr ? 0 : options_.dial.metrics->attempt_errors.Get();
+    };
+    const uint64_t errors_before = dial_errors();
     Result<std::unique_ptr<rpc::InsertConn>> dialed =
         co_await rpc::InsertConn::Dial(address_, options_);
-    if (!dialed.ok()) co_return std::move(dialed).error();
-    connection_ = std::move(dialed).value();
-    co_return Ok();
+    if (dialed.ok()) {
+      connection_ = std::move(dialed).value();
+      co_return outcome;
+    }
+    outcome.status = std::move(dialed).error();
+    outcome.is_dialed = dial_errors() == errors_before;
+    co_return outcome;
   }
 
   asio::awaitable<SendOutcome> Send(ByteView rows) override {

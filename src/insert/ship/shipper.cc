@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "insert/ship/saturation.h"
 #include "lib/base/check.h"
 
 namespace vm::insert {
@@ -26,6 +28,9 @@ struct Shipper::NodeState {
   bool is_locked = false;       // Somebody uses the connection.
   bool is_reported = false;     // The failure has been told; silent until the next success.
   Clock::time_point no_dial_before{};
+  std::chrono::milliseconds redial_pause{0};
+  Saturation saturation;
+  Clock::time_point last_send_end = Clock::now();
   asio::steady_timer pause;
   asio::steady_timer probe_pause;
   NodeStats stats;
@@ -138,6 +143,33 @@ bool Shipper::TryAppend(NodeBatch& batch) {
   return true;
 }
 
+bool Shipper::TryAppendRow(size_t node, ByteView row) {
+  NodeState& state = *nodes_[node];
+  if (!IsReady(node)) return false;
+  NodeBatch& pending = state.pending;
+  if (!pending.data.empty() && pending.data.size() + row.size() > options_.max_node_buffer_bytes) return false;
+  Append(pending.data, row);
+  ++pending.rows_count;
+  state.stats.pending_bytes = pending.data.size();
+  state.stats.pending_rows = pending.rows_count;
+  return true;
+}
+
+bool Shipper::MayRerouteSlow(size_t node) const {
+  if (!options_.reroute_from_slow_nodes) return false;
+  std::vector<double> ready;
+  for (size_t other = 0; other < nodes_.size(); ++other) {
+    if (IsReady(other)) ready.push_back(nodes_[other]->saturation.Get());
+  }
+  return AllowsSlownessRerouting(nodes_[node]->saturation.Get(), ready);
+}
+
+void Shipper::CountRerouted(size_t from, size_t to, size_t rows_count) {
+  if (from == to) return;
+  nodes_[from]->stats.rerouted_from_here_rows += rows_count;
+  nodes_[to]->stats.rerouted_to_here_rows += rows_count;
+}
+
 asio::awaitable<Status> Shipper::Place(NodeBatch& batch) {
   VM_CHECK(batch.node < nodes_.size());
   NodeState& node = *nodes_[batch.node];
@@ -145,6 +177,7 @@ asio::awaitable<Status> Shipper::Place(NodeBatch& batch) {
   if (!is_stopping_ && IsReady(batch.node) && TryAppend(batch)) co_return Ok();
   if (options_.drop_samples_on_overload && kind_ == RowKind::kSamples && !node.is_read_only) {
     node.stats.dropped_on_overload_rows += batch.rows_count;
+    if (events_.on_dropped_on_overload) events_.on_dropped_on_overload(node.address);
     co_return Ok();
   }
   for (;;) {
@@ -154,6 +187,10 @@ asio::awaitable<Status> Shipper::Place(NodeBatch& batch) {
     }
     if (IsReady(batch.node)) {
       if (TryAppend(batch)) co_return Ok();
+      if (MayRerouteSlow(batch.node)) {
+        if (events_.on_slowness_rerouting) events_.on_slowness_rerouting(node.address);
+        co_return co_await PlaceRowByRow(batch, true);
+      }
     } else if (nodes_.size() > 1 && !options_.disable_rerouting_on_unavailable) {
       co_return co_await PlaceElsewhere(batch);
     }
@@ -161,10 +198,49 @@ asio::awaitable<Status> Shipper::Place(NodeBatch& batch) {
   }
 }
 
+// Each row goes to the first of its two nodes that has room: the source (if preferred) or the node of its hash among the
+// ready ones, then the node of its hash without that one.
+asio::awaitable<Status> Shipper::PlaceRowByRow(NodeBatch& batch, bool prefers_source) {
+  constexpr size_t kRowsPerTurn = 4096;  // Others get the strand in between.
+  ++reroutes_;
+  const size_t source = batch.node;
+  ByteView rows = batch.data;
+  for (size_t done = 1; !rows.empty(); ++done) {
+    const Result<HashedRow> taken = TakeHashedRow(kind_, rows);
+    VM_CHECK(taken.ok());  // The rows come from our own ShardWriter.
+    const HashedRow& row = taken.value();
+    ++rerouted_rows_;
+    for (;;) {
+      if (is_stopping_) co_return Error(ErrorCode::kUnavailable, "cannot reroute rows: shutting down");
+      std::vector<size_t> excluded = NotReadyNodes();
+      if (excluded.size() < nodes_.size()) {
+        size_t node = prefers_source ? source : placement_.Pick(row.hash, excluded);
+        bool is_placed = TryAppendRow(node, row.bytes);
+        if (!is_placed) {
+          if (IsReady(node)) excluded.push_back(node);
+          std::sort(excluded.begin(), excluded.end());
+          if (excluded.size() < nodes_.size()) {
+            node = placement_.Pick(row.hash, excluded);
+            is_placed = TryAppendRow(node, row.bytes);
+          }
+        }
+        if (is_placed) {
+          CountRerouted(source, node, 1);
+          break;
+        }
+      }
+      co_await WaitForChange();
+    }
+    if (done % kRowsPerTurn == 0) co_await asio::post(executor_, asio::use_awaitable);
+  }
+  co_return Ok();
+}
+
 asio::awaitable<Status> Shipper::PlaceElsewhere(NodeBatch& batch) {
+  if (options_.reroute_from_slow_nodes) co_return co_await PlaceRowByRow(batch, false);
   ++reroutes_;
   rerouted_rows_ += batch.rows_count;
-  nodes_[batch.node]->stats.rerouted_from_here_rows += batch.rows_count;
+  const size_t source = batch.node;
   std::vector<NodeBatch> waiting;
   waiting.push_back(std::move(batch));
   bool is_placed = false;  // Whether waiting.back() already has its new node.
@@ -188,7 +264,7 @@ asio::awaitable<Status> Shipper::PlaceElsewhere(NodeBatch& batch) {
     }
     const size_t rows_count = next.rows_count;
     if (TryAppend(next)) {
-      nodes_[next.node]->stats.rerouted_to_here_rows += rows_count;
+      CountRerouted(source, next.node, rows_count);
       waiting.pop_back();
       continue;
     }
@@ -222,6 +298,7 @@ asio::awaitable<void> Shipper::SendPending(size_t node) {
       if (events_.on_rows_lost) events_.on_rows_lost(state.address, batch.rows_count);
       co_return;
     }
+    if (events_.on_no_nodes) events_.on_no_nodes(batch.rows_count);
     co_await Sleep(node, options_.flush_interval);
     co_await CheckHealth(node);
   }
@@ -244,6 +321,7 @@ asio::awaitable<bool> Shipper::SendReplicas(size_t node, const NodeBatch& batch)
     if (copy == 0) co_return false;
     // At least one copy is safe; the rest is never made up for.
     incompletely_replicated_rows_ += batch.rows_count;
+    if (events_.on_incomplete_replication) events_.on_incomplete_replication(copy, batch.rows_count);
     co_return true;
   }
   co_return true;
@@ -259,6 +337,10 @@ asio::awaitable<bool> Shipper::SendTo(size_t node, const NodeBatch& batch) {
   const SendOutcome outcome = co_await state.client->Send(batch.data);
   const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
   state.stats.send_duration_us += static_cast<uint64_t>(duration.count());
+  const Clock::time_point end = Clock::now();
+  const double since_last = std::chrono::duration<double>(end - state.last_send_end).count();
+  if (since_last > 0) state.saturation.Add(std::chrono::duration<double>(end - start).count() / since_last);
+  state.last_send_end = end;
   switch (outcome) {
     case SendOutcome::kAccepted:
       state.stats.sent_rows += batch.rows_count;
@@ -288,6 +370,7 @@ void Shipper::Disconnect(size_t node, const Error& error) {
   state.client->Close();
   state.is_broken = true;
   state.stats.is_reachable = false;
+  state.stats.is_connected = false;
   if (!std::exchange(state.is_reported, true) && events_.on_unreachable) {
     events_.on_unreachable(state.address, error);
   }
@@ -299,15 +382,19 @@ asio::awaitable<void> Shipper::CheckHealth(size_t node) {
   co_await LockConnection(node);
   const ConnectionLock lock(*this, node);
   if (state.client->connected() || Clock::now() < state.no_dial_before) co_return;
-  const Status status = co_await state.client->Connect();
-  if (!status.ok()) {
-    ++state.stats.dial_errors;
-    Disconnect(node, status.error());
+  const ConnectOutcome outcome = co_await state.client->Connect();
+  if (!outcome.status.ok()) {
+    ++(outcome.is_dialed ? state.stats.handshake_errors : state.stats.dial_errors);
+    state.redial_pause = std::min(std::max(2 * state.redial_pause, options_.flush_interval), options_.max_redial_interval);
+    state.no_dial_before = Clock::now() + state.redial_pause;
+    Disconnect(node, outcome.status.error());
     co_return;
   }
+  state.redial_pause = std::chrono::milliseconds(0);
   state.is_broken = false;
   state.is_reported = false;
   state.stats.is_reachable = true;
+  state.stats.is_connected = true;
   if (events_.on_dialed) events_.on_dialed(state.address);
   NotifyChange();
 }

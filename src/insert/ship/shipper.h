@@ -24,9 +24,11 @@ struct ShipOptions {
   size_t max_node_buffer_bytes = 30 << 20;     // Rows that may wait for one node.
   bool drop_samples_on_overload = false;       // -dropSamplesOnOverload
   bool disable_rerouting_on_unavailable = false;
+  bool reroute_from_slow_nodes = false;        // -disableRerouting=false and one copy only.
   std::chrono::milliseconds flush_interval{200};
   std::chrono::milliseconds read_only_probe_interval{30'000};
   std::chrono::milliseconds unsupported_redial_interval{120'000};
+  std::chrono::milliseconds max_redial_interval{1'000};  // Doubles from the flush interval up to this.
 };
 
 /// Figures of one node. Any thread may read them.
@@ -40,9 +42,11 @@ struct NodeStats {
   std::atomic<uint64_t> dropped_on_overload_rows{0};
   std::atomic<uint64_t> dropped_on_unsupported_rows{0};
   std::atomic<uint64_t> dial_errors{0};
+  std::atomic<uint64_t> handshake_errors{0};
   std::atomic<uint64_t> connection_errors{0};
   std::atomic<uint64_t> send_duration_us{0};
-  std::atomic<bool> is_reachable{false};
+  std::atomic<bool> is_reachable{true};  // Until the first failure, as in the reference.
+  std::atomic<bool> is_connected{false};
   std::atomic<bool> is_read_only{false};
 };
 
@@ -52,6 +56,10 @@ struct ShipEvents {
   /// Once until the next success.
   std::function<void(const std::string& address, const Error& error)> on_unreachable;
   std::function<void(const std::string& address)> on_read_only;
+  std::function<void(const std::string& address)> on_dropped_on_overload;
+  std::function<void(const std::string& address)> on_slowness_rerouting;
+  std::function<void(size_t copies, size_t rows_count)> on_incomplete_replication;
+  std::function<void(size_t rows_count)> on_no_nodes;
   /// Shutdown with rows that no node takes.
   std::function<void(const std::string& address, size_t rows_count)> on_rows_lost;
 };
@@ -101,6 +109,7 @@ class Shipper {
   boost::asio::awaitable<void> PushOnStrand(std::shared_ptr<PushJob> job);
   boost::asio::awaitable<Status> Place(NodeBatch& batch);
   boost::asio::awaitable<Status> PlaceElsewhere(NodeBatch& batch);
+  boost::asio::awaitable<Status> PlaceRowByRow(NodeBatch& batch, bool prefers_source);
   boost::asio::awaitable<void> StopOnStrand();
   boost::asio::awaitable<void> RunWorker(size_t node);
   boost::asio::awaitable<void> RunProbes(size_t node);
@@ -115,6 +124,9 @@ class Shipper {
 
   bool IsReady(size_t node) const;
   bool TryAppend(NodeBatch& batch);
+  bool TryAppendRow(size_t node, ByteView row);
+  bool MayRerouteSlow(size_t node) const;
+  void CountRerouted(size_t from, size_t to, size_t rows_count);
   std::vector<size_t> NotReadyNodes() const;
   void Disconnect(size_t node, const Error& error);
   void NotifyChange();

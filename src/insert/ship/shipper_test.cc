@@ -4,7 +4,12 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "insert/ship/saturation.h"
 
 namespace vm::insert {
 namespace {
@@ -17,19 +22,29 @@ class FakeClient : public NodeClient {
  public:
   struct Script {
     bool is_up = true;
+    bool is_deaf = false;  // Takes connections and shakes no hands.
+    milliseconds delay{0};
     SendOutcome outcome = SendOutcome::kAccepted;
     std::vector<ByteBuffer> taken;
     int probes_count = 0;
   };
   explicit FakeClient(Script& script) : script_(script) {}
 
-  asio::awaitable<Status> Connect() override {
-    if (!script_.is_up) co_return Error(ErrorCode::kUnavailable, "down");
-    is_connected_ = true;
-    co_return Ok();
+  asio::awaitable<ConnectOutcome> Connect() override {
+    ConnectOutcome outcome;
+    is_connected_ = script_.is_up;
+    if (!script_.is_up) {
+      outcome.status = Error(ErrorCode::kUnavailable, "down");
+      outcome.is_dialed = script_.is_deaf;
+    }
+    co_return outcome;
   }
   asio::awaitable<SendOutcome> Send(ByteView rows) override {
     if (rows.empty()) ++script_.probes_count;
+    if (script_.delay.count() > 0) {
+      asio::steady_timer timer(co_await asio::this_coro::executor, script_.delay);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
     if (script_.outcome == SendOutcome::kAccepted && !rows.empty()) {
       script_.taken.emplace_back(rows.begin(), rows.end());
     }
@@ -48,6 +63,7 @@ class ShipperTest : public testing::Test {
   void Open(size_t nodes_count, ShipOptions options = {}) {
     options.flush_interval = milliseconds(1);
     options.read_only_probe_interval = milliseconds(1);
+    options.max_redial_interval = milliseconds(4);
     std::vector<std::string> addresses;
     for (size_t i = 0; i < nodes_count; ++i) addresses.push_back("n" + std::to_string(i));
     placement_ = std::make_unique<hash::Rendezvous>(addresses, 0);
@@ -109,7 +125,7 @@ class ShipperTest : public testing::Test {
 
 TEST_F(ShipperTest, BringsRowsToTheirNode) {
   Open(2);
-  RunUntil([&] { return shipper_->stats(0).is_reachable && shipper_->stats(1).is_reachable; });
+  RunUntil([&] { return shipper_->stats(0).is_connected && shipper_->stats(1).is_connected; });
   Push(Batch(1, 3));
   RunUntil([&] { return shipper_->stats(1).sent_rows == 3; });
   EXPECT_EQ(scripts_[1].taken.at(0), Batch(1, 3).data);
@@ -122,7 +138,7 @@ TEST_F(ShipperTest, WritesCopiesToTheNextNodes) {
   ShipOptions options;
   options.replication_factor = 2;
   Open(3, options);
-  RunUntil([&] { return shipper_->stats(0).is_reachable && shipper_->stats(2).is_reachable; });
+  RunUntil([&] { return shipper_->stats(0).is_connected && shipper_->stats(2).is_connected; });
   Push(Batch(2));
   RunUntil([&] { return scripts_[0].taken.size() + scripts_[2].taken.size() == 2; });
   EXPECT_TRUE(scripts_[1].taken.empty());
@@ -133,7 +149,7 @@ TEST_F(ShipperTest, WritesCopiesToTheNextNodes) {
 TEST_F(ShipperTest, ReroutesRowsOfAnUnreachableNode) {
   scripts_[0].is_up = false;
   Open(2);
-  RunUntil([&] { return shipper_->stats(0).dial_errors > 0 && shipper_->stats(1).is_reachable; });
+  RunUntil([&] { return shipper_->stats(0).dial_errors > 0 && shipper_->stats(1).is_connected; });
   Push(Batch(0, 2));
   RunUntil([&] { return shipper_->stats(1).sent_rows == 2; });
   EXPECT_EQ(shipper_->rerouted_rows(), 2u);
@@ -144,7 +160,7 @@ TEST_F(ShipperTest, ReroutesRowsOfAnUnreachableNode) {
 
 TEST_F(ShipperTest, KeepsRowsUntilTheOnlyNodeIsBack) {
   Open(1);
-  RunUntil([&] { return shipper_->stats(0).is_reachable.load(); });
+  RunUntil([&] { return shipper_->stats(0).is_connected.load(); });
   scripts_[0].outcome = SendOutcome::kBroken;
   scripts_[0].is_up = false;
   Push(Batch(0));
@@ -161,7 +177,7 @@ TEST_F(ShipperTest, KeepsRowsUntilTheOnlyNodeIsBack) {
 TEST_F(ShipperTest, ProbesAReadOnlyNodeUntilItTakesRowsAgain) {
   scripts_[0].outcome = SendOutcome::kReadOnly;
   Open(1);
-  RunUntil([&] { return shipper_->stats(0).is_reachable.load(); });
+  RunUntil([&] { return shipper_->stats(0).is_connected.load(); });
   Push(Batch(0));
   RunUntil([&] { return scripts_[0].probes_count > 1; });
   EXPECT_TRUE(shipper_->stats(0).is_read_only);
@@ -188,9 +204,125 @@ TEST_F(ShipperTest, MakesPushesWaitForRoomAndEndsThemAtShutdown) {
   EXPECT_GT(refused_, 0u);
 }
 
+TEST_F(ShipperTest, TellsDialsFromHandshakes) {
+  scripts_[0].is_up = false;
+  scripts_[1].is_up = false;
+  scripts_[1].is_deaf = true;
+  Open(2);
+  RunUntil([&] { return shipper_->stats(0).dial_errors > 1 && shipper_->stats(1).handshake_errors > 1; });
+  EXPECT_EQ(shipper_->stats(0).handshake_errors, 0u);
+  EXPECT_EQ(shipper_->stats(1).dial_errors, 0u);
+  EXPECT_FALSE(shipper_->stats(0).is_reachable);
+  Stop();
+}
+
+TEST_F(ShipperTest, WritesAsManyCopiesAsThereAreNodes) {
+  ShipOptions options;
+  options.replication_factor = 3;
+  Open(2, options);
+  RunUntil([&] { return shipper_->stats(0).is_connected && shipper_->stats(1).is_connected; });
+  Push(Batch(0));
+  RunUntil([&] { return scripts_[0].taken.size() + scripts_[1].taken.size() == 2; });
+  Stop();
+  EXPECT_EQ(shipper_->incompletely_replicated_rows(), 0u);
+}
+
+TEST_F(ShipperTest, CountsMissingCopies) {
+  scripts_[1].is_up = false;
+  ShipOptions options;
+  options.replication_factor = 2;
+  Open(2, options);
+  RunUntil([&] { return shipper_->stats(0).is_connected && shipper_->stats(1).dial_errors > 0; });
+  Push(Batch(0, 3));
+  RunUntil([&] { return scripts_[0].taken.size() == 1; });
+  Stop();
+  EXPECT_EQ(shipper_->incompletely_replicated_rows(), 3u);
+}
+
+TEST_F(ShipperTest, DropsRowsOnOverloadWhenTold) {
+  scripts_[0].is_up = false;
+  ShipOptions options;
+  options.drop_samples_on_overload = true;
+  Open(2, options);
+  RunUntil([&] { return shipper_->stats(0).dial_errors > 0; });
+  Push(Batch(0, 5));
+  RunUntil([&] { return accepted_ == 1; });
+  EXPECT_EQ(shipper_->stats(0).dropped_on_overload_rows, 5u);
+  EXPECT_TRUE(scripts_[1].taken.empty());
+  Stop();
+}
+
+TEST_F(ShipperTest, WaitsForAnUnreachableNodeWhenReroutingIsOff) {
+  scripts_[0].is_up = false;
+  ShipOptions options;
+  options.disable_rerouting_on_unavailable = true;
+  Open(2, options);
+  RunUntil([&] { return shipper_->stats(0).dial_errors > 2; });
+  Push(Batch(0));
+  RunUntil([&] { return shipper_->stats(0).dial_errors > 5; });
+  EXPECT_EQ(accepted_, 0u);
+  scripts_[0].is_up = true;
+  RunUntil([&] { return scripts_[0].taken.size() == 1; });
+  EXPECT_EQ(accepted_, 1u);
+  Stop();
+}
+
+TEST_F(ShipperTest, ReroutesRowsOfASlowNode) {
+  ShipOptions options;
+  options.max_node_buffer_bytes = 30 * 26;
+  options.reroute_from_slow_nodes = true;
+  Open(3, options);
+  RunUntil([&] { return shipper_->stats(0).is_connected && shipper_->stats(2).is_connected; });
+  // Warm up: all nodes are fast, then one is not.
+  for (int i = 0; i < 12; ++i) {
+    for (size_t node = 0; node < 3; ++node) Push(Batch(node));
+    RunUntil([&] { return accepted_ == pushes_ && shipper_->stats(0).pending_rows + shipper_->stats(1).pending_rows +
+                                                          shipper_->stats(2).pending_rows == 0; });
+  }
+  scripts_[0].delay = milliseconds(30);
+  for (int i = 0; i < 30 && shipper_->reroutes() == 0; ++i) {
+    Push(Batch(0, 30));
+    Push(Batch(0, 30));
+    Push(Batch(0, 30));
+    RunUntil([&] { return accepted_ == pushes_; });
+  }
+  EXPECT_GT(shipper_->stats(0).rerouted_from_here_rows, 0u);
+  EXPECT_EQ(shipper_->stats(0).rerouted_from_here_rows,
+            shipper_->stats(1).rerouted_to_here_rows + shipper_->stats(2).rerouted_to_here_rows);
+  scripts_[0].delay = milliseconds(0);
+  Stop();
+  EXPECT_EQ(shipper_->stats(0).sent_rows + shipper_->stats(1).sent_rows + shipper_->stats(2).sent_rows,
+            shipper_->stats(0).pushed_rows + shipper_->stats(1).pushed_rows + shipper_->stats(2).pushed_rows);
+}
+
+TEST(SaturationTest, WarmsUpAndMoves) {
+  Saturation saturation;
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(saturation.Get(), 0);
+    saturation.Add(0.5);
+  }
+  EXPECT_EQ(saturation.Get(), 0);
+  saturation.Add(0.5);
+  EXPECT_DOUBLE_EQ(saturation.Get(), 0.5);
+  saturation.Add(1);
+  EXPECT_DOUBLE_EQ(saturation.Get(), 0.5 + 0.5 * 2 / 181);
+}
+
+bool Allows(double own, std::vector<double> ready) { return AllowsSlownessRerouting(own, ready); }
+
+TEST(SaturationTest, AllowsOnlyTheSlowestOfThreeToReroute) {
+  EXPECT_TRUE(Allows(0.9, {0.9, 0.1, 0.5}));
+  EXPECT_FALSE(Allows(0.9, {0.9, 0.1}));       // Too few.
+  EXPECT_FALSE(Allows(0.9, {0.9, 0, 0.5}));    // One is not warm.
+  EXPECT_FALSE(Allows(0, {0, 0.1, 0.5}));
+  EXPECT_FALSE(Allows(0.8, {0.8, 0.9, 0.5}));  // Another one is slower.
+  EXPECT_FALSE(Allows(0.9, {0.9, 0.7, 0.1}));  // The next one is busy too.
+  EXPECT_FALSE(Allows(0.6, {0.6, 0.55, 0.1})); // Not much slower.
+}
+
 TEST_F(ShipperTest, FlushesOnceMoreAtShutdown) {
   Open(1);
-  RunUntil([&] { return shipper_->stats(0).is_reachable.load(); });
+  RunUntil([&] { return shipper_->stats(0).is_connected.load(); });
   Push(Batch(0));
   RunUntil([&] { return accepted_ == 1; });
   Stop();

@@ -28,6 +28,8 @@ class Daemon {
   metrics::Registry& metrics();
   /// After Init.
   net::Runtime& runtime();
+  /// After Init: -enableTCP6, for what the daemon listens on and dials itself.
+  bool enable_tcp6() const;
   /// After Init: bytes for caches.
   int64_t allowed_memory_bytes() const;
 
