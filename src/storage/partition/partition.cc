@@ -610,9 +610,12 @@ Status Partition::CreateSnapshot(const std::string& snapshot) {
   std::vector<Entry> lists[2];
   {
     MutexLock lock(mutex_);
-    lists[0] = small_;
-    lists[1] = big_;
+    lists[0] = List(PartClass::kSmall);
+    lists[1] = List(PartClass::kBig);
   }
+  PartNames names;
+  for (const Entry& entry : lists[0]) names.small.push_back(entry.part->name);
+  for (const Entry& entry : lists[1]) names.big.push_back(entry.part->name);
   const std::string sources[2] = {SmallPath(), BigPath()};
   const auto target = [&](const std::string& source) {
     return fs::Join(fs::Join(fs::Join(fs::ParentPath(source), "snapshots"), snapshot), name_);
@@ -624,8 +627,7 @@ Status Partition::CreateSnapshot(const std::string& snapshot) {
       VM_TRY(LinkPart(files, entry.part->path, fs::Join(path, entry.part->name)));
     }
     if (i == 0) {
-      VM_TRY(files.AtomicWriteFile(fs::Join(path, kPartsFile),
-                                   AsBytes(FormatPartNames(NamesOf(lists[0], lists[1])))));
+      VM_TRY(files.AtomicWriteFile(fs::Join(path, kPartsFile), AsBytes(FormatPartNames(names))));
     }
     VM_TRY(fs::SyncDirectoryAndParent(files, path));
   }
