@@ -221,6 +221,7 @@ class Matcher {
         if (it == by_name.end()) {
           TimeSeries& copy = pairs_.owned.emplace_back(*s);
           copy.name = std::move(name);
+          SortTagsByKey(copy.name);
           order.push_back(key);
           by_name.emplace(std::move(key), std::pair(&copy, o));
           continue;
@@ -393,9 +394,13 @@ void MergeForOr(SeriesRefs& left, SeriesRefs& right) {
   // A lone scalar on the right merges with nothing but a lone scalar.
   const bool right_is_scalar = IsScalarRefs(right);
   std::vector<std::string> right_keys;
-  for (const TimeSeries* r : right) right_keys.push_back(NameKey(r->name));
+  for (TimeSeries* r : right) {
+    if (!right_is_scalar) SortTagsByKey(r->name);
+    right_keys.push_back(NameKey(r->name));
+  }
   std::vector<bool> merges(right.size());
   for (TimeSeries* l : left) {
+    if (!right_is_scalar) SortTagsByKey(l->name);
     const std::string key = NameKey(l->name);
     for (size_t i = 0; i < right.size(); ++i) merges[i] = right_is_scalar ? IsScalarRefs(left) : key == right_keys[i];
     for (size_t p = 0; p < l->values.size(); ++p) {
@@ -420,7 +425,13 @@ void EraseEmpty(SeriesRefs& refs) {
 SeriesList EvalOr(const metricsql::BinaryOpExpr& op, SeriesList left, SeriesList right) {
   Groups l = GroupByKey(op, left);
   Groups r = GroupByKey(op, right);
-  for (auto& refs : l.lists) EraseEmpty(refs);
+  // The left series are in order before they meet the right ones, which may sort their tags.
+  SeriesRefs sorted;
+  for (auto& refs : l.lists) {
+    EraseEmpty(refs);
+    sorted.insert(sorted.end(), refs.begin(), refs.end());
+  }
+  std::stable_sort(sorted.begin(), sorted.end(), [](const TimeSeries* a, const TimeSeries* b) { return NameLess(a->name, b->name); });
   for (size_t i = 0; i < r.lists.size(); ++i) {
     SeriesRefs* same = l.Find(r.keys[i]);
     if (same == nullptr) continue;
@@ -428,8 +439,7 @@ SeriesList EvalOr(const metricsql::BinaryOpExpr& op, SeriesList left, SeriesList
     EraseEmpty(r.lists[i]);
   }
   SeriesList out;
-  for (auto& refs : l.lists) MoveTo(out, refs);
-  SortByName(out);
+  MoveTo(out, sorted);
   SeriesList added;
   for (auto& refs : r.lists) MoveTo(added, refs);
   SortByName(added);

@@ -106,7 +106,7 @@ Result<SeriesList> Finish(const EvalContext& c, const metricsql::Expr& expr, Ser
   if (!IsSorting(expr)) SortByName(list);
   std::unordered_set<std::string> keys;
   for (auto& s : list) {
-    std::stable_sort(s.name.tags.begin(), s.name.tags.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    SortTagsByKey(s.name);
     if (keys.insert(NameKey(s.name)).second) continue;
     std::string text = "duplicate output timeseries: " + s.name.metric_group;
     AppendTagsText(text, s.name);

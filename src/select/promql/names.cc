@@ -86,6 +86,10 @@ void CopyTags(model::MetricName& name, std::span<const std::string> keys, std::s
   }
 }
 
+void SortTagsByKey(model::MetricName& name) {
+  std::stable_sort(name.tags.begin(), name.tags.end(), [](const model::Tag& a, const model::Tag& b) { return a.key < b.key; });
+}
+
 void ApplyAggrModifier(model::MetricName& name, const metricsql::ModifierExpr& modifier) {
   if (modifier.op == "without") {
     DropTags(name, modifier.args);
@@ -93,6 +97,7 @@ void ApplyAggrModifier(model::MetricName& name, const metricsql::ModifierExpr& m
   } else {
     KeepTags(name, modifier.args);
   }
+  SortTagsByKey(name);
 }
 
 void AppendNameKey(std::string& dst, const model::MetricName& name) {

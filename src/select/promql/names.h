@@ -20,7 +20,9 @@ void DropTags(model::MetricName& name, std::span<const std::string> keys);
 /// Set or remove `keys` as the series `src` has them, under `prefix` + key. `*` alone means all tags. `skip` is left out.
 void CopyTags(model::MetricName& name, std::span<const std::string> keys, std::string_view prefix, std::span<const std::string> skip,
               const model::MetricName& src);
-/// What an aggregate leaves of the name of a series.
+/// Sort the tags by key. Series from the storage come in its own order, which results are sorted by.
+void SortTagsByKey(model::MetricName& name);
+/// What an aggregate leaves of the name of a series; its tags are sorted.
 void ApplyAggrModifier(model::MetricName& name, const metricsql::ModifierExpr& modifier);
 
 /// Append bytes that are equal for equal names only, whatever the order of their tags.
