@@ -188,8 +188,11 @@ Result<SeriesList> RangeLinearRegression(TransformCall& call) {
 }
 
 void RangeQuantile(double phi, Values& values) {
-  const Values sorted = SortedValues(values);
-  if (!sorted.empty()) Fill(values, QuantileSorted(phi, sorted));
+  const size_t end = ValuesEnd(values);
+  if (end == 0) return;
+  // A quantile that is no number (phi is NaN, or infinities cancel out) gives way to the value before it.
+  values[end - 1] = Quantile(phi, values);
+  FillWithLast(values);
 }
 
 void RangeFirst(Values& values) {

@@ -62,7 +62,8 @@ TEST(TransformRangesTest, TrimsAndTakesQuantiles) {
   EXPECT_EQ(ApplyWithNumber("range_quantile", 0.25, {5, kNaN, 1, 2}), "m{} 1.5 1.5 1.5 1.5");
   EXPECT_EQ(ApplyWithNumber("range_quantile", -1, {5, 1}), "m{} -inf -inf");
   EXPECT_EQ(ApplyWithNumber("range_quantile", 2, {5, 1}), "m{} inf inf");
-  EXPECT_EQ(ApplyWithNumber("range_quantile", kNaN, {5, 1}), "m{} - -");
+  EXPECT_EQ(ApplyWithNumber("range_quantile", kNaN, {5, 1}), "m{} 5 5");
+  EXPECT_EQ(ApplyWithNumber("range_quantile", 0, {5, 1, kInf}), "m{} 1 1 1");
   EXPECT_EQ(ApplyWithNumber("range_quantile", 0.5, {kNaN}), "m{} -");
   EXPECT_EQ(ApplyWithNumber("range_trim_spikes", 0.5, {1, 2, kNaN, 3, 4, 100}), "m{} - 2 - 3 4 -");
   EXPECT_EQ(ApplyWithNumber("range_trim_outliers", 2, {1, 2, kNaN, 3, 100}), "m{} 1 2 - 3 -");

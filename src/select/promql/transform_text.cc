@@ -195,8 +195,8 @@ Result<std::unique_ptr<re2::RE2>> CompileGoRegex(const std::string& expression) 
   return regex;
 }
 
-ReplaceTemplate::ReplaceTemplate(std::string_view text, const re2::RE2& regex)
-    : regex_(regex), groups_count_(regex.NumberOfCapturingGroups() + 1) {
+ReplaceTemplate::ReplaceTemplate(std::string_view text, const re2::RE2& regex) : regex_(regex) {
+  const int known_groups = regex.NumberOfCapturingGroups() + 1;
   const auto& names = regex.NamedCapturingGroups();
   while (!text.empty()) {
     const size_t dollar = text.find('$');
@@ -217,11 +217,12 @@ ReplaceTemplate::ReplaceTemplate(std::string_view text, const re2::RE2& regex)
     text = reference->rest;
     // Unknown groups are empty.
     if (const auto number = GroupNumber(reference->name)) {
-      if (*number < groups_count_) parts_.push_back({{}, *number});
+      if (*number < known_groups) parts_.push_back({{}, *number});
     } else if (const auto it = names.find(std::string(reference->name)); it != names.end()) {
       parts_.push_back({{}, it->second});
     }
   }
+  for (const Part& part : parts_) groups_count_ = std::max(groups_count_, part.group + 1);
 }
 
 bool ReplaceTemplate::ReplaceAll(std::string_view value, size_t max_bytes, std::string& dst) const {

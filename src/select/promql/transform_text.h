@@ -38,7 +38,7 @@ class ReplaceTemplate {
 
   const re2::RE2& regex_;
   std::vector<Part> parts_;
-  int groups_count_;
+  int groups_count_ = 1;  // Groups to look for, with that of the whole match: the fewer the faster.
 };
 
 }  // namespace vm::select::transform

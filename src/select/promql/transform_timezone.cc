@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -25,12 +25,12 @@ Error Corrupted(std::string_view what) {
 
 /// Whole file; nullopt when it cannot be read or is larger than any zone.
 std::optional<ByteBuffer> ReadSmallFile(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error || size > kMaxFileBytes) return std::nullopt;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  ByteBuffer bytes(kMaxFileBytes + 1);
-  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  if (file.bad() || file.gcount() <= 0 || static_cast<size_t>(file.gcount()) > kMaxFileBytes) return std::nullopt;
-  bytes.resize(static_cast<size_t>(file.gcount()));
+  ByteBuffer bytes(size);
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size))) return std::nullopt;
   return bytes;
 }
 
