@@ -275,7 +275,7 @@ Status CheckTwoOrThreeArgs(const TransformCall& call) {
 /// Text of the optional third argument.
 Result<std::string> BoundsLabelArg(const TransformCall& call) {
   if (call.args.size() < 3) return std::string();
-  auto label = TextArg(call.args[2], 3);
+  auto label = StringArg(call.args[2], 3);
   if (!label.ok()) return std::move(label).error().WithContext("cannot parse boundsLabel (arg #3)");
   return label;
 }
@@ -307,7 +307,7 @@ Result<SeriesList> HistogramQuantiles(TransformCall& call) {
   if (call.args.size() < 3) {
     return Invalid("unexpected number of args: " + std::to_string(call.args.size()) + "; expecting at least 3 args");
   }
-  auto label = TextArg(call.args[0], 1);
+  auto label = StringArg(call.args[0], 1);
   if (!label.ok()) return std::move(label).error().WithContext("cannot obtain dstLabel");
   std::vector<std::span<const double>> phis;
   for (size_t i = 1; i + 1 < call.args.size(); ++i) {

@@ -104,14 +104,14 @@ Result<int64_t> IntArg(const SeriesList& arg, size_t number) {
   return GoInt64(value);
 }
 
-Result<std::string> TextArg(const SeriesList& arg, size_t number) {
+Result<std::string> StringArg(const SeriesList& arg, size_t number) {
   const bool is_string = arg.size() == 1 && std::all_of(arg[0].values.begin(), arg[0].values.end(),
                                                         [](double value) { return std::isnan(value); });
   if (!is_string) return Invalid("arg #" + std::to_string(number) + " must be a string");
   return arg[0].name.metric_group;
 }
 
-TimeSeries MakeGridSeries(const EvalContext& context, double value) {
+TimeSeries MakeConstant(const EvalContext& context, double value) {
   TimeSeries series;
   series.name.tenant = context.tenant;
   const size_t points = context.PointsCount();

@@ -47,10 +47,10 @@ Result<std::span<const double>> ScalarArg(const SeriesList& arg, size_t number);
 Result<double> NumberArg(const SeriesList& arg, size_t number);
 /// The same cut to an integer within the range of int64_t.
 Result<int64_t> IntArg(const SeriesList& arg, size_t number);
-Result<std::string> TextArg(const SeriesList& arg, size_t number);
+Result<std::string> StringArg(const SeriesList& arg, size_t number);
 
 /// One series without labels on the grid.
-TimeSeries MakeGridSeries(const EvalContext& context, double value);
+TimeSeries MakeConstant(const EvalContext& context, double value);
 SeriesList OneSeries(TimeSeries series);
 /// Errors when the time of the query is over.
 Status CheckTime(const EvalContext& context);
