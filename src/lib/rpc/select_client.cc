@@ -30,6 +30,28 @@ Deadline SocketDeadline(const Deadline& deadline) {
   return Deadline(deadline.at() + kReportTime);
 }
 
+}  // namespace
+
+// Where the items of a reply go.
+struct SelectClient::ReplyReader {
+  ItemSink sink;  // Null: into `reply`.
+  SelectReply reply;
+  std::optional<Error> refusal;
+  bool has_passed_items = false;
+
+  Status Add(ByteView item) {
+    if (!sink) {
+      reply.AddItem(item);
+      return Ok();
+    }
+    has_passed_items = true;
+    Status taken = sink(item);
+    if (!taken.ok()) refusal = taken.error();
+    return taken;
+  }
+};
+
+namespace {
 
 // One item with the whole payload.
 awaitable<Status> ReadTables(net::FramedStream& stream, const SelectMethod& method,
@@ -55,8 +77,10 @@ awaitable<Status> ReadTables(net::FramedStream& stream, const SelectMethod& meth
   co_return Ok();
 }
 
+template <class Reader>
 awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& method,
-                            SelectReply& reply) {
+                            Reader& reader) {
+  SelectReply& reply = reader.reply;
   ByteBuffer scratch;
   if (method.payload != PayloadKind::kTraceOnly) {
     VM_CO_TRY(co_await ReadFrame(stream, scratch, kMaxErrorSize));
@@ -71,7 +95,7 @@ awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& metho
       for (;;) {
         VM_CO_TRY(co_await ReadFrame(stream, scratch, method.max_item_size));
         if (scratch.empty()) break;
-        reply.AddItem(scratch);
+        VM_CO_TRY(reader.Add(scratch));
       }
     } else {
       auto number = co_await ReadUint64(stream);
@@ -81,7 +105,7 @@ awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& metho
       } else {
         for (uint64_t i = 0; i < number.value(); ++i) {
           VM_CO_TRY(co_await ReadFrame(stream, scratch, method.max_item_size));
-          reply.AddItem(scratch);
+          VM_CO_TRY(reader.Add(scratch));
         }
       }
     }
@@ -92,21 +116,23 @@ awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& metho
 }
 
 // Runs on the strand of `stream`.
+template <class Reader>
 awaitable<Status> Exchange(net::FramedStream& stream, const SelectArgs& args, Deadline deadline,
-                           SelectReply& reply) {
+                           Reader& reader) {
   stream.SetDeadline(SocketDeadline(deadline));
   ByteBuffer request;
   AppendSelectRequest(request, args, false, TimeoutSeconds(deadline));
   VM_CO_TRY(co_await stream.Write(request));
   VM_CO_TRY(co_await stream.Flush());
-  VM_CO_TRY(co_await ReadReply(stream, MethodOf(args), reply));
+  VM_CO_TRY(co_await ReadReply(stream, MethodOf(args), reader));
   stream.SetDeadline(Deadline());
   co_return Ok();
 }
 
+template <class Reader>
 awaitable<void> ExchangeInto(net::FramedStream& stream, const SelectArgs& args, Deadline deadline,
-                             SelectReply& reply, Status& status) {
-  status = co_await Exchange(stream, args, deadline, reply);
+                             Reader& reader, Status& status) {
+  status = co_await Exchange(stream, args, deadline, reader);
 }
 
 awaitable<void> DialInto(std::string addr, const SelectClientOptions& options,
@@ -159,7 +185,7 @@ awaitable<Result<std::unique_ptr<net::FramedStream>>> SelectClient::DialNode() {
   co_return std::move(result);
 }
 
-awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline deadline, bool fresh) {
+awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh) {
   CallResult result;
   if (deadline.Expired() || deadline.Cancelled()) {
     result.outcome = CallOutcome::kDeadline;
@@ -179,19 +205,27 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
     stream = std::move(dialed).value();
   }
   Status status = Ok();
-  co_await net::asio::co_spawn(stream->executor(),
-                               ExchangeInto(*stream, args, deadline, result.reply, status),
-                               net::asio::use_awaitable);
+  {
+    const auto close = [&stream] { stream->Close(); };
+    const std::stop_callback on_stop(deadline.stop_token(), close);
+    co_await net::asio::co_spawn(stream->executor(),
+                                 ExchangeInto(*stream, args, deadline, reader, status),
+                                 net::asio::use_awaitable);
+  }
   if (!status.ok()) {
     stream->Close();
-    result.outcome = deadline.Expired() || IsTimeout(status.error()) ? CallOutcome::kDeadline
-                                                                     : CallOutcome::kBroken;
+    const bool is_late = deadline.Expired() || deadline.Cancelled() || IsTimeout(status.error());
+    result.outcome = reader.refusal ? CallOutcome::kRefused
+                     : is_late      ? CallOutcome::kDeadline
+                                    : CallOutcome::kBroken;
+    result.refusal = reader.refusal;
     result.message = fmt::format("cannot execute {} at {}: {}", MethodOf(args).name, addr_,
                                  status.error().message());
-    result.reply = SelectReply();
     co_return result;
   }
-  PutIdle(std::move(stream));
+  // After a stop the stream is closed.
+  if (!deadline.Cancelled()) PutIdle(std::move(stream));
+  result.reply = std::move(reader.reply);
   if (!result.reply.error.empty()) {
     result.outcome = CallOutcome::kRemoteError;
     result.message = fmt::format("cannot execute {} at {}: {}", MethodOf(args).name, addr_,
@@ -200,9 +234,13 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
   co_return result;
 }
 
-awaitable<CallResult> SelectClient::Call(const SelectArgs& args, Deadline deadline) {
-  auto result = co_await Attempt(args, deadline, false);
-  if (result.outcome == CallOutcome::kBroken) result = co_await Attempt(args, deadline, true);
+awaitable<CallResult> SelectClient::Call(const SelectArgs& args, Deadline deadline, ItemSink sink) {
+  ReplyReader reader{std::move(sink), {}, {}, false};
+  auto result = co_await Attempt(args, deadline, reader, false);
+  if (result.outcome == CallOutcome::kBroken && !reader.has_passed_items) {
+    reader.reply = SelectReply();
+    result = co_await Attempt(args, deadline, reader, true);
+  }
   co_return result;
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,12 +32,17 @@ enum class CallOutcome : uint8_t {
   kNoConnection,  // Nobody there.
   kDeadline,      // Too late.
   kBroken,        // The connection failed, or the reply was malformed.
+  kRefused,       // The sink did not take an item.
 };
+
+/// Takes the items of a reply as they arrive, on the strand of the connection. An error breaks the call off.
+using ItemSink = std::function<Status(ByteView item)>;
 
 struct CallResult {
   CallOutcome outcome = CallOutcome::kOk;
   std::string message;  // Unless kOk; names the node.
   SelectReply reply;
+  std::optional<Error> refusal;  // What the sink said, for kRefused.
 };
 
 /// A storage node as vmselect sees it: connections that are kept and used again, newest first. Thread-safe.
@@ -48,12 +55,14 @@ class SelectClient {
   SelectClient(const SelectClient&) = delete;
   SelectClient& operator=(const SelectClient&) = delete;
 
-  /// Ask, and read the whole reply. A connection that fails is replaced once. May be called on any executor.
-  /// Requires that `args` stays until the end.
-  net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline);
+  /// Ask, and read the whole reply; with a sink its items go there. A connection that fails is replaced once, unless
+  /// the sink has got something. A requested stop breaks the call off. May be called on any executor. Requires that
+  /// `args` stays until the end.
+  net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline, ItemSink sink = nullptr);
   const std::string& addr() const noexcept { return addr_; }
 
  private:
+  struct ReplyReader;
   struct Idle {
     std::unique_ptr<net::FramedStream> stream;
     std::chrono::steady_clock::time_point since;
@@ -62,7 +71,7 @@ class SelectClient {
   std::unique_ptr<net::FramedStream> TakeIdle() VM_EXCLUDES(mutex_);
   void PutIdle(std::unique_ptr<net::FramedStream> stream) VM_EXCLUDES(mutex_);
   net::asio::awaitable<Result<std::unique_ptr<net::FramedStream>>> DialNode();
-  net::asio::awaitable<CallResult> Attempt(const SelectArgs& args, Deadline deadline, bool fresh);
+  net::asio::awaitable<CallResult> Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh);
 
   net::Runtime& runtime_;
   const std::string addr_;
