@@ -5,26 +5,54 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/result.h"
 #include "lib/flags/flags.h"
+#include "select/fanout/fanout.h"
+#include "select/http/options.h"
 
 namespace vm::select {
 
 /// Flags of vmselect beyond those of every daemon. Valid after parsing.
-struct Flags {
-  explicit Flags(flags::FlagSet& set);
+class Flags {
+ public:
+  /// `cpus` sets defaults. Defines the flags on `set`, which outlives this object.
+  Flags(flags::FlagSet& set, size_t cpus);
 
-  const std::vector<std::string>* storage_node;
-  const int64_t* replication_factor;
-  const std::chrono::nanoseconds* dedup_interval;
-  const std::chrono::nanoseconds* latency_offset;
-  const std::chrono::nanoseconds* max_query_duration;
-  const std::chrono::nanoseconds* max_export_duration;
-  const std::chrono::nanoseconds* max_lookback;
-  const std::chrono::nanoseconds* max_staleness_interval;
-  const int64_t* max_points;
-  const int64_t* max_unique_series;
-  const int64_t* max_query_len;
-  const bool* deny_partial;
+  const std::vector<std::string>& storage_nodes() const { return *storage_node_; }
+  /// Errors: kInvalidInput, naming the flag.
+  Result<FanoutOptions> ToFanoutOptions() const;
+  ApiOptions ToApiOptions() const;
+
+ private:
+  using Duration = const std::chrono::nanoseconds*;
+  using Int = const int64_t*;
+  using Bool = const bool*;
+  using Text = const std::string*;
+  using Texts = const std::vector<std::string>*;
+
+  void DefineNodes(flags::FlagSet& set);
+  void DefineDurations(flags::FlagSet& set);
+  void DefineLimits(flags::FlagSet& set, int64_t max_concurrent);
+  void DefineRest(flags::FlagSet& set);
+
+  const flags::FlagSet& set_;
+  Texts storage_node_ = nullptr, select_node_ = nullptr, replication_factor_ = nullptr;
+  Int global_replication_factor_ = nullptr;
+  Bool skip_slow_replicas_ = nullptr, deny_partial_ = nullptr;
+  Duration dedup_interval_ = nullptr, dial_timeout_ = nullptr, user_timeout_ = nullptr;
+
+  Duration latency_offset_ = nullptr, max_lookback_ = nullptr, max_staleness_interval_ = nullptr, max_step_for_adjustment_ = nullptr;
+  Duration max_query_duration_ = nullptr, max_labels_duration_ = nullptr, max_status_duration_ = nullptr, max_delete_duration_ = nullptr,
+           max_export_duration_ = nullptr, max_queue_duration_ = nullptr, log_slow_query_ = nullptr, stats_min_duration_ = nullptr,
+           tenant_cache_duration_ = nullptr;
+
+  Int max_concurrent_ = nullptr, max_query_len_ = nullptr, max_points_ = nullptr, max_response_series_ = nullptr, max_unique_series_ = nullptr,
+      max_series_ = nullptr, max_labels_series_ = nullptr, max_export_series_ = nullptr, max_federate_series_ = nullptr,
+      max_delete_series_ = nullptr, max_tsdb_status_series_ = nullptr, max_tsdb_status_top_n_ = nullptr, max_samples_per_query_ = nullptr,
+      max_samples_per_series_ = nullptr, max_memory_per_query_ = nullptr, stats_last_queries_ = nullptr, stats_min_memory_ = nullptr;
+
+  Bool tenant_from_headers_ = nullptr, disable_cache_ = nullptr, set_lookback_to_step_ = nullptr, ignore_extra_filters_ = nullptr;
+  Text delete_auth_key_ = nullptr, reset_cache_auth_key_ = nullptr, metric_names_stats_reset_auth_key_ = nullptr, vmalert_proxy_url_ = nullptr;
 };
 
 }  // namespace vm::select

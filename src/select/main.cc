@@ -1,59 +1,75 @@
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
 #include <thread>
 
 #include "lib/daemon/daemon.h"
 #include "lib/rpc/node_set.h"
+#include "lib/sys/sys.h"
 #include "select/fanout/fanout.h"
 #include "select/flags.h"
-#include "select/reference_flags.h"
 #include "select/http/api.h"
+#include "select/reference_flags.h"
 
 namespace {
 
 constexpr uint16_t kDefaultStoragePort = 8401;
+// Queries that are still running then would not end in the time the HTTP server gives them.
+constexpr auto kTimeForRunningQueries = std::chrono::seconds(5);
 
-int64_t Ms(std::chrono::nanoseconds d) { return std::chrono::duration_cast<std::chrono::milliseconds>(d).count(); }
 double Since(std::chrono::steady_clock::time_point t) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count(); }
+
+/// Stops the HTTP server: requests that end soon are waited for, the others are cancelled.
+void StopHttp(vm::daemon::Daemon& daemon, vm::select::Api& api) {
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool has_stopped = false;
+  std::thread canceller([&] {
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, kTimeForRunningQueries, [&] { return has_stopped; });
+    api.Cancel();
+  });
+  daemon.StopHttp();
+  {
+    const std::lock_guard lock(mutex);
+    has_stopped = true;
+  }
+  wake.notify_all();
+  canceller.join();
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto started = std::chrono::steady_clock::now();
   vm::daemon::Daemon daemon("vmselect", ":8481");
-  const vm::select::Flags flags(daemon.flags());
+  const size_t cpus = std::max<size_t>(1, static_cast<size_t>(vm::sys::AvailableCpus()));
+  const vm::select::Flags flags(daemon.flags(), cpus);
   daemon.flags().AcceptUndefined(vm::select::kReferenceFlags);
   daemon.Init(argc, argv);
 
-  auto nodes = vm::rpc::NodeSet::Parse(*flags.storage_node, kDefaultStoragePort);
+  auto nodes = vm::rpc::NodeSet::Parse(flags.storage_nodes(), kDefaultStoragePort);
   if (!nodes.ok()) {
     std::fprintf(stderr, "cannot use -storageNode: %s\n", nodes.error().message().c_str());
     return 1;
   }
-  vm::select::FanoutOptions fanout_options;
-  fanout_options.replication_factor = static_cast<size_t>(std::max<int64_t>(1, *flags.replication_factor));
-  fanout_options.deny_partial_response = *flags.deny_partial;
-  fanout_options.dedup_interval_ms = Ms(*flags.dedup_interval);
-  vm::select::ApiOptions options;
-  options.latency_offset_ms = Ms(*flags.latency_offset);
-  options.max_lookback_ms = Ms(*flags.max_lookback) > 0 ? Ms(*flags.max_lookback) : Ms(*flags.max_staleness_interval);
-  options.max_query_duration_ms = Ms(*flags.max_query_duration);
-  options.max_export_duration_ms = Ms(*flags.max_export_duration);
-  options.max_points_per_series = *flags.max_points;
-  options.max_unique_series = static_cast<uint32_t>(*flags.max_unique_series);
-  options.max_query_len = static_cast<size_t>(*flags.max_query_len);
-
-  const size_t cpus = std::max(1U, std::thread::hardware_concurrency());
+  auto fanout_options = flags.ToFanoutOptions();
+  if (!fanout_options.ok()) {
+    std::fprintf(stderr, "%s\n", fanout_options.error().message().c_str());
+    return 1;
+  }
   {
     vm::net::Pool pool("search", cpus);
-    vm::select::Fanout fanout(daemon.runtime(), pool, nodes.value(), fanout_options);
-    vm::select::Api api(pool, fanout, options);
+    vm::select::Fanout fanout(daemon.runtime(), nodes.value(), fanout_options.value());
+    vm::Budget memory("-memory.allowedBytes", daemon.allowed_memory_bytes());
+    vm::select::Api api(pool, fanout, flags.ToApiOptions(), daemon.metrics(), memory);
     daemon.StartHttp([&api](vm::http::Request& request, vm::http::Response& response) { return api.Handle(request, response); });
     daemon.LogStarted(Since(started));
     daemon.WaitForSignal();
     const auto stopping = std::chrono::steady_clock::now();
-    daemon.StopHttp();
+    StopHttp(daemon, api);
     pool.Stop();
     daemon.StopRuntime();
     daemon.LogStopped(Since(stopping));

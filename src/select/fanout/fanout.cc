@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <set>
 
 #include "lib/log/log.h"
-#include "lib/model/block.h"
-#include "lib/net/run_on.h"
-#include "select/fanout/merge.h"
+#include "select/fanout/block_collector.h"
+#include "select/fanout/gather_rules.h"
 
 namespace vm::select {
 namespace {
@@ -20,13 +24,15 @@ namespace asio = boost::asio;
 
 // The calls of one request. Lives as long as its last call, which may end after the request did.
 struct Calls {
-  Calls(asio::any_io_executor strand_, rpc::SelectArgs args_, Deadline deadline_)
-      : strand(strand_), args(std::move(args_)), deadline(std::move(deadline_)), wake(strand) {
+  Calls(asio::any_io_executor strand_, rpc::SelectArgs args_, const Deadline& request_deadline, std::vector<rpc::ItemSink> sinks_)
+      : strand(strand_), args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()), wake(strand) {
     wake.expires_at(asio::steady_timer::time_point::max());
   }
 
   const asio::any_io_executor strand;
   const rpc::SelectArgs args;
+  const std::vector<rpc::ItemSink> sinks;  // None, or one per node.
+  std::stop_source stop;                   // Breaks the calls off.
   const Deadline deadline;
   // Strand only.
   asio::steady_timer wake;
@@ -35,16 +41,33 @@ struct Calls {
 
 awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::SelectClient> client,
                          size_t node) {
-  auto result = co_await client->Call(calls->args, calls->deadline);
+  rpc::ItemSink sink;
+  if (!calls->sinks.empty()) sink = calls->sinks[node];
+  auto result = co_await client->Call(calls->args, calls->deadline, std::move(sink));
   calls->arrived.emplace_back(node, std::move(result));
   calls->wake.cancel();
 }
+
+// Breaks the calls off when nobody waits for them anymore.
+struct StopCalls {
+  Calls& calls;
+  ~StopCalls() { calls.stop.request_stop(); }
+};
 
 bool IsFatal(const rpc::CallResult& result) {
   // A node that is too busy, or a lower vmselect that misses nodes, counts as missing.
   return result.outcome == rpc::CallOutcome::kRemoteError &&
          result.reply.error.find("search.maxConcurrentRequests") == std::string::npos &&
          result.reply.error.find("vmselectClusterNative") == std::string::npos;
+}
+
+// What a failed call means for the whole request, if it ends it at once.
+std::optional<Error> FatalError(const rpc::CallResult& result) {
+  if (result.refusal) return *result.refusal;
+  if (!IsFatal(result)) return std::nullopt;
+  // Users are told by the text what to do about it.
+  const bool outside = result.reply.error.find("denyQueriesOutsideRetention") != std::string::npos;
+  return Error(outside ? ErrorCode::kUnavailable : ErrorCode::kInvalidInput, result.message);
 }
 
 // Adds the texts of all replies to a set, in byte order.
@@ -61,59 +84,10 @@ std::vector<std::string> SortedUnion(const std::vector<rpc::SelectReply>& replie
   return result;
 }
 
-Result<std::vector<Series>> Unpack(const std::vector<rpc::SelectReply>& replies,
-                                   const model::TimeRange& range, const FanoutOptions& options) {
-  std::map<std::string_view, std::vector<model::EncodedBlock>> by_name;
-  uint64_t samples_count = 0;
-  for (const auto& reply : replies) {
-    for (size_t i = 0; i < reply.size(); ++i) {
-      VM_ASSIGN_OR_RETURN(const auto block, model::UnmarshalMetricBlock(reply.item(i)));
-      samples_count += block.block.header.rows_count;
-      if (options.max_samples_per_query > 0 && samples_count > options.max_samples_per_query) {
-        return Error(ErrorCode::kLimitExceeded,
-                     fmt::format("cannot select more than -search.maxSamplesPerQuery={} samples; possible "
-                                 "solutions: increase the -search.maxSamplesPerQuery; reduce time range "
-                                 "for the query; use more specific label filters in order to select fewer "
-                                 "series",
-                                 options.max_samples_per_query));
-      }
-      by_name[AsText(block.metric_name)].push_back(block.block);
-    }
-  }
-  std::vector<Series> result;
-  result.reserve(by_name.size());
-  model::DecodedBlock decoded;
-  for (const auto& [name, blocks] : by_name) {
-    std::vector<SortedBlock> sorted;
-    uint64_t series_samples = 0;
-    for (const auto& block : blocks) {
-      VM_TRY(model::DecodeBlock(block, decoded));
-      SortedBlock samples;
-      model::AppendSamplesInRange(decoded, range, samples.timestamps, samples.values);
-      if (samples.timestamps.empty()) continue;
-      series_samples += samples.timestamps.size();
-      if (options.max_samples_per_series > 0 && series_samples > options.max_samples_per_series) {
-        return Error(ErrorCode::kLimitExceeded,
-                     fmt::format("cannot process more than {} samples per series; either increase "
-                                 "-search.maxSamplesPerSeries or reduce time range for the query",
-                                 options.max_samples_per_series));
-      }
-      sorted.push_back(std::move(samples));
-    }
-    if (sorted.empty()) continue;
-    Series series;
-    Append(series.metric_name, name);
-    MergeSortBlocks(std::move(sorted), options.dedup_interval_ms, series.timestamps, series.values);
-    result.push_back(std::move(series));
-  }
-  return result;
-}
-
 }  // namespace
 
-Fanout::Fanout(net::Runtime& runtime, net::Pool& pool, const rpc::NodeSet& nodes,
-               FanoutOptions options)
-    : runtime_(runtime), pool_(pool), nodes_(nodes), options_(std::move(options)) {
+Fanout::Fanout(net::Runtime& runtime, const rpc::NodeSet& nodes, FanoutOptions options)
+    : runtime_(runtime), nodes_(nodes), options_(std::move(options)) {
   for (const auto& node : nodes_.nodes()) {
     clients_.push_back(std::make_shared<rpc::SelectClient>(runtime_, node.addr, options_.client));
   }
@@ -128,29 +102,30 @@ size_t Fanout::ReplicationFactorOf(const std::string& group) const {
   return std::max<size_t>(1, factor);
 }
 
-awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, Deadline deadline,
-                                                   bool deny_partial) {
+awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutRequest request,
+                                                   std::vector<rpc::ItemSink> sinks) {
   const auto home = co_await asio::this_coro::executor;
-  auto calls = std::make_shared<Calls>(runtime_.MakeStrand(), std::move(args), std::move(deadline));
+  auto calls = std::make_shared<Calls>(runtime_.MakeStrand(), std::move(args), request.deadline, std::move(sinks));
+  const StopCalls stop_calls{*calls};
   co_await asio::post(asio::bind_executor(calls->strand, asio::use_awaitable));
   for (size_t i = 0; i < clients_.size(); ++i) {
     asio::co_spawn(calls->strand, CallNode(calls, clients_[i], i), [](std::exception_ptr failure) {
       if (failure) VM_LOG_ERROR("a call to a storage node ended with an exception");
     });
   }
+  const auto wake = [calls] { asio::post(calls->strand, [calls] { calls->wake.cancel(); }); };
+  const std::stop_callback on_stop(request.deadline.stop_token(), wake);
 
-  const bool deny = deny_partial || options_.deny_partial_response;
+  const bool deny = request.deny_partial || options_.deny_partial_response;
+  GatherRules rules(nodes_, [this](const std::string& group) { return ReplicationFactorOf(group); }, options_.global_replication_factor);
   Gathered gathered;
-  std::map<std::string, size_t> errors;
   std::optional<Error> fatal;
   std::string first_error;
-  const auto failed_groups = [&]() {
-    size_t count = 0;
-    for (const auto& [group, n] : errors) count += n >= ReplicationFactorOf(group) ? 1 : 0;
-    return count;
-  };
-  const size_t copies = std::max<size_t>(1, options_.global_replication_factor);
   for (size_t seen = 0; seen < clients_.size() && !fatal;) {
+    if (request.deadline.Cancelled()) {
+      fatal = Error(ErrorCode::kCancelled, "the request has been cancelled");
+      break;
+    }
     if (seen == calls->arrived.size()) {
       // Resumed on the strand, not on the caller's executor: otherwise a call that arrives between the check above
       // and the wait would not be noticed.
@@ -159,21 +134,20 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, Deadlin
       continue;
     }
     auto& [node, result] = calls->arrived[seen++];
+    const std::string& group = nodes_.nodes()[node].group;
     if (result.outcome == rpc::CallOutcome::kOk) {
       gathered.replies.push_back(std::move(result.reply));
+      gathered.nodes.push_back(node);
+      rules.CountSuccess(group);
+      if (options_.skip_slow_replicas && rules.IsCompleteAlready()) break;
       continue;
     }
+    fatal = FatalError(result);
     if (first_error.empty()) first_error = result.message;
-    if (IsFatal(result)) {
-      // Users are told by the text what to do about it.
-      const bool outside = result.reply.error.find("denyQueriesOutsideRetention") != std::string::npos;
-      fatal = Error(outside ? ErrorCode::kUnavailable : ErrorCode::kInvalidInput, result.message);
-      break;
-    }
-    ++errors[nodes_.nodes()[node].group];
-    if (deny && failed_groups() >= copies) fatal = Error(ErrorCode::kUnavailable, result.message);
+    rules.CountFailure(group);
+    if (!fatal && deny && rules.IsIncomplete()) fatal = Error(ErrorCode::kUnavailable, result.message);
   }
-  if (!fatal && failed_groups() >= copies) {
+  if (!fatal && rules.IsIncomplete()) {
     if (deny || gathered.replies.empty()) {
       fatal = Error(ErrorCode::kUnavailable, first_error);
     } else {
@@ -187,33 +161,43 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, Deadlin
   co_return std::move(gathered);
 }
 
-awaitable<Result<Partial<std::vector<Series>>>> Fanout::Search(model::SearchQuery query,
-                                                               Deadline deadline,
-                                                               bool deny_partial) {
+awaitable<Result<Partial<PackedSeries>>> Fanout::Search(model::SearchQuery query, FanoutRequest request) {
   // Nodes do not store samples before 1970.
   query.time_range.min_timestamp = std::max<int64_t>(0, query.time_range.min_timestamp);
-  const model::TimeRange range = query.time_range;
-  rpc::SearchRequest request;
-  request.query = std::move(query);
-  rpc::SelectArgs args(std::move(request));
-  auto gathered = co_await Gather(std::move(args), std::move(deadline), deny_partial);
+  PackedSeries::Options options;
+  options.range = query.time_range;
+  options.dedup_interval_ms = options_.dedup_interval_ms;
+  options.max_samples_per_series = options_.max_samples_per_series;
+  auto limits = std::make_shared<SearchLimits>();
+  limits->max_samples = options_.max_samples_per_query;
+  limits->budget = request.budget;
+  std::vector<std::shared_ptr<BlockCollector>> collectors;
+  std::vector<rpc::ItemSink> sinks;
+  for (size_t i = 0; i < clients_.size(); ++i) {
+    collectors.push_back(std::make_shared<BlockCollector>(limits));
+    // Calls that are broken off may outlive the request: they own what they write to.
+    sinks.push_back([collector = collectors.back()](ByteView item) { return collector->Add(item); });
+  }
+  rpc::SearchRequest search;
+  search.query = std::move(query);
+  rpc::SelectArgs args(std::move(search));
+  auto gathered = co_await Gather(std::move(args), std::move(request), std::move(sinks));
   if (!gathered.ok()) co_return std::move(gathered).error();
-  auto unpack = [&]() noexcept { return Unpack(gathered.value().replies, range, options_); };
-  auto series = co_await net::RunOn(pool_, unpack);
-  if (!series.ok()) co_return std::move(series).error();
-  Partial<std::vector<Series>> result;
-  result.value = std::move(series).value();
+  std::vector<std::shared_ptr<const BlockCollector>> complete;
+  for (const size_t node : gathered.value().nodes) complete.push_back(std::move(collectors[node]));
+  Partial<PackedSeries> result;
+  result.value = PackedSeries(options, std::move(complete));
   result.is_partial = gathered.value().is_partial;
   co_return std::move(result);
 }
 
 awaitable<Result<Partial<std::vector<ByteBuffer>>>> Fanout::SearchMetricNames(
-    model::SearchQuery query, Deadline deadline, bool deny_partial) {
+    model::SearchQuery query, FanoutRequest request_options) {
   query.time_range.min_timestamp = std::max<int64_t>(0, query.time_range.min_timestamp);
   rpc::SearchMetricNamesRequest request;
   request.query = std::move(query);
   rpc::SelectArgs args(std::move(request));
-  auto gathered = co_await Gather(std::move(args), std::move(deadline), deny_partial);
+  auto gathered = co_await Gather(std::move(args), std::move(request_options), {});
   if (!gathered.ok()) co_return std::move(gathered).error();
   Partial<std::vector<ByteBuffer>> result;
   for (const auto& name : SortedUnion(gathered.value().replies, 0)) {
@@ -225,14 +209,13 @@ awaitable<Result<Partial<std::vector<ByteBuffer>>>> Fanout::SearchMetricNames(
 
 awaitable<Result<Partial<std::vector<std::string>>>> Fanout::LabelNames(model::SearchQuery query,
                                                                         uint32_t limit,
-                                                                        Deadline deadline,
-                                                                        bool deny_partial) {
+                                                                        FanoutRequest request_options) {
   query.time_range.min_timestamp = std::max<int64_t>(0, query.time_range.min_timestamp);
   rpc::LabelNamesRequest request;
   request.query = std::move(query);
   request.max_names = limit;
   rpc::SelectArgs args(std::move(request));
-  auto gathered = co_await Gather(std::move(args), std::move(deadline), deny_partial);
+  auto gathered = co_await Gather(std::move(args), std::move(request_options), {});
   if (!gathered.ok()) co_return std::move(gathered).error();
   Partial<std::vector<std::string>> result;
   result.value = SortedUnion(gathered.value().replies, limit);
@@ -241,15 +224,14 @@ awaitable<Result<Partial<std::vector<std::string>>>> Fanout::LabelNames(model::S
 }
 
 awaitable<Result<Partial<std::vector<std::string>>>> Fanout::LabelValues(
-    std::string label_name, model::SearchQuery query, uint32_t limit, Deadline deadline,
-    bool deny_partial) {
+    std::string label_name, model::SearchQuery query, uint32_t limit, FanoutRequest request_options) {
   query.time_range.min_timestamp = std::max<int64_t>(0, query.time_range.min_timestamp);
   rpc::LabelValuesRequest request;
   request.label_name = std::move(label_name);
   request.query = std::move(query);
   request.max_values = limit;
   rpc::SelectArgs args(std::move(request));
-  auto gathered = co_await Gather(std::move(args), std::move(deadline), deny_partial);
+  auto gathered = co_await Gather(std::move(args), std::move(request_options), {});
   if (!gathered.ok()) co_return std::move(gathered).error();
   Partial<std::vector<std::string>> result;
   result.value = SortedUnion(gathered.value().replies, limit);
@@ -257,12 +239,11 @@ awaitable<Result<Partial<std::vector<std::string>>>> Fanout::LabelValues(
   co_return std::move(result);
 }
 
-awaitable<Result<Partial<uint64_t>>> Fanout::SeriesCount(model::Tenant tenant, Deadline deadline,
-                                                         bool deny_partial) {
+awaitable<Result<Partial<uint64_t>>> Fanout::SeriesCount(model::Tenant tenant, FanoutRequest request_options) {
   rpc::SeriesCountRequest request;
   request.tenant = tenant;
   rpc::SelectArgs args(request);
-  auto gathered = co_await Gather(std::move(args), std::move(deadline), deny_partial);
+  auto gathered = co_await Gather(std::move(args), std::move(request_options), {});
   if (!gathered.ok()) co_return std::move(gathered).error();
   Partial<uint64_t> result;
   for (const auto& reply : gathered.value().replies) result.value += reply.number;
@@ -271,14 +252,13 @@ awaitable<Result<Partial<uint64_t>>> Fanout::SeriesCount(model::Tenant tenant, D
 }
 
 awaitable<Result<Partial<std::vector<model::MetadataRow>>>> Fanout::SearchMetadata(
-    std::optional<model::Tenant> tenant, uint32_t limit, std::string metric_name, Deadline deadline,
-    bool deny_partial) {
+    std::optional<model::Tenant> tenant, uint32_t limit, std::string metric_name, FanoutRequest request_options) {
   rpc::SearchMetadataRequest request;
   request.tenant = tenant;
   request.limit = limit;
   request.metric_name = std::move(metric_name);
   rpc::SelectArgs args(std::move(request));
-  auto gathered = co_await Gather(std::move(args), std::move(deadline), deny_partial);
+  auto gathered = co_await Gather(std::move(args), std::move(request_options), {});
   if (!gathered.ok()) co_return std::move(gathered).error();
   Partial<std::vector<model::MetadataRow>> result;
   for (const auto& reply : gathered.value().replies) {

@@ -1,7 +1,5 @@
 #include "select/format/json.h"
 
-#include <array>
-#include <charconv>
 #include <cmath>
 
 namespace vm::select {
@@ -24,9 +22,9 @@ std::string QueryHead(std::string_view type, bool is_partial) {
   return dst;
 }
 
-void AppendStats(std::string& dst, size_t series_fetched, int64_t execution_ms) {
-  dst += "]},\"stats\":{\"seriesFetched\": \"" + std::to_string(series_fetched) +
-         "\",\"executionTimeMsec\":" + std::to_string(execution_ms) + "}}";
+void AppendStats(std::string& dst, const ResponseInfo& info) {
+  dst += "]},\"stats\":{\"seriesFetched\": \"" + std::to_string(info.series_fetched) +
+         "\",\"executionTimeMsec\":" + std::to_string(info.execution_ms) + "}" + info.trace + "}";
 }
 
 std::string ListHead(bool is_partial) {
@@ -49,68 +47,8 @@ void AppendMatrixItem(std::string& dst, const TimeSeries& s) {
 
 }  // namespace
 
-void AppendJsonFloat(std::string& dst, double value) {
-  if (std::isnan(value)) {
-    dst += "NaN";
-  } else if (std::isinf(value)) {
-    dst += value > 0 ? "+Inf" : "-Inf";
-  } else if (value == 0) {
-    dst += '0';
-  } else {
-    std::array<char, 400> buf;
-    const auto end = std::to_chars(buf.data(), buf.data() + buf.size(), value, std::chars_format::fixed).ptr;
-    dst.append(buf.data(), end);
-  }
-}
-
-void AppendJsonTimestamp(std::string& dst, int64_t timestamp_ms) {
-  AppendJsonFloat(dst, static_cast<double>(timestamp_ms) / 1e3);
-}
-
-void AppendJsonString(std::string& dst, std::string_view value) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  dst += '"';
-  for (const char c : value) {
-    switch (c) {
-      case '"': dst += "\\\""; break;
-      case '\\': dst += "\\\\"; break;
-      case '\n': dst += "\\n"; break;
-      case '\r': dst += "\\r"; break;
-      case '\t': dst += "\\t"; break;
-      case '\b': dst += "\\b"; break;
-      case '\f': dst += "\\f"; break;
-      case '<': dst += "\\u003c"; break;
-      case '\'': dst += "\\u0027"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          dst += "\\u00";
-          dst += kHex[(c >> 4) & 15];
-          dst += kHex[c & 15];
-        } else {
-          dst += c;
-        }
-    }
-  }
-  dst += '"';
-}
-
-void AppendJsonMetric(std::string& dst, const model::MetricName& name) {
-  dst += '{';
-  if (!name.metric_group.empty()) {
-    dst += "\"__name__\":";
-    AppendJsonString(dst, name.metric_group);
-  }
-  for (const auto& tag : name.tags) {
-    if (dst.back() != '{') dst += ',';
-    AppendJsonString(dst, tag.key);
-    dst += ':';
-    AppendJsonString(dst, tag.value);
-  }
-  dst += '}';
-}
-
-std::string VectorResponse(const std::vector<TimeSeries>& series, bool is_partial, size_t fetched, int64_t ms) {
-  std::string dst = QueryHead("vector", is_partial);
+std::string VectorResponse(const std::vector<TimeSeries>& series, const ResponseInfo& info) {
+  std::string dst = QueryHead("vector", info.is_partial);
   for (const auto& s : series) {
     if (dst.back() != '[') dst += ',';
     dst += "{\"metric\":";
@@ -119,52 +57,18 @@ std::string VectorResponse(const std::vector<TimeSeries>& series, bool is_partia
     AppendPoint(dst, s.timestamps[0], s.values[0]);
     dst += '}';
   }
-  AppendStats(dst, fetched, ms);
+  AppendStats(dst, info);
   return dst;
 }
 
-std::string MatrixResponse(const std::vector<TimeSeries>& series, bool is_partial, size_t fetched, int64_t ms) {
-  std::string dst = QueryHead("matrix", is_partial);
+std::string MatrixResponse(const std::vector<TimeSeries>& series, const ResponseInfo& info) {
+  std::string dst = QueryHead("matrix", info.is_partial);
   for (const auto& s : series) {
     if (dst.back() != '[') dst += ',';
     AppendMatrixItem(dst, s);
   }
-  AppendStats(dst, fetched, ms);
+  AppendStats(dst, info);
   return dst;
-}
-
-std::string RawMatrixResponse(const std::vector<TimeSeries>& series) {
-  std::string dst = "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[";
-  for (const auto& s : series) {
-    if (dst.back() != '[') dst += ',';
-    dst += "{\"metric\":";
-    AppendJsonMetric(dst, s.name);
-    dst += ",\"values\":[";
-    for (size_t i = 0; i < s.values.size(); ++i) {
-      if (i > 0) dst += ',';
-      AppendPoint(dst, s.timestamps[i], s.values[i]);
-    }
-    dst += "]}";
-  }
-  return dst + "]}}";
-}
-
-void AppendExportLine(std::string& dst, const TimeSeries& s) {
-  dst += "{\"metric\":";
-  AppendJsonMetric(dst, s.name);
-  dst += ",\"values\":[";
-  for (size_t i = 0; i < s.values.size(); ++i) {
-    if (i > 0) dst += ',';
-    if (std::isnan(s.values[i])) dst += "null";
-    else if (std::isinf(s.values[i])) dst += s.values[i] > 0 ? "\"Infinity\"" : "\"-Infinity\"";
-    else AppendJsonFloat(dst, s.values[i]);
-  }
-  dst += "],\"timestamps\":[";
-  for (size_t i = 0; i < s.timestamps.size(); ++i) {
-    if (i > 0) dst += ',';
-    dst += std::to_string(s.timestamps[i]);
-  }
-  dst += "]}\n";
 }
 
 std::string ErrorResponse(int status, std::string_view message) {
@@ -173,22 +77,48 @@ std::string ErrorResponse(int status, std::string_view message) {
   return dst + "}";
 }
 
-std::string StringListResponse(const std::vector<std::string>& items, bool is_partial) {
-  std::string dst = ListHead(is_partial);
+std::string StringListResponse(const std::vector<std::string>& items, const ResponseInfo& info) {
+  std::string dst = ListHead(info.is_partial);
   for (const auto& item : items) {
     if (dst.back() != '[') dst += ',';
     AppendJsonString(dst, item);
   }
-  return dst + "]}";
+  return dst + "]" + info.trace + "}";
 }
 
-std::string SeriesListResponse(const std::vector<model::MetricName>& names, bool is_partial) {
-  std::string dst = ListHead(is_partial);
+std::string SeriesListResponse(const std::vector<model::MetricName>& names, const ResponseInfo& info) {
+  std::string dst = ListHead(info.is_partial);
   for (const auto& name : names) {
     if (dst.back() != '[') dst += ',';
     AppendJsonMetric(dst, name);
   }
-  return dst + "]}";
+  return dst + "]" + info.trace + "}";
+}
+
+std::string SeriesCountResponse(uint64_t count, const ResponseInfo& info) {
+  return ListHead(info.is_partial) + std::to_string(static_cast<int64_t>(count)) + "]}";
+}
+
+std::string MetadataResponse(const std::vector<model::MetadataRow>& rows, const ResponseInfo& info) {
+  static constexpr std::string_view kTypes[] = {"unknown", "counter", "gauge", "histogram", "gauge histogram",
+                                                "summary", "info", "stateset"};
+  std::string dst = "{\"status\":\"success\",\"isPartial\":";
+  dst += info.is_partial ? "true" : "false";
+  dst += ",\"data\": {";
+  for (const auto& row : rows) {
+    if (dst.back() != '{') dst += ',';
+    AppendJsonString(dst, row.name);
+    dst += ": [{\"type\":";
+    AppendJsonString(dst, kTypes[row.type < std::size(kTypes) ? row.type : 0]);
+    if (!row.unit.empty()) {
+      dst += ",\"unit\":";
+      AppendJsonString(dst, row.unit);
+    }
+    dst += ",\"help\":";
+    AppendJsonString(dst, row.help);
+    dst += "}]";
+  }
+  return dst + "}" + info.trace + "}";
 }
 
 }  // namespace vm::select

@@ -5,28 +5,29 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/model/rows.h"
+#include "select/format/json_text.h"
 #include "select/promql/series.h"
 
 namespace vm::select {
 
-/// Shortest fixed notation, `NaN`, `+Inf`, `-Inf`.
-void AppendJsonFloat(std::string& dst, double value);
-void AppendJsonString(std::string& dst, std::string_view value);
-/// `{"__name__":"foo","a":"b"}`
-void AppendJsonMetric(std::string& dst, const model::MetricName& name);
-/// Milliseconds as seconds.
-void AppendJsonTimestamp(std::string& dst, int64_t timestamp_ms);
+/// What a response says beside its data.
+struct ResponseInfo {
+  bool is_partial = false;
+  size_t series_fetched = 0;
+  int64_t execution_ms = 0;
+  std::string trace;  // `,"trace":{...}`, or empty.
+};
 
 /// Body of `/api/v1/query`: the first value of each series.
-std::string VectorResponse(const std::vector<TimeSeries>& series, bool is_partial, size_t series_fetched, int64_t execution_ms);
+std::string VectorResponse(const std::vector<TimeSeries>& series, const ResponseInfo& info);
 /// Body of `/api/v1/query_range`; NaN values are left out.
-std::string MatrixResponse(const std::vector<TimeSeries>& series, bool is_partial, size_t series_fetched, int64_t execution_ms);
-/// Body of a query for raw samples.
-std::string RawMatrixResponse(const std::vector<TimeSeries>& series);
-/// One line of `/api/v1/export`.
-void AppendExportLine(std::string& dst, const TimeSeries& series);
+std::string MatrixResponse(const std::vector<TimeSeries>& series, const ResponseInfo& info);
 std::string ErrorResponse(int status, std::string_view message);
-std::string StringListResponse(const std::vector<std::string>& items, bool is_partial);
-std::string SeriesListResponse(const std::vector<model::MetricName>& names, bool is_partial);
+std::string StringListResponse(const std::vector<std::string>& items, const ResponseInfo& info);
+std::string SeriesListResponse(const std::vector<model::MetricName>& names, const ResponseInfo& info);
+std::string SeriesCountResponse(uint64_t count, const ResponseInfo& info);
+/// Body of `/api/v1/metadata`. Requires rows sorted by name, each name once.
+std::string MetadataResponse(const std::vector<model::MetadataRow>& rows, const ResponseInfo& info);
 
 }  // namespace vm::select

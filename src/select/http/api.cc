@@ -1,357 +1,265 @@
 #include "select/http/api.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <cmath>
+#include <optional>
 #include <string>
 
+#include "lib/log/log.h"
+#include "lib/metricsql/ast.h"
 #include "lib/net/run_on.h"
-#include "select/format/json.h"
 #include "select/http/args.h"
-#include "select/http/filters.h"
+#include "select/http/call.h"
+#include "select/http/gate.h"
+#include "select/http/metrics.h"
 #include "select/http/path.h"
-#include "select/promql/eval.h"
+#include "select/http/request_log.h"
+#include "select/http/routes.h"
 
 namespace vm::select {
 namespace {
 
 using boost::asio::awaitable;
 
-constexpr std::string_view kPrefix = "prometheus/api/v1/";
-
 int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// The fanout as the evaluator sees it, for one request.
-class FanoutSource : public SeriesSource {
- public:
-  FanoutSource(Fanout& fanout, bool deny_partial) : fanout_(fanout), deny_partial_(deny_partial) {}
-
-  bool is_partial() const { return is_partial_; }
-
-  awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery query, Deadline deadline) override {
-    auto found = co_await fanout_.Search(query, deadline, deny_partial_);
-    if (!found.ok()) co_return std::move(found).error();
-    is_partial_ |= found.value().is_partial;
-    std::vector<TimeSeries> out;
-    for (auto& s : found.value().value) {
-      VM_CO_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(s.metric_name));
-      out.push_back({std::move(name), std::move(s.timestamps), std::move(s.values)});
-    }
-    co_return std::move(out);
-  }
-  awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query, Deadline deadline) override {
-    auto found = co_await fanout_.SearchMetricNames(query, deadline, deny_partial_);
-    if (!found.ok()) co_return std::move(found).error();
-    is_partial_ |= found.value().is_partial;
-    std::vector<model::MetricName> out;
-    for (const auto& bytes : found.value().value) {
-      VM_CO_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(bytes));
-      out.push_back(std::move(name));
-    }
-    co_return std::move(out);
-  }
-  awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery query, size_t limit, Deadline deadline) override {
-    auto found = co_await fanout_.LabelNames(query, static_cast<uint32_t>(limit), deadline, deny_partial_);
-    if (!found.ok()) co_return std::move(found).error();
-    is_partial_ |= found.value().is_partial;
-    co_return std::move(found.value().value);
-  }
-  awaitable<Result<std::vector<std::string>>> FetchLabelValues(model::SearchQuery query, std::string label, size_t limit, Deadline deadline) override {
-    auto found = co_await fanout_.LabelValues(label, query, static_cast<uint32_t>(limit), deadline, deny_partial_);
-    if (!found.ok()) co_return std::move(found).error();
-    is_partial_ |= found.value().is_partial;
-    co_return std::move(found.value().value);
-  }
-
- private:
-  Fanout& fanout_;
-  const bool deny_partial_;
-  bool is_partial_ = false;
-};
-
-struct Answer {
-  int status = 200;
-  std::string content_type = "application/json";
-  std::string body;
-};
-
-/// One request. Computes on the pool it runs on.
-class Call {
- public:
-  Call(const ApiOptions& options, FanoutSource& source, model::Tenant tenant, const http::Args& args, const http::Args& url_args)
-      : options_(options), source_(source), tenant_(tenant), args_(args), url_args_(url_args) {}
-
-  awaitable<Answer> Run(std::string_view path) {
-    if (path == "export") {
-      auto body = co_await Export();
-      co_return Plain(std::move(body));
-    }
-    if (path == "query") {
-      auto body = co_await Query();
-      co_return Json(std::move(body));
-    }
-    if (path == "query_range") {
-      auto body = co_await QueryRange();
-      co_return Json(std::move(body));
-    }
-    auto body = co_await Labels(path);
-    co_return Json(std::move(body));
-  }
-
- private:
-  /// Errors of arguments are 400, those of evaluation 422.
-  Error Bad(Error error) {
-    status_ = 400;
-    return error;
-  }
-  int StatusOf(const Error& error) const { return error.code() == ErrorCode::kUnavailable ? 503 : status_; }
-  Answer Json(Result<std::string> body) {
-    if (body.ok()) return {200, content_type_, std::move(body).value()};
-    const int status = StatusOf(body.error());
-    return {status, "application/json", ErrorResponse(status, body.error().message())};
-  }
-  Answer Plain(Result<std::string> body) {
-    if (body.ok()) return {200, content_type_, std::move(body).value()};
-    const int status = StatusOf(body.error()) == 503 ? 503 : 400;
-    return {status, "text/plain; charset=utf-8", body.error().message() + "\n"};
-  }
-
-  Result<EvalContext> Context() {
-    EvalContext c;
-    c.source = &source_;
-    c.tenant = tenant_;
-    c.max_series = options_.max_unique_series;
-    c.series_fetched = &series_fetched_;
-    VM_ASSIGN_OR_RETURN(c.lookback_delta, ParseDurationArg("max_lookback", args_.Get("max_lookback"), options_.max_lookback_ms));
-    c.deadline = DeadlineOf(options_.max_query_duration_ms);
-    VM_ASSIGN_OR_RETURN(c.enforced_filters, EnforcedFilters());
-    return c;
-  }
-  Deadline DeadlineOf(int64_t max_ms) const {
-    const auto timeout = ParseDurationArg("timeout", args_.Get("timeout"), max_ms);
-    return Deadline::After(std::chrono::milliseconds(timeout.ok() ? std::min(timeout.value(), max_ms) : max_ms));
-  }
-
-  Result<FilterGroups> EnforcedFilters() const { return ParseExtraFilters(url_args_, args_); }
-
-  Result<std::string> QueryText() {
-    const auto query = args_.Get("query");
-    if (query.empty()) return Error(ErrorCode::kInvalidInput, "missing `query` arg");
-    if (query.size() > options_.max_query_len) {
-      return Error(ErrorCode::kInvalidInput, "too long query; got " + std::to_string(query.size()) + " bytes; mustn't exceed `-search.maxQueryLen=" +
-                                                 std::to_string(options_.max_query_len) + "` bytes");
-    }
-    return std::string(query);
-  }
-
-  int64_t ExecutionMs() const {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count();
-  }
-
-  awaitable<Result<std::string>> Query() {
-    status_ = 400;
-    VM_CO_ASSIGN_OR_RETURN(const auto query, QueryText());
-    VM_CO_ASSIGN_OR_RETURN(auto c, Context());
-    VM_CO_ASSIGN_OR_RETURN(const int64_t time, ParseTimeArg("time", args_.Get("time"), now_, now_));
-    const int64_t default_step = c.lookback_delta > 0 ? c.lookback_delta : 300000;
-    VM_CO_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), default_step));
-    VM_CO_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
-    VM_CO_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
-    status_ = 422;
-    c.start = c.end = time;
-    if (const auto* rollup = metricsql::As<metricsql::RollupExpr>(expr.get()); rollup != nullptr && rollup->window != nullptr) {
-      co_return co_await QueryWindow(c, query, *rollup, time);
-    }
-    if (!ParseBoolArg(args_.Get("nocache")) && std::abs(now_ - time) < latency) c.start = c.end = now_ - latency;
-    auto series = co_await Exec(c, *expr);
-    if (!series.ok()) {
-      co_return std::move(series).error().WithContext("error when executing query=\"" + query + "\" for (time=" + std::to_string(time) +
-                                                   ", step=" + std::to_string(c.step) + ")");
-    }
-    for (auto& s : series.value()) s.timestamps[0] = time;
-    co_return VectorResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
-  }
-
-  /// `m[5m]` gives raw samples, other windows a range query of what stands before the brackets.
-  awaitable<Result<std::string>> QueryWindow(EvalContext& c, const std::string& query, const metricsql::RollupExpr& rollup, int64_t time) {
-    VM_CO_ASSIGN_OR_RETURN(const int64_t window, metricsql::ParseDuration(rollup.window->text, c.step));
-    int64_t offset = 0, step = 0;
-    if (rollup.offset != nullptr) {
-      VM_CO_ASSIGN_OR_RETURN(offset, metricsql::ParseDuration(rollup.offset->text, c.step));
-    }
-    if (rollup.step != nullptr) {
-      VM_CO_ASSIGN_OR_RETURN(step, metricsql::ParseDuration(rollup.step->text, c.step));
-    }
-    const auto* metric = metricsql::As<metricsql::MetricExpr>(rollup.expr.get());
-    c.end = time - offset;
-    c.start = c.end - window;
-    if (metric != nullptr && !metric->IsEmpty() && rollup.step == nullptr) {
-      model::SearchQuery search;
-      search.tenant = tenant_;
-      search.time_range = {std::max<int64_t>(0, c.start + 1), c.end};
-      search.tag_filter_groups = ToTagFilters(*metric, c.enforced_filters);
-      search.max_metrics = c.max_series;
-      VM_CO_ASSIGN_OR_RETURN(const auto series, co_await source_.FetchSeries(search, c.deadline));
-      content_type_ = "application/stream+json; charset=utf-8";
-      co_return RawMatrixResponse(series);
-    }
-    if (step > 0) c.step = step;
-    co_return co_await ExecRange(c, query, *rollup.expr);
-  }
-
-  Result<int64_t> LatencyOffset() const {
-    return ParseDurationArg("latency_offset", args_.Get("latency_offset"), std::max<int64_t>(0, options_.latency_offset_ms));
-  }
-
-  awaitable<Result<std::string>> QueryRange() {
-    status_ = 400;
-    VM_CO_ASSIGN_OR_RETURN(const auto query, QueryText());
-    VM_CO_ASSIGN_OR_RETURN(auto c, Context());
-    VM_CO_ASSIGN_OR_RETURN(c.start, ParseTimeArg("start", args_.Get("start"), now_ - 300000, now_));
-    VM_CO_ASSIGN_OR_RETURN(c.end, ParseTimeArg("end", args_.Get("end"), now_, now_));
-    VM_CO_ASSIGN_OR_RETURN(c.step, ParseDurationArg("step", args_.Get("step"), 300000));
-    VM_CO_ASSIGN_OR_RETURN(const auto expr, metricsql::Parse(query));
-    status_ = 422;
-    co_return co_await ExecRange(c, query, *expr);
-  }
-
-  awaitable<Result<std::string>> ExecRange(EvalContext& c, const std::string& query, const metricsql::Expr& expr) {
-    VM_CO_ASSIGN_OR_RETURN(const int64_t latency, LatencyOffset());
-    if (c.start > c.end) c.end = c.start + 300000;
-    const int64_t points = (c.end - c.start) / c.step + 1;
-    if (points > options_.max_points_per_series) {
-      co_return Error(ErrorCode::kLimitExceeded, "too many points for the given start=" + std::to_string(c.start) + ", end=" + std::to_string(c.end) +
-                                                  " and step=" + std::to_string(c.step) + ": " + std::to_string(points) + "; the maximum number of points is " +
-                                                  std::to_string(options_.max_points_per_series) + "; (see -search.maxPointsPerTimeseries command-line flag)");
-    }
-    if (!ParseBoolArg(args_.Get("nocache")) && points >= 50) {
-      c.start -= c.start % c.step;
-      if (c.end % c.step > 0) c.end += c.step - c.end % c.step;
-      while ((c.end - c.start) / c.step + 1 > points) c.end -= c.step;
-    }
-    auto series = co_await Exec(c, expr);
-    if (!series.ok()) {
-      co_return std::move(series).error().WithContext("error when executing query=\"" + query + "\" on the time range (start=" + std::to_string(c.start) +
-                                                   ", end=" + std::to_string(c.end) + ", step=" + std::to_string(c.step) + ")");
-    }
-    if (c.step < 60000 && now_ - latency < c.end) {
-      for (auto& s : series.value()) AdjustLastPoints(s, now_ - latency, now_ + c.step);
-    }
-    RemoveEmptySeries(series.value());
-    co_return MatrixResponse(series.value(), source_.is_partial(), series_fetched_, ExecutionMs());
-  }
-
-  static void AdjustLastPoints(TimeSeries& s, int64_t from, int64_t to) {
-    if (s.timestamps.empty() || s.timestamps.back() > to) return;
-    double last = std::nan("");
-    for (size_t i = 0; i < s.values.size(); ++i) {
-      if (s.timestamps[i] <= from) last = s.values[i];
-      else s.values[i] = last;
-    }
-  }
-
-  /// Selectors of `match[]`, and the time range.
-  Result<model::SearchQuery> Search(int64_t default_start, bool required) {
-    model::SearchQuery query;
-    query.tenant = tenant_;
-    query.max_metrics = options_.max_unique_series;
-    VM_ASSIGN_OR_RETURN(query.time_range.max_timestamp, ParseTimeArg("end", args_.Get("end"), now_, now_));
-    const int64_t start = default_start >= 0 ? default_start : query.time_range.max_timestamp + default_start;
-    VM_ASSIGN_OR_RETURN(query.time_range.min_timestamp, ParseTimeArg("start", args_.Get("start"), std::max<int64_t>(0, start), now_));
-    VM_ASSIGN_OR_RETURN(const auto enforced, EnforcedFilters());
-    FilterGroups matches;
-    for (const auto key : {"match[]", "match"}) {
-      for (const auto text : args_.GetAll(key)) {
-        VM_ASSIGN_OR_RETURN(auto groups, ParseSelector(text));
-        for (auto& group : groups) matches.push_back(std::move(group));
-      }
-    }
-    if (required && matches.empty()) return Error(ErrorCode::kInvalidInput, "missing `match[]` arg");
-    query.tag_filter_groups = JoinFilters(matches, enforced);
-    return query;
-  }
-
-  awaitable<Result<std::string>> Labels(std::string_view path) {
-    status_ = 400;
-    VM_CO_ASSIGN_OR_RETURN(const auto query, Search(-300000, path == "series"));
-    const auto limit = static_cast<size_t>(std::atoll(std::string(args_.Get("limit")).c_str()));
-    const Deadline deadline = DeadlineOf(options_.max_query_duration_ms);
-    status_ = 422;
-    if (path == "series") {
-      VM_CO_ASSIGN_OR_RETURN(auto names, co_await source_.FetchMetricNames(query, deadline));
-      if (limit > 0 && names.size() > limit) names.resize(limit);
-      co_return SeriesListResponse(names, source_.is_partial());
-    }
-    Result<std::vector<std::string>> items = std::vector<std::string>();
-    if (path == "labels") {
-      items = co_await source_.FetchLabelNames(query, limit, deadline);
-    } else {
-      path.remove_prefix(6);
-      path.remove_suffix(7);
-      items = co_await source_.FetchLabelValues(query, std::string(path), limit, deadline);
-    }
-    if (!items.ok()) co_return std::move(items).error();
-    auto& list = items.value();
-    std::sort(list.begin(), list.end());
-    if (limit > 0 && list.size() > limit) list.resize(limit);
-    co_return StringListResponse(list, source_.is_partial());
-  }
-
-  awaitable<Result<std::string>> Export() {
-    status_ = 400;
-    VM_CO_ASSIGN_OR_RETURN(const auto query, Search(0, true));
-    if (!args_.Get("format").empty()) co_return Error(ErrorCode::kInvalidInput, "unsupported format \"" + std::string(args_.Get("format")) + "\"");
-    VM_CO_ASSIGN_OR_RETURN(const auto series, co_await source_.FetchSeries(query, DeadlineOf(options_.max_export_duration_ms)));
-    std::string body;
-    for (const auto& s : series) AppendExportLine(body, s);
-    content_type_ = "application/stream+json; charset=utf-8";
-    co_return std::move(body);
-  }
-
-  const ApiOptions& options_;
-  FanoutSource& source_;
-  const model::Tenant tenant_;
-  const http::Args& args_;
-  const http::Args& url_args_;
-  const int64_t now_ = NowMs();
-  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-  int status_ = 422;
-  size_t series_fetched_ = 0;
-  std::string content_type_ = "application/json";
-};
-
-bool IsKnown(std::string_view path) {
-  return path == "query" || path == "query_range" || path == "series" || path == "labels" || path == "export" ||
-         (path.starts_with("label/") && path.ends_with("/values") && path.size() > 13);
+int64_t MsSince(Deadline::Clock::time_point from) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - from).count();
 }
+
+std::string EscapeHtml(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '&': out += "&amp;"; break;
+      case '\'': out += "&#39;"; break;
+      case '"': out += "&#34;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+std::string GoQuoted(std::string_view text) {
+  std::string quoted;
+  metricsql::AppendGoQuoted(quoted, text);
+  return quoted;
+}
+
+/// Where a request wants to go.
+struct Target {
+  const Route* route = nullptr;
+  std::optional<model::Tenant> tenant;
+  std::string path_arg;
+  std::string error;  // The path is wrong in itself: 400.
+};
+
+struct StopWith {
+  std::stop_source& source;
+  void operator()() const noexcept { source.request_stop(); }
+};
 
 }  // namespace
 
-http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& response) {
-  const auto parsed = ParseSelectPath(MergeDoubleSlashes(request.path), true, request.headers.Get("AccountID"), request.headers.Get("ProjectID"));
-  if (!parsed.ok() || parsed.value().prefix != "select" || !parsed.value().suffix.starts_with(kPrefix)) co_return false;
-  const auto tenant = ParseTenant(parsed.value().tenant);
-  if (!tenant.ok() || !tenant.value()) co_return false;
-  const std::string path = parsed.value().suffix.substr(kPrefix.size());
-  if (path == "status/buildinfo") {
-    co_await http::WriteText(response, 200, "application/json", "{\"status\":\"success\",\"data\":{\"version\":\"2.24.0\"}}");
+struct Api::Impl {
+  Impl(net::Pool& pool_in, Fanout& fanout_in, ApiOptions options_in, metrics::Registry& registry, Budget& memory_in)
+      : pool(pool_in),
+        fanout(fanout_in),
+        options(std::move(options_in)),
+        memory(memory_in),
+        gate(options.max_concurrent_requests),
+        query_stats(options),
+        metrics(registry, gate) {}
+
+  Target Find(const std::string& path, const http::Headers& headers) const;
+  awaitable<bool> Serve(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
+                        std::stop_token stop);
+  awaitable<bool> ServeHeavy(http::Request& request, http::Response& response, const http::Args& url_args, const std::string& path,
+                             std::stop_token stop);
+  awaitable<Answer> Run(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
+                        std::stop_token stop, bool& has_started);
+  awaitable<bool> EnterGate(http::Request& request, http::Response& response, const http::Args& url_args, std::stop_token stop);
+  int64_t QueueMs(const http::Args& args) const;
+  void NoteSlow(const http::Request& request, const http::Args& url_args, Deadline::Clock::time_point from);
+  void SetCors(http::Response& response) const;
+
+  net::Pool& pool;
+  Fanout& fanout;
+  const ApiOptions options;
+  Budget& memory;
+  std::stop_source stop_all;
+  Gate gate;
+  ActiveQueries active_queries;
+  QueryStats query_stats;
+  ApiMetrics metrics;
+};
+
+Target Api::Impl::Find(const std::string& path, const http::Headers& headers) const {
+  Target target;
+  target.route = FindRoute(Scope::kTenantless, path, target.path_arg);
+  if (target.route != nullptr) return target;
+  auto parsed = ParseSelectPath(path, options.tenant_from_headers, headers.Get("AccountID"), headers.Get("ProjectID"));
+  if (!parsed.ok()) {
+    target.error = fmt::format("cannot parse path {}: {}", GoQuoted(path), parsed.error().message());
+    return target;
+  }
+  const SelectPath& p = parsed.value();
+  if (p.prefix != "select" && p.prefix != "delete") {
+    target.error = fmt::format("unsupported URL format for path {}. Make sure you're using cluster URL format "
+                               "https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#url-format.",
+                               GoQuoted(path));
+    return target;
+  }
+  auto tenant = ParseTenant(p.tenant);
+  if (!tenant.ok()) {
+    target.error = fmt::format("auth error: {}", tenant.error().message());
+    return target;
+  }
+  target.tenant = tenant.value();
+  target.route = FindRoute(p.prefix == "select" ? Scope::kSelect : Scope::kDelete, p.suffix, target.path_arg);
+  return target;
+}
+
+void Api::Impl::SetCors(http::Response& response) const {
+  if (options.disable_cors) return;
+  for (const auto* what : {"Origin", "Methods", "Headers"}) response.SetHeader(fmt::format("Access-Control-Allow-{}", what), "*");
+}
+
+int64_t Api::Impl::QueueMs(const http::Args& args) const {
+  const auto timeout = ParseDurationArg("timeout", args.Get("timeout"), options.max_query_duration_ms);
+  const int64_t query_ms = timeout.ok() ? std::min(timeout.value(), options.max_query_duration_ms) : options.max_query_duration_ms;
+  return std::min(query_ms, options.max_queue_duration_ms);
+}
+
+/// True when the request has a slot; else it has been answered.
+awaitable<bool> Api::Impl::EnterGate(http::Request& request, http::Response& response, const http::Args& url_args, std::stop_token stop) {
+  if (gate.TryEnter()) co_return true;
+  metrics.limit_reached.Inc();
+  const int64_t queue_ms = QueueMs(request.query);
+  const auto outcome = co_await gate.Enter(std::chrono::milliseconds(queue_ms), stop);
+  if (outcome == Gate::Outcome::kEntered) co_return true;
+  if (outcome == Gate::Outcome::kStopped) {
+    VM_LOG_INFO("client has canceled the request: remoteAddr={}, requestURI: {}", QuotedRemoteAddr(request), GoQuoted(RequestUri(request, url_args)));
+    response.SetStatus(503);
+    co_return false;
+  }
+  metrics.limit_timeout.Inc();
+  const std::string message = fmt::format(
+      "couldn't start executing the request in {:.3f} seconds, since -search.maxConcurrentRequests={} concurrent requests are executed. "
+      "Possible solutions: to reduce query load; to add more compute resources to the server; to increase -search.maxQueueDuration={}; "
+      "to increase -search.maxQueryDuration; to increase -search.maxConcurrentRequests",
+      static_cast<double>(queue_ms) / 1000, options.max_concurrent_requests, GoDurationText(options.max_queue_duration_ms));
+  LogRequestError(request, url_args, message);
+  response.SetHeader("Retry-After", "10");
+  co_await http::WriteError(response, 429, message);
+  co_return false;
+}
+
+void Api::Impl::NoteSlow(const http::Request& request, const http::Args& url_args, Deadline::Clock::time_point from) {
+  const int64_t ms = MsSince(from);
+  if (options.log_slow_query_ms <= 0 || ms < options.log_slow_query_ms) return;
+  metrics.slow_queries.Inc();
+  VM_LOG_WARN("slow query according to -search.logSlowQueryDuration={}: remoteAddr={}, duration={:.3f} seconds; requestURI: {}",
+              GoDurationText(options.log_slow_query_ms), QuotedRemoteAddr(request), static_cast<double>(ms) / 1000,
+              GoQuoted(RequestUri(request, url_args)));
+}
+
+awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
+                                 std::stop_token stop, bool& has_started) {
+  const Route& route = *target.route;
+  const bool deny_partial = options.deny_partial_response || ParseBoolArg(request.query.Get("deny_partial_response"));
+  const int64_t query_limit = options.max_memory_per_query > 0 ? options.max_memory_per_query : memory.limit_bytes();
+  auto budget = std::make_shared<Budget>("-search.maxMemoryPerQuery", query_limit, &memory);
+  FanoutSource source(fanout, pool, pool.threads(), deny_partial, std::move(budget));
+  BodyWriter body(co_await boost::asio::this_coro::executor, response);
+  const bool is_traced = !options.deny_tracing && ParseBoolArg(request.query.Get("trace"));
+  Trace trace(is_traced, fmt::format("{}: {}", options.version, request.path));
+  std::string remote_addr = RemoteAddr(request);
+  Call call{options,       active_queries, query_stats, request.query, url_args, request.headers, std::move(remote_addr),
+            target.tenant, target.path_arg, source,     body,          trace,    NowMs(),         Deadline::Clock::now(),
+            std::move(stop)};
+  Answer answer = co_await net::SpawnOn(pool, route.handler(call));
+  has_started = body.started();
+  co_return answer;
+}
+
+awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
+                                 std::stop_token stop) {
+  const Route& route = *target.route;
+  metrics.CountRequest(route);
+  if (route.has_cors) SetCors(response);
+  if (route.is_post_only && request.method != "POST") {
+    std::string message = fmt::format("Only POST method is allowed. Got {}.", request.method);
+    co_await http::WriteError(response, 405, std::move(message));
     co_return true;
   }
-  if (!IsKnown(path)) co_return false;
-  response.SetHeader("Access-Control-Allow-Origin", "*");
+  Answer answer;
+  bool has_started = false;
+  if (route.handler == nullptr) {
+    answer = {route.constant_status, std::string(route.constant_type), std::string(route.constant_body), {}, false};
+  } else {
+    answer = co_await Run(request, response, url_args, target, std::move(stop), has_started);
+  }
+  const bool has_failed = !answer.is_cancelled && (!answer.error.empty() || answer.status >= 400);
+  if (has_failed) metrics.CountError(route);
+  if (has_failed && !answer.error.empty()) LogRequestError(request, url_args, answer.error);
+  if (has_started && !answer.error.empty()) {
+    std::string message = EscapeHtml(answer.error);
+    co_await response.Abort(std::move(message));
+  } else if (!has_started && answer.status != 0) {
+    if (answer.content_type == kTextType && answer.status >= 400) response.SetHeader("X-Content-Type-Options", "nosniff");
+    co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
+  }
+  co_return true;
+}
+
+awaitable<bool> Api::Impl::ServeHeavy(http::Request& request, http::Response& response, const http::Args& url_args, const std::string& path,
+                                      std::stop_token stop) {
+  const auto from = Deadline::Clock::now();
+  const bool entered = co_await EnterGate(request, response, url_args, stop);
+  if (!entered) co_return true;
+  const GateGuard guard(gate);
+  const auto started = Deadline::Clock::now();
+  Target target = Find(path, request.headers);
+  if (!target.error.empty()) {
+    LogRequestError(request, url_args, target.error);
+    co_await http::WriteError(response, 400, target.error);
+    co_return true;
+  }
+  bool is_known = target.route != nullptr;
+  if (is_known) is_known = co_await Serve(request, response, url_args, target, std::move(stop));
+  if (path.starts_with("/select/")) metrics.CountTenantRequest(target.tenant, MsSince(started));
+  metrics.request_duration.Update(static_cast<double>(MsSince(from)) / 1000);
+  NoteSlow(request, url_args, started);
+  co_return is_known;
+}
+
+Api::Api(net::Pool& pool, Fanout& fanout, ApiOptions options, metrics::Registry& registry, Budget& memory)
+    : impl_(std::make_unique<Impl>(pool, fanout, std::move(options), registry, memory)) {}
+
+Api::~Api() = default;
+
+void Api::Cancel() { impl_->stop_all.request_stop(); }
+
+http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& response) {
+  const std::string path = MergeDoubleSlashes(request.path);
   const http::Args url_args = request.query;
   auto form = co_await request.ReadForm();
   if (!form.ok()) {
-    co_await http::WriteError(response, 400, form.error().message());
+    std::string message = form.error().message();
+    co_await http::WriteError(response, 400, std::move(message));
     co_return true;
   }
-  const bool deny_partial = path == "export" || ParseBoolArg(request.query.Get("deny_partial_response"));
-  FanoutSource source(fanout_, deny_partial);
-  Call call(options_, source, *tenant.value(), request.query, url_args);
-  Answer answer = co_await net::SpawnOn(pool_, call.Run(path));
-  co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
-  co_return true;
+  std::stop_source stop;
+  const std::stop_callback on_shutdown(impl_->stop_all.get_token(), StopWith{stop});
+  const Target target = impl_->Find(path, request.headers);
+  if (target.route != nullptr && !target.route->is_heavy) co_return co_await impl_->Serve(request, response, url_args, target, stop.get_token());
+  co_return co_await impl_->ServeHeavy(request, response, url_args, path, stop.get_token());
 }
 
 }  // namespace vm::select

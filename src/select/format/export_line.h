@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/result.h"
+#include "lib/model/metric_name.h"
+
+namespace vm::select {
+
+/// Samples of one series that are exported together.
+struct ExportBlock {
+  const model::MetricName& name;
+  std::span<const int64_t> timestamps;  // Unix milliseconds.
+  std::span<const double> values;
+};
+
+/// `{"metric":{...},"values":[...],"timestamps":[...]}` and a line end; nothing without samples. NaN is null.
+void AppendJsonExportLine(std::string& dst, const ExportBlock& block);
+/// `name{a="b"} value timestamp`, a line per sample.
+void AppendPrometheusExportLines(std::string& dst, const ExportBlock& block);
+/// An element of the result of a Prometheus matrix; NaN is kept.
+void AppendPromApiItem(std::string& dst, const ExportBlock& block);
+inline constexpr std::string_view kPromApiHead = "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[";
+
+/// `name{a="b"}` in exposition format; labels as they are stored.
+void AppendPrometheusMetric(std::string& dst, const model::MetricName& name);
+/// In quotes, with `\`, line feed and quote escaped.
+void AppendPrometheusQuoted(std::string& dst, std::string_view value);
+
+}  // namespace vm::select

@@ -1,0 +1,464 @@
+#include "select/http/api.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "lib/http/args.h"
+#include "select/fanout/fake_node.h"
+#include "select/fanout/test_blocks.h"
+#include "select/http/filters.h"
+
+namespace vm::select {
+namespace {
+
+using namespace std::chrono_literals;
+using net::asio::awaitable;
+using Json = nlohmann::json;
+
+class TestRequest : public http::Request {
+ public:
+  explicit TestRequest(std::string target_in, std::string body = {}) : body_(std::move(body)) {
+    method = body_.empty() ? "GET" : "POST";
+    if (!body_.empty()) headers.Set("Content-Type", "application/x-www-form-urlencoded");
+    target = std::move(target_in);
+    path = target.substr(0, target.find('?'));
+    if (path.size() < target.size()) raw_query = target.substr(path.size() + 1);
+    query = http::ParseQuery(raw_query);
+    remote_addr = "10.0.0.1:4242";
+  }
+  awaitable<Result<size_t>> ReadBody(std::span<uint8_t> dst) override {
+    const size_t n = std::min(dst.size(), body_.size());
+    std::copy_n(body_.begin(), n, dst.begin());
+    body_.erase(0, n);
+    co_return n;
+  }
+
+ private:
+  std::string body_;
+};
+
+class TestResponse : public http::Response {
+ public:
+  void SetStatus(int code) override { status_ = code; }
+  int status() const override { return status_; }
+  void SetHeader(std::string_view name, std::string_view value) override { headers.Set(name, value); }
+  awaitable<Status> Write(std::string_view chunk) override {
+    started_ = true;
+    biggest_write = std::max(biggest_write, chunk.size());
+    if (is_gone) co_return Error(ErrorCode::kUnavailable, "the client went away");
+    body += chunk;
+    co_return Ok();
+  }
+  awaitable<Status> Finish() override { co_return Ok(); }
+  awaitable<void> Abort(std::string message) override {
+    aborted = std::move(message);
+    co_return;
+  }
+  bool started() const override { return started_; }
+
+  http::Headers headers;
+  std::string body;
+  std::string aborted;
+  size_t biggest_write = 0;
+  bool is_gone = false;
+
+ private:
+  int status_ = 200;
+  bool started_ = false;
+};
+
+constexpr int64_t kTime = 1795288387;
+
+/// A vmselect in front of one node with three series: `foo{job="a"}` (two samples), `foo{job="b"}`, `bar`.
+class ApiTest : public testing::Test {
+ protected:
+  ApiTest() : runtime_(2), pool_("search", 2) {
+    AddSeries("foo", {{"instance", "h:1"}, {"job", "a"}}, {(kTime - 60) * 1000, kTime * 1000}, {1, 2});
+    AddSeries("foo", {{"instance", "h:2"}, {"job", "b"}}, {kTime * 1000}, {3});
+    AddSeries("bar", {}, {kTime * 1000}, {7});
+    node_ = std::make_unique<FakeNode>(runtime_, [this](const rpc::SelectArgs& args) { return Reply(args); });
+    options_.version = "vmselect-test";
+  }
+
+  void AddSeries(std::string group, std::vector<model::Tag> tags, std::vector<int64_t> timestamps, std::vector<int64_t> values) {
+    const ByteBuffer name = MarshalledName(std::move(group), std::move(tags));
+    names_.push_back(name);
+    blocks_.push_back(MarshalledBlock(name, timestamps, values));
+  }
+
+  rpc::SelectReply Reply(const rpc::SelectArgs& args) {
+    rpc::SelectReply reply;
+    std::lock_guard lock(mutex_);
+    asked_.push_back(args);
+    if (!node_error_.empty()) {
+      reply.error = node_error_;
+    } else if (std::holds_alternative<rpc::SearchRequest>(args)) {
+      for (const auto& block : blocks_) reply.AddItem(block);
+    } else if (std::holds_alternative<rpc::SearchMetricNamesRequest>(args)) {
+      for (const auto& name : names_) reply.AddItem(name);
+    } else if (std::holds_alternative<rpc::LabelNamesRequest>(args)) {
+      for (const auto* name : {"job", "__name__", "instance"}) reply.AddItem(AsBytes(name));
+    } else if (std::holds_alternative<rpc::LabelValuesRequest>(args)) {
+      for (const auto* value : {"b", "a", "<c>'"}) reply.AddItem(AsBytes(value));
+    } else if (std::holds_alternative<rpc::SeriesCountRequest>(args)) {
+      reply.number = 8;
+    } else if (std::holds_alternative<rpc::SearchMetadataRequest>(args)) {
+      for (const auto* name : {"foo", "bar", "foo"}) {
+        model::MetadataRow row;
+        row.name = name;
+        row.type = 1;
+        row.help = std::string("about ") + name;
+        ByteBuffer bytes;
+        model::AppendMetadataRow(bytes, row);
+        reply.AddItem(bytes);
+      }
+    }
+    return reply;
+  }
+
+  Api& Start() {
+    if (api_ == nullptr) {
+      const std::vector<std::string> addrs = {node_->addr()};
+      fanout_ = std::make_unique<Fanout>(runtime_, rpc::NodeSet::Parse(addrs, 8401).value(), fanout_options_);
+      api_ = std::make_unique<Api>(pool_, *fanout_, options_, registry_, memory_);
+    }
+    return *api_;
+  }
+
+  bool Handle(TestRequest& request, TestResponse& response) {
+    return net::BlockOn(runtime_.MakeStrand(), Start().Handle(request, response));
+  }
+  TestResponse Get(const std::string& target) {
+    TestRequest request(target);
+    TestResponse response;
+    EXPECT_TRUE(Handle(request, response)) << target;
+    return response;
+  }
+  TestResponse Post(const std::string& target, const std::string& form) {
+    TestRequest request(target, form);
+    TestResponse response;
+    EXPECT_TRUE(Handle(request, response)) << target;
+    return response;
+  }
+  static std::string Url(const std::string& rest) { return "/select/0/prometheus/api/v1/" + rest; }
+  template <class T>
+  T LastAsked() {
+    std::lock_guard lock(mutex_);
+    return asked_.empty() || !std::holds_alternative<T>(asked_.back()) ? T() : std::get<T>(asked_.back());
+  }
+  void ExpectError(const TestResponse& response, int status, std::string_view beginning) {
+    EXPECT_EQ(response.status(), status) << response.body;
+    EXPECT_EQ(response.headers.Get("Content-Type"), "application/json");
+    const Json body = Json::parse(response.body, nullptr, false);
+    ASSERT_FALSE(body.is_discarded()) << response.body;
+    EXPECT_EQ(body["status"], "error");
+    EXPECT_EQ(body["errorType"], std::to_string(status));
+    EXPECT_EQ(body["error"].get<std::string>().substr(0, beginning.size()), beginning);
+  }
+
+  net::Runtime runtime_;
+  net::Pool pool_;
+  std::mutex mutex_;
+  std::vector<ByteBuffer> names_;
+  std::vector<ByteBuffer> blocks_;
+  std::vector<rpc::SelectArgs> asked_;
+  std::string node_error_;
+  std::unique_ptr<FakeNode> node_;
+  FanoutOptions fanout_options_;
+  ApiOptions options_;
+  metrics::Registry registry_;
+  Budget memory_{"-memory.allowedBytes", 1 << 30};
+  std::unique_ptr<Fanout> fanout_;
+  std::unique_ptr<Api> api_;
+};
+
+// Grafana's "Save & test".
+TEST_F(ApiTest, AnswersGrafanasProbe) {
+  const auto get = Get(Url("query?query=1%2B1&time=4"));
+  EXPECT_EQ(get.status(), 200);
+  EXPECT_EQ(get.headers.Get("Content-Type"), "application/json");
+  EXPECT_EQ(get.headers.Get("Access-Control-Allow-Origin"), "*");
+  EXPECT_EQ(get.body.substr(0, get.body.find(",\"stats\"")),
+            R"({"status":"success","isPartial":false,"data":{"resultType":"vector","result":[{"metric":{},"value":[4,"2"]}]})");
+  const auto post = Post(Url("query"), "query=1%2B1&time=4");
+  EXPECT_EQ(post.body.substr(0, post.body.find(",\"stats\"")), get.body.substr(0, get.body.find(",\"stats\"")));
+  EXPECT_EQ(Get(Url("status/buildinfo")).body, R"({"status":"success","data":{"version":"2.24.0"}})");
+}
+
+TEST_F(ApiTest, AnswersGrafanasPanels) {
+  const std::string range = "query=foo&start=" + std::to_string(kTime - 30) + ".5&end=" + std::to_string(kTime) + "&step=15";
+  const auto response = Post(Url("query_range"), range);
+  ASSERT_EQ(response.status(), 200) << response.body;
+  const Json body = Json::parse(response.body);
+  EXPECT_EQ(body["data"]["resultType"], "matrix");
+  ASSERT_EQ(body["data"]["result"].size(), 1u);  // The others have no sample at a point of the grid.
+  EXPECT_EQ(body["data"]["result"][0]["metric"]["job"], "a");
+  EXPECT_EQ(body["stats"]["seriesFetched"], "3");
+  EXPECT_LT(response.body.find("resultType"), response.body.find("\"result\""));
+}
+
+TEST_F(ApiTest, AnswersGrafanasLabelCalls) {
+  EXPECT_EQ(Get(Url("labels?start=1795288000&end=1795288387&limit=40000")).body,
+            R"({"status":"success","isPartial":false,"data":["__name__","instance","job"]})");
+  EXPECT_EQ(LastAsked<rpc::LabelNamesRequest>().max_names, 40000u);
+  EXPECT_EQ(LastAsked<rpc::LabelNamesRequest>().query.time_range, (model::TimeRange{1795288000000, 1795288387000}));
+  EXPECT_EQ(Get(Url("label/job/values?match[]={__name__!=\"\"}&limit=2")).body, R"({"status":"success","isPartial":false,"data":["\u003cc>\u0027","a"]})");
+  EXPECT_EQ(LastAsked<rpc::LabelValuesRequest>().label_name, "job");
+  Get(Url("label/U__a_2e_b/values"));
+  EXPECT_EQ(LastAsked<rpc::LabelValuesRequest>().label_name, "a.b");
+  EXPECT_EQ(Post(Url("series"), "match[]={__name__!=\"\"}&limit=2").body,
+            R"({"status":"success","isPartial":false,"data":[{"__name__":"bar"},{"__name__":"foo","instance":"h:1","job":"a"}]})");
+  ExpectError(Get(Url("series")), 400, "missing `match[]` arg");
+}
+
+TEST_F(ApiTest, AnswersGrafanasOtherCalls) {
+  EXPECT_EQ(Get(Url("query_exemplars?query=foo&start=1795288387000&end=1795288387000")).body, R"({"status":"success","data":[]})");
+  EXPECT_EQ(Get(Url("rules")).body, R"({"status":"success","data":{"groups":[]}})");
+  EXPECT_EQ(Get(Url("alerts")).body, R"({"status":"success","data":{"alerts":[]}})");
+  EXPECT_EQ(Get(Url("metadata?limit=1")).body, R"({"status":"success","isPartial":false,"data": {"bar": [{"type":"counter","help":"about bar"}]}})");
+  EXPECT_EQ(Get(Url("series/count")).body, R"({"status":"success","isPartial":false,"data":[8]})");
+  EXPECT_EQ(Get("/select/0/prometheus/-/healthy").body, "VictoriaMetrics is Healthy.\n");
+}
+
+// vmalert posts an empty JSON body with everything in the URL.
+TEST_F(ApiTest, AnswersVmalert) {
+  TestRequest request(Url("query?time=2026-11-21T19%3A13%3A07Z&step=15s&query=bar"));
+  request.method = "POST";
+  request.headers.Set("Content-Type", "application/json");
+  TestResponse response;
+  ASSERT_TRUE(Handle(request, response));
+  const Json body = Json::parse(response.body);
+  EXPECT_EQ(body["data"]["resultType"], "vector");
+  EXPECT_TRUE(body["stats"]["seriesFetched"].is_string());
+}
+
+TEST_F(ApiTest, TellsWhatIsWrongWithArguments) {
+  ExpectError(Get(Url("query")), 400, "missing `query` arg");
+  ExpectError(Get(Url("query?query=foo&step=0")), 400, "step=0ms is out of allowed range [1ms ... 3153600000000ms]");
+  ExpectError(Get(Url("query?query=foo&time=x")), 400, "cannot parse time=x: ");
+  ExpectError(Get(Url("query?query=foo{&time=5")), 400, "error when executing query=\"foo{\" for (time=5000, step=300000): ");
+  ExpectError(Get(Url("query_range?query=foo(&start=5&end=9&step=1")), 400,
+              "error when executing query=\"foo(\" on the time range (start=5000, end=9000, step=1000): ");
+  ExpectError(Get(Url("query?query=foo&extra_label=x")), 400, "`extra_label` query arg must have the format `name=value`; got \"x\"");
+  ExpectError(Get(Url("labels?limit=x")), 400, "cannot parse integer \"limit\"=\"x\"");
+  ExpectError(Get(Url("query_range?query=foo&start=0&end=100000&step=1s")), 422,
+              "error when executing query=\"foo\" on the time range (start=0, end=100000000, step=1000): too many points for the given start=0, "
+              "end=100000000 and step=1000: 100001; the maximum number of points is 30000; (see -search.maxPointsPerTimeseries command-line flag)");
+  const auto selector = Get(Url("series?match[]={}"));
+  ExpectError(selector, 400, "cannot parse matches[]={}: labelFilterss cannot be empty");
+  options_.max_query_len = 3;
+  api_ = nullptr;
+  ExpectError(Get(Url("query?query=1234")), 400, "too long query; got 4 bytes; mustn't exceed `-search.maxQueryLen=3` bytes");
+}
+
+TEST_F(ApiTest, PlainErrorsOfExports) {
+  const auto response = Get(Url("export"));
+  EXPECT_EQ(response.status(), 400);
+  EXPECT_EQ(response.body, "missing `match[]` arg\n");
+  EXPECT_EQ(response.headers.Get("Content-Type"), "text/plain; charset=utf-8");
+  EXPECT_EQ(response.headers.Get("X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(Get(Url("export/csv?match[]=foo")).body.substr(0, 21), "missing `format` arg;");
+}
+
+TEST_F(ApiTest, NodesThatRefuseAre422AndMissingOnes503) {
+  node_error_ = "the number of matching timeseries exceeds 5";
+  ExpectError(Get(Url("query?query=foo")), 422, "cannot execute search_v7");
+  ExpectError(Get(Url("series?match[]=foo")), 422, "cannot fetch time series: ");
+  node_error_ = "-denyQueriesOutsideRetention is set";
+  ExpectError(Get(Url("query?query=foo")), 503, "");
+  node_error_ = "";
+  const auto good = Get(Url("query?query=foo"));
+  EXPECT_EQ(good.status(), 200);
+  node_ = nullptr;
+  ExpectError(Get(Url("query?query=foo")), 503, "");
+  EXPECT_EQ(Get(Url("export?match[]=foo")).status(), 503);
+}
+
+TEST_F(ApiTest, ExtraFiltersOfTheUrlWin) {
+  Post(Url("series?extra_label=team=url"), "match[]=foo&extra_label=team=body&extra_filters[]={env=\"x\"}");
+  EXPECT_EQ(LastAsked<rpc::SearchMetricNamesRequest>().query.tag_filter_groups,
+            (FilterGroups{{{"", "foo"}, {"env", "x"}, {"team", "url"}}}));
+  Post(Url("query?extra_label=team=url"), "query=foo&time=5");
+  EXPECT_EQ(LastAsked<rpc::SearchRequest>().query.tag_filter_groups, (FilterGroups{{{"", "foo"}, {"team", "url"}}}));
+}
+
+TEST_F(ApiTest, TakesTenantsFromPathAndHeaders) {
+  Get("/select/5:7/prometheus/api/v1/labels");
+  EXPECT_EQ(LastAsked<rpc::LabelNamesRequest>().query.tenant, (model::Tenant{5, 7}));
+  TestRequest request("/select/prometheus/api/v1/labels");
+  request.headers.Set("AccountID", "42");
+  TestResponse response;
+  EXPECT_TRUE(Handle(request, response));
+  EXPECT_EQ(LastAsked<rpc::LabelNamesRequest>().query.tenant, (model::Tenant{42, 0}));
+  const auto bad = Get("/select/1:2:3/prometheus/api/v1/labels");
+  EXPECT_EQ(bad.status(), 400);
+  EXPECT_EQ(bad.body.substr(0, 44), "auth error: cannot parse authToken \"1:2:3\": ");
+  EXPECT_EQ(Get("/x/0/prometheus/api/v1/labels").status(), 400);
+  TestRequest unknown("/select/0/prometheus/api/v1/targets");
+  EXPECT_FALSE(Handle(unknown, response));
+}
+
+TEST_F(ApiTest, RawSamplesOfAWindow) {
+  const auto response = Get(Url("query?query=foo{job=\"a\"}[5m]&time=") + std::to_string(kTime));
+  EXPECT_EQ(response.headers.Get("Content-Type"), "application/stream+json; charset=utf-8");
+  const Json body = Json::parse(response.body);
+  EXPECT_EQ(body["data"]["resultType"], "matrix");
+  EXPECT_EQ(body["data"]["result"].size(), 3u);  // The fake node does not filter.
+  EXPECT_FALSE(body.contains("isPartial"));
+  EXPECT_EQ(LastAsked<rpc::SearchRequest>().query.time_range, (model::TimeRange{kTime * 1000 - 300000 + 1, kTime * 1000}));
+  const auto window = Get(Url("query?query=rate(foo[1m])[1h:30s]&time=") + std::to_string(kTime));
+  EXPECT_EQ(Json::parse(window.body)["data"]["resultType"], "matrix");
+}
+
+TEST_F(ApiTest, RoundsAndTraces) {
+  const auto response = Get(Url("query?query=1/3&time=5&round_digits=2&trace=1"));
+  const Json body = Json::parse(response.body);
+  EXPECT_EQ(body["data"]["result"][0]["value"][1], "0.33");
+  EXPECT_EQ(body["trace"]["message"].get<std::string>().find("vmselect-test: /select/0/prometheus/api/v1/query: query=1/3"), 0u);
+  EXPECT_TRUE(body["trace"]["duration_msec"].is_number());
+  options_.deny_tracing = true;
+  api_ = nullptr;
+  EXPECT_FALSE(Json::parse(Get(Url("query?query=1&trace=1")).body).contains("trace"));
+}
+
+TEST_F(ApiTest, RecentInstantQueriesLookBackByTheLatencyOffset) {
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  auto response = Get(Url("query?query=time()&time=") + std::to_string(now));
+  Json value = Json::parse(response.body)["data"]["result"][0]["value"];
+  EXPECT_EQ(value[0], now);
+  EXPECT_LE(std::stod(value[1].get<std::string>()), static_cast<double>(now) - 29);
+  response = Get(Url("query?nocache=1&query=time()&time=") + std::to_string(now));
+  value = Json::parse(response.body)["data"]["result"][0]["value"];
+  EXPECT_EQ(value[1], std::to_string(now));
+}
+
+TEST_F(ApiTest, ExportsEveryFormat) {
+  const std::string match = "?match[]=foo&start=1&end=4102444800";
+  const auto lines = Get(Url("export") + match);
+  EXPECT_EQ(lines.headers.Get("Content-Type"), "application/stream+json; charset=utf-8");
+  EXPECT_EQ(lines.body.substr(0, lines.body.find('\n')),
+            R"({"metric":{"__name__":"foo","instance":"h:1","job":"a"},"values":[1,2],"timestamps":[1795288327000,1795288387000]})");
+  const auto cut = Get(Url("export") + match + "&max_rows_per_line=1");
+  EXPECT_EQ(std::count(cut.body.begin(), cut.body.end(), '\n'), 4);
+  const auto text = Get(Url("export") + match + "&format=prometheus");
+  EXPECT_EQ(text.body.substr(0, text.body.find('\n')), "foo{instance=\"h:1\",job=\"a\"} 1 1795288327000");
+  const auto csv = Get(Url("export/csv") + match + "&format=__name__,job,__value__,__timestamp__:unix_s");
+  EXPECT_EQ(csv.headers.Get("Content-Type"), "text/csv; charset=utf-8");
+  EXPECT_EQ(csv.body.substr(0, 56), "__name__,job,__value__,__timestamp__:unix_s\nfoo,a,1,1795");
+  const auto native = Get(Url("export/native") + match);
+  EXPECT_EQ(native.headers.Get("Content-Type"), "VictoriaMetrics/native");
+  EXPECT_GT(native.body.size(), 16u);
+  const auto promapi = Get(Url("export") + match + "&format=promapi");
+  EXPECT_EQ(Json::parse(promapi.body)["data"]["result"].size(), 3u);
+  const auto federate = Get("/select/0/prometheus/federate?match[]=foo&end=" + std::to_string(kTime));
+  EXPECT_EQ(federate.body.substr(0, federate.body.find('\n')), "foo{instance=\"h:1\",job=\"a\"} 2 1795288387000");
+}
+
+TEST_F(ApiTest, StreamsBigExports) {
+  std::vector<int64_t> timestamps(8000), values(8000);
+  for (size_t i = 0; i < timestamps.size(); ++i) {
+    timestamps[i] = kTime * 1000 + static_cast<int64_t>(i);
+    values[i] = static_cast<int64_t>(i);
+  }
+  for (int i = 0; i < 20; ++i) AddSeries("big", {{"i", std::to_string(i)}}, timestamps, values);
+  const auto response = Get(Url("export?match[]=big"));
+  EXPECT_GT(response.body.size(), 2u << 20);
+  EXPECT_LT(response.biggest_write, 1u << 20);
+  EXPECT_EQ(std::count(response.body.begin(), response.body.end(), '\n'), 23);
+  TestRequest request(Url("export?match[]=big"));
+  TestResponse gone;
+  gone.is_gone = true;
+  EXPECT_TRUE(Handle(request, gone));
+}
+
+TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {
+  options_.max_concurrent_requests = 1;
+  options_.max_queue_duration_ms = 30;
+  node_->HoldAfter(0);
+  std::thread busy([&] { Get(Url("query?query=foo")); });
+  while (LastAsked<rpc::SearchRequest>().query.tag_filter_groups.empty()) std::this_thread::sleep_for(1ms);
+  const auto refused = Get(Url("query?query=bar"));
+  EXPECT_EQ(refused.status(), 429);
+  EXPECT_EQ(refused.headers.Get("Retry-After"), "10");
+  EXPECT_EQ(refused.body.substr(0, 107),
+            "couldn't start executing the request in 0.030 seconds, since -search.maxConcurrentRequests=1 concurrent req");
+  // What is cheap is served all the same.
+  EXPECT_EQ(Get(Url("status/active_queries")).body.find(R"({"status":"ok","data":[{"duration":")"), 0u);
+  EXPECT_EQ(Get(Url("status/buildinfo")).status(), 200);
+  node_->Release();
+  busy.join();
+  std::string text;
+  registry_.Write(text);
+  EXPECT_NE(text.find("vm_concurrent_select_limit_reached_total 1\n"), text.npos);
+  EXPECT_NE(text.find("vm_concurrent_select_limit_timeout_total 1\n"), text.npos);
+  EXPECT_NE(text.find("vm_concurrent_select_capacity 1\n"), text.npos);
+  EXPECT_NE(text.find("vm_http_requests_total{path=\"/select/{}/prometheus/api/v1/query\"} 1\n"), text.npos);
+  EXPECT_NE(text.find("vm_tenant_select_requests_total{accountID=\"0\",projectID=\"0\"}"), text.npos);
+}
+
+TEST_F(ApiTest, CancelEndsWhatRunsAndWaits) {
+  options_.max_concurrent_requests = 1;
+  node_->HoldAfter(0);
+  TestResponse running, waiting;
+  std::thread first([&] { running = Get(Url("query?query=foo")); });
+  while (LastAsked<rpc::SearchRequest>().query.tag_filter_groups.empty()) std::this_thread::sleep_for(1ms);
+  std::thread second([&] { waiting = Get(Url("query?query=bar")); });
+  const auto from = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(20ms);
+  api_->Cancel();
+  first.join();
+  second.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - from, 5s);
+  EXPECT_EQ(running.status(), 503);
+  EXPECT_EQ(waiting.status(), 503);
+}
+
+TEST_F(ApiTest, ATimeoutEndsTheQuery) {
+  node_->HoldAfter(0);
+  const auto from = std::chrono::steady_clock::now();
+  const auto response = Get(Url("query?query=foo&timeout=100ms"));
+  EXPECT_LT(std::chrono::steady_clock::now() - from, 10s);
+  EXPECT_GE(response.status(), 422);
+}
+
+TEST_F(ApiTest, LimitsMemoryOfAQuery) {
+  options_.max_memory_per_query = 100;
+  ExpectError(Get(Url("query?query=foo")), 422, "cannot take");
+}
+
+TEST_F(ApiTest, KeepsStatisticsOfQueries) {
+  options_.stats_min_duration_ms = 0;
+  options_.stats_min_memory = 0;
+  Get("/select/3:4/prometheus/api/v1/query?query=foo&time=5");
+  Get("/select/3:4/prometheus/api/v1/query?query=foo&time=5");
+  Get(Url("query_range?query=bar&start=5&end=65&step=10"));
+  const Json all = Json::parse(Get("/api/v1/status/top_queries?topN=5&maxLifetime=1h").body);
+  EXPECT_EQ(all["topN"], "5");
+  EXPECT_EQ(all["maxLifetime"], "1h0m0s");
+  ASSERT_EQ(all["topByCount"].size(), 2u);
+  EXPECT_EQ(all["topByCount"][0]["accountID"], 3);
+  EXPECT_EQ(all["topByCount"][0]["count"], 2);
+  const Json own = Json::parse(Get(Url("status/top_queries")).body);
+  ASSERT_EQ(own["topBySumDuration"].size(), 1u);
+  EXPECT_EQ(own["topBySumDuration"][0]["timeRangeSeconds"], 60);
+  ExpectError(Get(Url("status/top_queries?topN=x")), 400, "cannot parse `topN` arg \"x\"");
+}
+
+TEST_F(ApiTest, AlignsLongRanges) {
+  Get(Url("query_range?query=foo&start=1003.0&end=2003.0&step=10"));
+  auto range = LastAsked<rpc::SearchRequest>().query.time_range;
+  EXPECT_EQ(range.max_timestamp, 2000000);
+  Get(Url("query_range?query=foo&start=1003.0&end=2003.0&step=10&nocache=1"));
+  range = LastAsked<rpc::SearchRequest>().query.time_range;
+  EXPECT_EQ(range.max_timestamp, 2003000);
+  Get(Url("query_range?query=foo&start=1003.0&end=1203.0&step=10"));
+  range = LastAsked<rpc::SearchRequest>().query.time_range;
+  EXPECT_EQ(range.max_timestamp, 1203000);
+}
+
+}  // namespace
+}  // namespace vm::select

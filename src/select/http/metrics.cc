@@ -1,0 +1,54 @@
+#include "select/http/metrics.h"
+
+#include <fmt/format.h>
+
+namespace vm::select {
+namespace {
+
+constexpr std::string_view kCapacity = "vm_concurrent_select_capacity";
+constexpr std::string_view kCurrent = "vm_concurrent_select_current";
+
+}  // namespace
+
+ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate)
+    : limit_reached(registry.GetCounter("vm_concurrent_select_limit_reached_total")),
+      limit_timeout(registry.GetCounter("vm_concurrent_select_limit_timeout_total")),
+      slow_queries(registry.GetCounter("vm_slow_queries_total")),
+      request_duration(registry.GetHistogram("vmselect_request_duration_seconds")),
+      registry_(registry) {
+  registry.SetGaugeCallback(kCapacity, [&gate] { return static_cast<double>(gate.capacity()); });
+  registry.SetGaugeCallback(kCurrent, [&gate] { return static_cast<double>(gate.current()); });
+  for (const Route& route : Routes()) {
+    RouteMetrics& m = routes_[&route];
+    if (route.metric_path.empty()) continue;
+    m.requests = &registry.GetCounter(fmt::format("vm_http_requests_total{{path=\"{}\"}}", route.metric_path));
+    // Constant answers do not fail; the reference has no counters for them.
+    const bool can_fail = route.handler != nullptr || route.constant_status >= 400;
+    if (can_fail) m.errors = &registry.GetCounter(fmt::format("vm_http_request_errors_total{{path=\"{}\"}}", route.metric_path));
+  }
+}
+
+ApiMetrics::~ApiMetrics() {
+  registry_.RemoveGaugeCallback(kCapacity);
+  registry_.RemoveGaugeCallback(kCurrent);
+}
+
+void ApiMetrics::CountRequest(const Route& route) {
+  const auto& m = routes_.at(&route);
+  if (m.requests != nullptr) m.requests->Inc();
+}
+
+void ApiMetrics::CountError(const Route& route) {
+  const auto& m = routes_.at(&route);
+  if (m.errors != nullptr) m.errors->Inc();
+}
+
+void ApiMetrics::CountTenantRequest(const std::optional<model::Tenant>& tenant, int64_t duration_ms) {
+  const std::string account = tenant ? std::to_string(tenant->account_id) : "multitenant";
+  const std::string project = tenant ? std::to_string(tenant->project_id) : "multitenant";
+  const std::string labels = fmt::format("{{accountID=\"{}\",projectID=\"{}\"}}", account, project);
+  registry_.GetCounter("vm_tenant_select_requests_total" + labels).Inc();
+  registry_.GetCounter("vm_tenant_select_requests_duration_ms_total" + labels).Add(static_cast<uint64_t>(duration_ms));
+}
+
+}  // namespace vm::select

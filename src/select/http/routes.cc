@@ -1,0 +1,87 @@
+#include "select/http/routes.h"
+
+#include "select/http/export.h"
+#include "select/http/labels.h"
+#include "select/http/query.h"
+#include "select/http/status.h"
+
+namespace vm::select {
+namespace {
+
+constexpr std::string_view kLabelValuesHead = "prometheus/api/v1/label/";
+constexpr std::string_view kLabelValuesTail = "/values";
+constexpr std::string_view kNoTagging =
+    "graphite tag registration has been disabled and is planned to be removed in future. "
+    "See: https://github.com/VictoriaMetrics/VictoriaMetrics/issues/10544\n";
+
+constexpr Route Api(std::string_view path, std::string_view metric_path, std::string_view timed_path, Handler handler) {
+  return {Scope::kSelect, path, metric_path, timed_path, true, true, false, handler, 200, {}, {}};
+}
+
+constexpr Route Simple(Scope scope, std::string_view path, std::string_view metric_path, Handler handler) {
+  return {scope, path, metric_path, {}, false, true, false, handler, 200, {}, {}};
+}
+
+constexpr Route Constant(std::string_view path, std::string_view metric_path, std::string_view type, std::string_view body, int status = 200) {
+  return {Scope::kSelect, path, metric_path, {}, false, false, false, nullptr, status, type, body};
+}
+
+constexpr Route WithoutCors(Route route) {
+  route.has_cors = false;
+  return route;
+}
+
+constexpr Route kLabelValues = Api("", "/select/{}/prometheus/api/v1/label/{}/values", "/api/v1/label/{}/values", HandleLabelValues);
+
+// The metric paths are the reference's, with the missing slash of active_queries.
+constexpr Route kRoutes[] = {
+    kLabelValues,
+    Api("prometheus/api/v1/query", "/select/{}/prometheus/api/v1/query", "/api/v1/query", HandleQuery),
+    Api("prometheus/api/v1/query_range", "/select/{}/prometheus/api/v1/query_range", "/api/v1/query_range", HandleQueryRange),
+    Api("prometheus/api/v1/series", "/select/{}/prometheus/api/v1/series", "/api/v1/series", HandleSeries),
+    Api("prometheus/api/v1/series/count", "/select/{}/prometheus/api/v1/series/count", "/api/v1/series/count", HandleSeriesCount),
+    Api("prometheus/api/v1/labels", "/select/{}/prometheus/api/v1/labels", "/api/v1/labels", HandleLabels),
+    Api("prometheus/api/v1/export", "/select/{}/prometheus/api/v1/export", "/api/v1/export", HandleExport),
+    Api("prometheus/api/v1/export/csv", "/select/{}/prometheus/api/v1/export/csv", "/api/v1/export/csv", HandleExportCsv),
+    Api("prometheus/api/v1/export/native", "/select/{}/prometheus/api/v1/export/native", "/api/v1/export/native", HandleExportNative),
+    WithoutCors(Api("prometheus/federate", "/select/{}/prometheus/federate", "/federate", HandleFederate)),
+    WithoutCors(Api("prometheus/api/v1/metadata", "/select/{}/prometheus/api/v1/metadata", {}, HandleMetadata)),
+
+    Simple(Scope::kSelect, "prometheus/api/v1/status/active_queries", "/select/{}prometheus/api/v1/status/active_queries", HandleActiveQueries),
+    Simple(Scope::kSelect, "prometheus/api/v1/status/top_queries", "/select/{}/prometheus/api/v1/status/top_queries", HandleTopQueries),
+    Simple(Scope::kTenantless, "/api/v1/status/active_queries", "/api/v1/status/active_queries", HandleActiveQueries),
+    Simple(Scope::kTenantless, "/api/v1/status/top_queries", "/api/v1/status/top_queries", HandleTopQueries),
+
+    Constant("prometheus/api/v1/status/buildinfo", "/select/{}/prometheus/api/v1/buildinfo", kJsonType,
+             R"({"status":"success","data":{"version":"2.24.0"}})"),
+    Constant("prometheus/api/v1/query_exemplars", "/select/{}/prometheus/api/v1/query_exemplars", kJsonType, R"({"status":"success","data":[]})"),
+    Constant("prometheus/api/v1/rules", "/select/{}/prometheus/api/v1/rules", kJsonType, R"({"status":"success","data":{"groups":[]}})"),
+    Constant("prometheus/rules", "/select/{}/prometheus/api/v1/rules", kJsonType, R"({"status":"success","data":{"groups":[]}})"),
+    Constant("prometheus/api/v1/alerts", "/select/{}/prometheus/api/v1/alerts", kJsonType, R"({"status":"success","data":{"alerts":[]}})"),
+    Constant("prometheus/alerts", "/select/{}/prometheus/api/v1/alerts", kJsonType, R"({"status":"success","data":{"alerts":[]}})"),
+    Constant("prometheus/api/v1/notifiers", "/api/v1/notifiers", kJsonType, R"({"status":"success","data":{"notifiers":[]}})"),
+    Constant("prometheus/notifiers", "/api/v1/notifiers", kJsonType, R"({"status":"success","data":{"notifiers":[]}})"),
+    Constant("prometheus/-/healthy", {}, kTextType, "VictoriaMetrics is Healthy.\n"),
+    Constant("prometheus/-/ready", {}, kTextType, "VictoriaMetrics is Ready.\n"),
+    Constant("graphite/tags/tagSeries", "/select/{}/graphite/tags/tagSeries", kTextType, kNoTagging, 501),
+    Constant("graphite/tags/tagMultiSeries", "/select/{}/graphite/tags/tagMultiSeries", kTextType, kNoTagging, 501),
+};
+
+}  // namespace
+
+std::span<const Route> Routes() { return kRoutes; }
+
+const Route* FindRoute(Scope scope, std::string_view path, std::string& path_arg) {
+  if (path.empty()) return nullptr;
+  for (const Route& route : kRoutes) {
+    if (route.scope == scope && route.path == path) return &route;
+  }
+  if (scope != Scope::kSelect || !path.starts_with(kLabelValuesHead) || !path.ends_with(kLabelValuesTail)) return nullptr;
+  path.remove_prefix(kLabelValuesHead.size());
+  if (path.size() < kLabelValuesTail.size()) return nullptr;
+  path.remove_suffix(kLabelValuesTail.size());
+  path_arg = path;
+  return &kRoutes[0];
+}
+
+}  // namespace vm::select
