@@ -35,6 +35,7 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   tenant_from_headers_ = set.Bool("enableMultitenancyViaHeaders", true, "Whether the tenant may be set by the AccountID and ProjectID request headers");
   max_concurrent_inserts_ = set.Int("maxConcurrentInserts", static_cast<int64_t>(2 * sys::AvailableCpus()), "The maximum number of concurrent insert requests");
   max_queue_duration_ = set.Duration("insert.maxQueueDuration", minutes(1), "The maximum duration to wait in the queue when -maxConcurrentInserts concurrent insert requests are executed");
+  influx_database_names_ = set.Array("influx.databaseNames", "Database names that influx/query answers with");
   disable_rpc_compression_ = set.Bool("rpc.disableCompression", false, "Whether to disable compression of data sent to old vmstorage nodes");
   handshake_timeout_ = set.Duration("rpc.handshakeTimeout", seconds(5), "Timeout for RPC handshake between vminsert/vmselect and vmstorage");
   dial_timeout_ = set.Duration("vmstorageDialTimeout", seconds(3), "Timeout for establishing RPC connections from vminsert to vmstorage");
@@ -67,7 +68,7 @@ std::vector<std::string> InsertFlags::StorageNodes() const {
 
 InsertHttpOptions InsertFlags::HttpOptions(size_t nodes_count, int64_t allowed_memory_bytes) const {
   InsertHttpOptions options;
-  options.prepare.max_labels_per_series = static_cast<size_t>(std::max<int64_t>(*max_labels_, 1));
+  options.prepare.max_labels_per_series = static_cast<size_t>(std::max<int64_t>(*max_labels_, 0));
   options.prepare.max_label_name_bytes = static_cast<size_t>(*max_label_name_len_);
   options.prepare.max_label_value_bytes = static_cast<size_t>(*max_label_value_len_);
   options.prepare.sort_labels = *sort_labels_;
@@ -80,6 +81,7 @@ InsertHttpOptions InsertFlags::HttpOptions(size_t nodes_count, int64_t allowed_m
   options.max_queue_duration = InMilliseconds(*max_queue_duration_);
   options.tenant_from_headers = *tenant_from_headers_;
   options.is_metadata_enabled = *enable_metadata_;
+  options.influx_database_names = *influx_database_names_;
   return options;
 }
 

@@ -41,6 +41,7 @@ class InsertFlags {
   const bool* tenant_from_headers_;
   const int64_t* max_concurrent_inserts_;
   const std::chrono::nanoseconds* max_queue_duration_;
+  const std::vector<std::string>* influx_database_names_;
   const bool* disable_rpc_compression_;
   const std::chrono::nanoseconds* handshake_timeout_;
   const std::chrono::nanoseconds* dial_timeout_;

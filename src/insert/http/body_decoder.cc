@@ -13,13 +13,14 @@ namespace vm::insert {
 namespace {
 
 constexpr size_t kMaxSnappyBytes = 56'000'000;  // The limit of the reference.
-constexpr size_t kOutputStep = 64 << 10;
+constexpr size_t kOutputStep = 256 << 10;
 
 class PlainDecoder : public BodyDecoder {
  public:
-  Status Feed(ByteBuffer& dst, ByteView piece) override {
+  Result<bool> Feed(ByteBuffer& dst, ByteView& piece) override {
     Append(dst, piece);
-    return Ok();
+    piece = {};
+    return false;
   }
   Status Finish(ByteBuffer&) override { return Ok(); }
 };
@@ -32,35 +33,26 @@ class ZlibDecoder : public BodyDecoder {
     if (is_open_) inflateEnd(&stream_);
   }
 
-  Status Feed(ByteBuffer& dst, ByteView piece) override {
+  Result<bool> Feed(ByteBuffer& dst, ByteView& piece) override {
     if (!is_open_) return Error(ErrorCode::kInvalidInput, "cannot set up zlib");
-    while (!piece.empty()) {
-      if (is_at_end_) {
-        inflateReset(&stream_);
-        is_at_end_ = false;
-      }
-      const size_t input_size = std::min<size_t>(piece.size(), UINT_MAX);
-      stream_.next_in = const_cast<Bytef*>(piece.data());
-      stream_.avail_in = static_cast<uInt>(input_size);
-      int code = Z_OK;
-      do {
-        const size_t at = dst.size();
-        dst.resize(at + kOutputStep);
-        stream_.next_out = dst.data() + at;
-        stream_.avail_out = kOutputStep;
-        code = inflate(&stream_, Z_NO_FLUSH);
-        dst.resize(at + kOutputStep - stream_.avail_out);
-      } while (code == Z_OK && stream_.avail_out == 0);
-      if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
-        return Error(ErrorCode::kInvalidInput, "cannot decompress the body: corrupted gzip or zlib data");
-      }
-      is_at_end_ = code == Z_STREAM_END;
-      piece = piece.subspan(input_size - stream_.avail_in);
-      if (!is_at_end_ && stream_.avail_in > 0) {
-        return Error(ErrorCode::kInvalidInput, "cannot decompress the body: corrupted gzip or zlib data");
-      }
+    if (is_at_end_ && !piece.empty()) {
+      inflateReset(&stream_);
+      is_at_end_ = false;
     }
-    return Ok();
+    if (is_at_end_) return false;
+    const size_t input_size = std::min<size_t>(piece.size(), UINT_MAX);
+    stream_.next_in = const_cast<Bytef*>(piece.data());
+    stream_.avail_in = static_cast<uInt>(input_size);
+    stream_.next_out = out_.get();
+    stream_.avail_out = kOutputStep;
+    const int code = inflate(&stream_, Z_NO_FLUSH);
+    Append(dst, ByteView(out_.get(), kOutputStep - stream_.avail_out));
+    piece = piece.subspan(input_size - stream_.avail_in);
+    if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
+      return Error(ErrorCode::kInvalidInput, "cannot decompress the body: corrupted gzip or zlib data");
+    }
+    is_at_end_ = code == Z_STREAM_END;
+    return !piece.empty() || (stream_.avail_out == 0 && !is_at_end_);
   }
   Status Finish(ByteBuffer&) override {
     if (is_at_end_) return Ok();
@@ -69,21 +61,24 @@ class ZlibDecoder : public BodyDecoder {
 
  private:
   z_stream stream_{};
+  // Not part of `dst`: growing that by a whole step would clear it each time.
+  const std::unique_ptr<uint8_t[]> out_{new uint8_t[kOutputStep]};
   bool is_open_ = false;
   bool is_at_end_ = false;
 };
 
 class ZstdDecoder : public BodyDecoder {
  public:
-  Status Feed(ByteBuffer& dst, ByteView piece) override {
-    for (;;) {
-      const size_t size_before = dst.size();
-      Status status = decompressor_.Decompress(dst, piece, kOutputStep);
-      if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());
-      if (dst.size() == size_before && piece.empty()) return Ok();
-    }
+  Result<bool> Feed(ByteBuffer& dst, ByteView& piece) override {
+    const size_t size_before = dst.size();
+    Status status = decompressor_.Decompress(dst, piece, kOutputStep);
+    if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());
+    return !piece.empty() || dst.size() > size_before;
   }
-  Status Finish(ByteBuffer&) override { return Ok(); }
+  Status Finish(ByteBuffer&) override {
+    if (decompressor_.at_frame_end()) return Ok();
+    return Error(ErrorCode::kInvalidInput, "cannot decompress the body: unexpected EOF");
+  }
 
  private:
   encoding::ZstdStreamDecompressor decompressor_;
@@ -91,13 +86,14 @@ class ZstdDecoder : public BodyDecoder {
 
 class SnappyDecoder : public BodyDecoder {
  public:
-  Status Feed(ByteBuffer&, ByteView piece) override {
+  Result<bool> Feed(ByteBuffer&, ByteView& piece) override {
     if (body_.size() + piece.size() > kMaxSnappyBytes) {
       return Error(ErrorCode::kInvalidInput, "too big snappy body: more than " +
                                                  std::to_string(kMaxSnappyBytes) + " bytes");
     }
     Append(body_, piece);
-    return Ok();
+    piece = {};
+    return false;
   }
   Status Finish(ByteBuffer& dst) override {
     RemoteWriteBodyOptions options;

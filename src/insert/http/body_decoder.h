@@ -13,8 +13,9 @@ class BodyDecoder {
  public:
   virtual ~BodyDecoder() = default;
 
-  /// Append to `dst` what `piece` gives. Errors: kInvalidInput for a broken body.
-  virtual Status Feed(ByteBuffer& dst, ByteView piece) = 0;
+  /// Append to `dst` some of what `piece` gives, about 256 KiB at most, and advance `piece`. True: call again, there is
+  /// more. Errors: kInvalidInput for a broken body.
+  virtual Result<bool> Feed(ByteBuffer& dst, ByteView& piece) = 0;
   /// The body is complete. Errors: kInvalidInput when it is not.
   virtual Status Finish(ByteBuffer& dst) = 0;
 

@@ -3,6 +3,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "insert/prepare/prepare.h"
 #include "insert/ship/shipper.h"
@@ -18,6 +20,7 @@ struct InsertHttpOptions {
   PrepareOptions prepare;
   size_t max_insert_request_bytes = 32 << 20;  // -maxInsertRequestSize, packed and unpacked.
   size_t max_text_line_bytes = 256 << 10;
+  std::vector<std::string> influx_database_names;  // -influx.databaseNames
   size_t max_batch_bytes = 30 << 20;           // Rows of one request for one node before they are pushed.
   size_t max_concurrent_inserts = 8;           // -maxConcurrentInserts
   std::chrono::milliseconds max_queue_duration{60'000};  // -insert.maxQueueDuration

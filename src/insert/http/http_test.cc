@@ -45,10 +45,14 @@ TEST(TenantTest, ChecksTheNumbers) {
 
 class IngestTest : public testing::Test {
  protected:
-  IngestTest() : placement_(nodes_, 0) { context_.placement = &placement_; }
+  IngestTest() : placement_(nodes_, 0) {
+    context_.placement = &placement_;
+    context_.throttles = &throttles_;
+  }
 
   const std::vector<std::string> nodes_ = {"a:8400"};
   const hash::Rendezvous placement_;
+  LimitThrottles throttles_;
   IngestContext context_;
 };
 
@@ -86,7 +90,7 @@ TEST_F(IngestTest, CountsSeriesBeyondTheLimits) {
   context_.prepare.max_labels_per_series = 2;
   const IngestOutput output = IngestText("m{a=\"1\",b=\"2\"} 1\nm{a=\"1\"} 1\n", 1, context_);
   EXPECT_EQ(output.too_many_labels_count, 1u);
-  EXPECT_EQ(output.messages.size(), 1u);
+  EXPECT_EQ(output.warnings.size(), 1u);
   EXPECT_EQ(output.samples.at(0).rows_count, 1u);
 }
 
@@ -124,7 +128,15 @@ std::string Decode(std::string_view encoding, ByteView body, size_t piece_size) 
   ByteBuffer out;
   while (!body.empty()) {
     const size_t size = std::min(piece_size, body.size());
-    EXPECT_TRUE(decoder.value()->Feed(out, body.first(size)).ok());
+    ByteView piece = body.first(size);
+    for (bool has_more = true; has_more;) {
+      const size_t before = out.size();
+      auto more = decoder.value()->Feed(out, piece);
+      EXPECT_TRUE(more.ok());
+      has_more = more.ok() && more.value();
+      EXPECT_TRUE(encoding.empty() || out.size() - before <= 256 << 10);
+    }
+    EXPECT_TRUE(piece.empty());
     body = body.subspan(size);
   }
   EXPECT_TRUE(decoder.value()->Finish(out).ok());
@@ -154,11 +166,21 @@ TEST(BodyDecoderTest, UndoesEveryEncodingInPieces) {
 TEST(BodyDecoderTest, RefusesBrokenAndTruncatedGzip) {
   ByteBuffer out;
   auto broken = BodyDecoder::Make("gzip");
-  EXPECT_FALSE(broken.value()->Feed(out, AsBytes("no gzip at all")).ok());
+  ByteView piece = AsBytes("no gzip at all");
+  EXPECT_FALSE(broken.value()->Feed(out, piece).ok());
   auto cut = BodyDecoder::Make("gzip");
   const ByteBuffer head = {0x1f, 0x8b, 0x08, 0x00};
-  EXPECT_TRUE(cut.value()->Feed(out, head).ok());
+  piece = head;
+  EXPECT_TRUE(cut.value()->Feed(out, piece).ok());
   EXPECT_FALSE(cut.value()->Finish(out).ok());
+  ByteBuffer zstd;
+  encoding::CompressZstd(zstd, AsBytes("some text"), 1);
+  for (const size_t size : {size_t{0}, zstd.size() - 1, zstd.size()}) {
+    auto decoder = BodyDecoder::Make("zstd");
+    piece = ByteView(zstd).first(size);
+    EXPECT_TRUE(decoder.value()->Feed(out, piece).ok());
+    EXPECT_EQ(decoder.value()->Finish(out).ok(), size == 0 || size == zstd.size());
+  }
 }
 
 }  // namespace

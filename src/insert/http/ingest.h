@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -14,8 +15,16 @@
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 #include "lib/hash/rendezvous.h"
+#include "lib/log/log.h"
 
 namespace vm::insert {
+
+/// At most one warning of a kind in 5 s.
+struct LimitThrottles {
+  log::Throttle too_many_labels{std::chrono::seconds(5)};
+  log::Throttle too_long_name{std::chrono::seconds(5)};
+  log::Throttle too_long_value{std::chrono::seconds(5)};
+};
 
 /// What holds for all bodies of one request.
 struct IngestContext {
@@ -25,6 +34,7 @@ struct IngestContext {
   std::optional<model::Tenant> tenant;  // None: from the labels of each series.
   std::vector<ExtraLabel> extra_labels;
   bool is_metadata_enabled = true;
+  LimitThrottles* throttles = nullptr;  // Null: dropped series are counted only.
 };
 
 /// The rows of one body, ready to be pushed, and what to count for them.
@@ -39,9 +49,13 @@ struct IngestOutput {
   size_t too_long_label_name_count = 0;
   size_t too_long_label_value_count = 0;
   size_t too_long_metadata_count = 0;
-  std::vector<std::string> messages;  // For the log; at most kMaxMessages.
+  std::vector<std::string> errors;    // About bad lines, for the log; at most kMaxErrors.
+  std::vector<std::string> warnings;  // About dropped series, for the log.
 
-  static constexpr size_t kMaxMessages = 10;
+  void AddError(std::string_view message) {
+    if (errors.size() < kMaxErrors) errors.emplace_back(message);
+  }
+  static constexpr size_t kMaxErrors = 10;
 };
 
 /// Whole lines of text exposition to batches. Samples without a time get `default_timestamp`. Bad lines are

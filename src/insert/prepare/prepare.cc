@@ -17,7 +17,9 @@ uint32_t ParseId(std::string_view text) {
 
 Verdict PrepareLabels(std::span<model::LabelView> labels, const PrepareOptions& options) {
   if (labels.empty()) return Verdict::kNoLabels;
-  if (labels.size() > options.max_labels_per_series) return Verdict::kTooManyLabels;
+  if (options.max_labels_per_series > 0 && labels.size() > options.max_labels_per_series) {
+    return Verdict::kTooManyLabels;
+  }
   for (const model::LabelView& label : labels) {
     if (label.name.size() > options.max_label_name_bytes) return Verdict::kTooLongLabelName;
     if (label.value.size() > options.max_label_value_bytes) return Verdict::kTooLongLabelValue;

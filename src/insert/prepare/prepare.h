@@ -11,7 +11,7 @@
 namespace vm::insert {
 
 struct PrepareOptions {
-  size_t max_labels_per_series = 40;   // -maxLabelsPerTimeseries
+  size_t max_labels_per_series = 40;   // -maxLabelsPerTimeseries; 0: no limit.
   size_t max_label_name_bytes = 256;   // -maxLabelNameLen
   size_t max_label_value_bytes = 4096; // -maxLabelValueLen
   bool sort_labels = false;            // -sortLabels

@@ -131,7 +131,10 @@ void ZstdStreamCompressor::Flush(ByteBuffer& dst) {
 
 struct ZstdStreamDecompressor::Context {
   std::unique_ptr<ZSTD_DCtx, FreeContexts> zstd;
+  bool at_frame_end = true;
 };
+
+bool ZstdStreamDecompressor::at_frame_end() const { return context_->at_frame_end; }
 
 ZstdStreamDecompressor::ZstdStreamDecompressor() : context_(std::make_unique<Context>()) {
   context_->zstd.reset(ZSTD_createDCtx());
@@ -148,7 +151,9 @@ Status ZstdStreamDecompressor::Decompress(ByteBuffer& dst, ByteView& src, size_t
     const size_t room = std::min(kChunkSize, max_size - appended);
     dst.resize(at + room);
     ZSTD_outBuffer out{dst.data() + at, room, 0};
+    const size_t in_before = in.pos;
     const size_t n = ZSTD_decompressStream(context_->zstd.get(), &out, &in);
+    if (in.pos > in_before || out.pos > 0) context_->at_frame_end = n == 0;
     dst.resize(at + out.pos);
     appended += out.pos;
     if (ZSTD_isError(n)) return ZstdError(n);

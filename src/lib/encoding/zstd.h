@@ -45,6 +45,8 @@ class ZstdStreamDecompressor {
   /// Append what `src` gives, at most about `max_size` bytes; `src` is advanced past what was used.
   /// Call again with what is left, also with an empty `src`, until nothing is appended.
   Status Decompress(ByteBuffer& dst, ByteView& src, size_t max_size);
+  /// Whether what was read so far ends with a whole frame, or is nothing.
+  bool at_frame_end() const;
 
  private:
   struct Context;

@@ -1,0 +1,59 @@
+#include "insert/http/endpoints.h"
+
+namespace vm::insert {
+namespace {
+
+constexpr InsertProtocol kProtocols[] = {
+    {.kind = BodyKind::kRemoteWrite, .type = "promremotewrite", .has_whole_bodies = true, .has_metadata = true},
+    {.kind = BodyKind::kText, .type = "prometheus", .has_lines = true, .has_metadata = true},
+};
+
+constexpr std::string_view kOk = "{\"status\":\"ok\"}";
+
+// Reference: app/vminsert/main.go.
+constexpr InsertEndpoint kEndpoints[] = {
+    {"prometheus/api/v1/write", BodyKind::kRemoteWrite, 204, "", "prometheus/", "promremotewrite"},
+    {"prometheus/api/v1/push", BodyKind::kRemoteWrite, 204, "", "prometheus/", "promremotewrite"},
+    {"prometheus", BodyKind::kRemoteWrite, 204, "", "prometheus/", "promremotewrite"},
+    {"prometheus/", BodyKind::kRemoteWrite, 204, "", "prometheus/", "promremotewrite"},
+    {"prometheus/api/v1/import/prometheus", BodyKind::kText, 204, "", "prometheus/api/v1/import/prometheus",
+     "prometheusimport"},
+    {"datadog/api/v1/validate", BodyKind::kNone, 200, "{\"valid\":true}", "datadog/api/v1/validate", "datadog"},
+    {"datadog/api/v1/check_run", BodyKind::kNone, 202, kOk, "datadog/api/v1/check_run", "datadog"},
+    {"datadog/intake", BodyKind::kNone, 200, "{}", "datadog/intake", "datadog"},
+    {"datadog/api/v1/metadata", BodyKind::kNone, 200, "{}", "datadog/api/v1/metadata", "datadog"},
+    {"influx/query", BodyKind::kNone, 200, "", "influx/query", "influx", true},
+    {"influx/health", BodyKind::kNone, 200,
+     "{\"name\":\"influxdb\", \"message\":\"ready for queries and writes\", \"status\":\"pass\", \"checks\":[]}",
+     "influx/health", "influx"},
+    {"newrelic", BodyKind::kNone, 202, kOk, "newrelic", "newrelic"},
+    {"newrelic/inventory/deltas", BodyKind::kNone, 202,
+     "{\"payload\":{\"version\": 1, \"state\": {}, \"reset\": \"false\"}}", "newrelic/inventory/deltas", "newrelic"},
+};
+
+void AppendJsonText(std::string& dst, std::string_view text) {
+  dst += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') dst += '\\';
+    dst += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  dst += '"';
+}
+
+}  // namespace
+
+std::span<const InsertProtocol> InsertProtocols() { return kProtocols; }
+std::span<const InsertEndpoint> InsertEndpoints() { return kEndpoints; }
+
+std::string InfluxDatabaseNames(const std::vector<std::string>& names) {
+  std::string out = "{\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"databases\",\"columns\":[\"name\"],\"values\":[";
+  const std::vector<std::string> all = names.empty() ? std::vector<std::string>{"_internal"} : names;
+  for (size_t i = 0; i < all.size(); ++i) {
+    out += i == 0 ? "[" : ",[";
+    AppendJsonText(out, all[i]);
+    out += ']';
+  }
+  return out + "]}]}]}";
+}
+
+}  // namespace vm::insert

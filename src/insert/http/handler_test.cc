@@ -1,0 +1,503 @@
+#include "insert/http/handler.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <snappy.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <mutex>
+#include <protozero/pbf_writer.hpp>
+
+#include "insert/ship/node_client.h"
+#include "lib/encoding/zstd.h"
+#include "lib/http/gzip.h"
+#include "lib/model/metric_name.h"
+#include "lib/model/rows.h"
+#include "lib/net/run_on.h"
+#include "lib/net/runtime.h"
+
+namespace vm::insert {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+/// What the fake nodes have taken. Thread-safe.
+class Taken {
+ public:
+  void Add(ByteView rows) {
+    std::lock_guard lock(mutex_);
+    rows_.insert(rows_.end(), rows.begin(), rows.end());
+  }
+  ByteBuffer Take() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(rows_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  ByteBuffer rows_;
+};
+
+class FakeNode : public NodeClient {
+ public:
+  explicit FakeNode(Taken& taken) : taken_(taken) {}
+  asio::awaitable<ConnectOutcome> Connect() override {
+    is_connected_ = true;
+    ConnectOutcome outcome;
+    co_return outcome;
+  }
+  asio::awaitable<SendOutcome> Send(ByteView rows) override {
+    taken_.Add(rows);
+    co_return SendOutcome::kAccepted;
+  }
+  void Close() override { is_connected_ = false; }
+  bool connected() const override { return is_connected_; }
+
+ private:
+  Taken& taken_;
+  bool is_connected_ = false;
+};
+
+class FakeRequest : public http::Request {
+ public:
+  asio::awaitable<Result<size_t>> ReadBody(std::span<uint8_t> dst) override {
+    const size_t size = std::min({dst.size(), piece_size, body.size() - pos_});
+    if (size == 0 && is_cut) co_return Error(ErrorCode::kInvalidInput, "cannot read request body: unexpected EOF");
+    std::copy_n(body.data() + pos_, size, dst.data());
+    pos_ += size;
+    co_return size;
+  }
+
+  std::string body;
+  size_t piece_size = 1 << 20;
+  bool is_cut = false;
+
+ private:
+  size_t pos_ = 0;
+};
+
+class FakeResponse : public http::Response {
+ public:
+  void SetStatus(int code) override { status_ = code; }
+  int status() const override { return status_; }
+  void SetHeader(std::string_view name, std::string_view value) override { headers.Set(name, value); }
+  asio::awaitable<Status> Write(std::string_view chunk) override {
+    body += chunk;
+    co_return Ok();
+  }
+  asio::awaitable<Status> Finish() override { co_return Ok(); }
+  asio::awaitable<void> Abort(std::string) override { co_return; }
+  bool started() const override { return false; }
+
+  http::Headers headers;
+  std::string body;
+
+ private:
+  int status_ = 200;
+};
+
+class FixedClock : public sys::Clock {
+ public:
+  int64_t NowMs() const override { return 1700000000123; }
+};
+
+std::string AppendLabel(std::string_view name, std::string_view value) {
+  std::string out;
+  protozero::pbf_writer label(out);
+  label.add_string(1, std::string(name));
+  label.add_string(2, std::string(value));
+  return out;
+}
+
+/// A remote write body with one sample.
+std::string WriteRequestBody(const std::vector<std::pair<std::string, std::string>>& labels, double value,
+                             int64_t timestamp) {
+  std::string series;
+  protozero::pbf_writer series_writer(series);
+  for (const auto& [name, text] : labels) series_writer.add_message(1, AppendLabel(name, text));
+  std::string sample;
+  protozero::pbf_writer sample_writer(sample);
+  sample_writer.add_double(1, value);
+  sample_writer.add_int64(2, timestamp);
+  series_writer.add_message(2, sample);
+  std::string out;
+  protozero::pbf_writer(out).add_message(1, series);
+  return out;
+}
+
+std::string Snappy(const std::string& text) {
+  std::string out;
+  snappy::Compress(text.data(), text.size(), &out);
+  return out;
+}
+
+std::string Zstd(const std::string& text) {
+  ByteBuffer out;
+  encoding::CompressZstd(out, AsBytes(text), 1);
+  return std::string(AsText(out));
+}
+
+std::string Zlib(const std::string& text) {
+  std::string out(compressBound(text.size()), '\0');
+  uLongf size = out.size();
+  compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(text.data()), text.size());
+  out.resize(size);
+  return out;
+}
+
+class InsertHandlerTest : public testing::Test {
+ protected:
+  void SetUp() override { Start(InsertHttpOptions()); }
+  void TearDown() override { StopShippers(); }
+
+  void Start(InsertHttpOptions options) {
+    StopShippers();
+    const ShipOptions ship = [] {
+      ShipOptions fast;
+      fast.flush_interval = milliseconds(1);
+      return fast;
+    }();
+    samples_ = std::make_unique<Shipper>(runtime_.MakeStrand(), RowKind::kSamples, placement_, Nodes(sample_rows_), ship,
+                                         ShipEvents());
+    metadata_ = std::make_unique<Shipper>(runtime_.MakeStrand(), RowKind::kMetadata, placement_, Nodes(metadata_rows_),
+                                          ship, ShipEvents());
+    samples_->Start();
+    metadata_->Start();
+    InsertTargets targets;
+    targets.placement = &placement_;
+    targets.samples = samples_.get();
+    targets.metadata = metadata_.get();
+    registry_ = std::make_unique<metrics::Registry>();
+    handler_ = std::make_unique<InsertHandler>(std::move(options), targets, pool_, clock_, *registry_);
+  }
+
+  std::vector<Shipper::Node> Nodes(Taken& taken) {
+    std::vector<Shipper::Node> nodes;
+    for (const std::string& name : kNodes) nodes.push_back({name, std::make_unique<FakeNode>(taken)});
+    return nodes;
+  }
+
+  static asio::awaitable<bool> StopBoth(Shipper* samples, Shipper* metadata) {
+    co_await samples->Stop();
+    co_await metadata->Stop();
+    co_return true;
+  }
+  void StopShippers() {
+    if (samples_ == nullptr) return;
+    net::BlockOn(runtime_.executor(), StopBoth(samples_.get(), metadata_.get()));
+    samples_.reset();
+    metadata_.reset();
+  }
+
+  /// Status and body of the answer; "not ours" for paths that the handler does not know.
+  std::string Ask(FakeRequest& request, std::string target) {
+    const size_t mark = target.find('?');
+    request.method = "POST";
+    request.target = target;
+    request.path = target.substr(0, mark);
+    request.remote_addr = "1.2.3.4:5";
+    if (mark != std::string::npos) request.query = http::ParseQuery(target.substr(mark + 1));
+    response_ = FakeResponse();
+    const bool is_ours = net::BlockOn(runtime_.MakeStrand(), handler_->Handle(request, response_));
+    return is_ours ? std::to_string(response_.status()) + " " + response_.body : "not ours";
+  }
+  std::string Ask(std::string target, std::string body = "", http::Headers headers = {}) {
+    FakeRequest request;
+    request.body = std::move(body);
+    request.headers = std::move(headers);
+    return Ask(request, std::move(target));
+  }
+
+  /// The rows the nodes have got, sorted, and nothing else.
+  std::vector<std::string> Rows() {
+    StopShippers();
+    std::vector<std::string> rows;
+    const ByteBuffer taken = sample_rows_.Take();
+    for (ByteView rest = taken; !rest.empty();) {
+      const auto row = model::TakeMetricRow(rest);
+      if (!row.ok()) return {row.error().message()};
+      const auto name = model::MetricName::UnmarshalRaw(row.value().metric_name_raw);
+      if (!name.ok()) return {name.error().message()};
+      std::string text = fmt::format("{}:{} {}", name.value().tenant.account_id, name.value().tenant.project_id,
+                                     name.value().metric_group);
+      for (const model::Tag& tag : name.value().tags) text += fmt::format(" {}={}", tag.key, tag.value);
+      rows.push_back(fmt::format("{} {} @{}", text, row.value().value, row.value().timestamp));
+    }
+    std::sort(rows.begin(), rows.end());
+    return rows;
+  }
+  std::vector<std::string> MetadataRows() {
+    StopShippers();
+    std::vector<std::string> rows;
+    const ByteBuffer taken = metadata_rows_.Take();
+    for (ByteView rest = taken; !rest.empty();) {
+      const auto row = model::TakeMetadataRow(rest);
+      if (!row.ok()) return {row.error().message()};
+      rows.push_back(fmt::format("{}:{} {} {} {} {}", row.value().tenant.account_id, row.value().tenant.project_id,
+                                 row.value().type, row.value().name, row.value().help, row.value().unit));
+    }
+    std::sort(rows.begin(), rows.end());
+    return rows;
+  }
+  uint64_t Counter(const std::string& name) { return registry_->GetCounter(name).Get(); }
+
+  using Strings = std::vector<std::string>;
+  inline static const std::vector<std::string> kNodes = {"a:8400", "b:8400", "c:8400"};
+  const hash::Rendezvous placement_{kNodes, 0};
+  const FixedClock clock_;
+  net::Runtime runtime_{2};
+  net::Pool pool_{"test", 1};
+  Taken sample_rows_;
+  Taken metadata_rows_;
+  std::unique_ptr<metrics::Registry> registry_;
+  std::unique_ptr<Shipper> samples_;
+  std::unique_ptr<Shipper> metadata_;
+  std::unique_ptr<InsertHandler> handler_;
+  FakeResponse response_;
+};
+
+http::Headers Header(std::string_view name, std::string_view value) {
+  http::Headers headers;
+  headers.Add(name, value);
+  return headers;
+}
+
+const std::string kImport = "/insert/5:6/prometheus/api/v1/import/prometheus";
+const std::string kWrite = "/insert/7/prometheus/api/v1/write";
+
+TEST_F(InsertHandlerTest, TakesText) {
+  EXPECT_EQ(Ask(kImport + "?extra_label=env=x&timestamp=1000", "a{b=\"c\"} 1 2000\n# HELP a text of a\n# TYPE a counter\na 2"),
+            "204 ");
+  EXPECT_EQ(Counter("vm_http_requests_total{path=\"/insert/{}/prometheus/api/v1/import/prometheus\", "
+                    "protocol=\"prometheusimport\"}"),
+            1u);
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"prometheus\"}"), 2u);
+  EXPECT_EQ(Counter("vm_metadata_rows_inserted_total{type=\"prometheus\"}"), 1u);
+  EXPECT_EQ(Counter("vm_tenant_inserted_rows_total{type=\"prometheus\",accountID=\"5\",projectID=\"6\"}"), 2u);
+  EXPECT_EQ(Rows(), (Strings{"5:6 a b=c env=x 1 @2000000", "5:6 a env=x 2 @1000"}));
+  EXPECT_EQ(MetadataRows(), (Strings{"5:6 1 a text of a "}));
+}
+
+TEST_F(InsertHandlerTest, SkipsBadLinesAndCountsThem) {
+  EXPECT_EQ(Ask(kImport, "a 1\nbad\nb 2\n{} 3\n"), "204 ");
+  EXPECT_EQ(Counter("vm_rows_invalid_total{type=\"prometheus\"}"), 2u);
+  EXPECT_EQ(Rows(), (Strings{"5:6 a 1 @1700000000123", "5:6 b 2 @1700000000123"}));
+}
+
+TEST_F(InsertHandlerTest, TakesTextInAnyEncodingAndInPieces) {
+  std::string text;
+  for (int i = 0; i < 30'000; ++i) text += fmt::format("m{{i=\"{}\"}} {}\n", i, i);
+  for (const auto& [encoding, body] : {std::pair<std::string, std::string>{"", text},
+                                       {"gzip", http::Gzip(text)},
+                                       {"deflate", Zlib(text)},
+                                       {"zstd", Zstd(text)},
+                                       {"snappy", Snappy(text)},
+                                       {"identity", text}}) {
+    for (const size_t piece_size : {size_t{1000}, size_t{1} << 20}) {
+      Start(InsertHttpOptions());
+      FakeRequest request;
+      request.body = body;
+      request.piece_size = piece_size;
+      if (!encoding.empty()) request.headers.Add("Content-Encoding", encoding);
+      EXPECT_EQ(Ask(request, kImport), "204 ") << encoding;
+      EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"prometheus\"}"), 30'000u) << encoding;
+      EXPECT_EQ(Rows().size(), 30'000u) << encoding;
+    }
+  }
+}
+
+TEST_F(InsertHandlerTest, RefusesBrokenBodies) {
+  EXPECT_EQ(Ask(kImport, "a 1", Header("Content-Encoding", "br")), "400 unsupported contentType: br\n");
+  EXPECT_EQ(Ask(kImport, "no gzip", Header("Content-Encoding", "gzip")),
+            "400 cannot decompress the body: corrupted gzip or zlib data\n");
+  std::string packed = http::Gzip("a 1\n");
+  packed.resize(packed.size() / 2);
+  EXPECT_EQ(Ask(kImport, packed, Header("Content-Encoding", "gzip")),
+            "400 cannot decompress the body: unexpected EOF\n");
+  FakeRequest cut;
+  cut.body = "a 1\nb";
+  cut.is_cut = true;
+  EXPECT_EQ(Ask(cut, kImport), "400 cannot read request body: unexpected EOF\n");
+  EXPECT_EQ(Ask(kImport, std::string(300'000, 'x')), "400 too long line: more than 262144 bytes\n");
+  EXPECT_EQ(Ask(kImport + "?timestamp=x", "a 1"), "400 cannot parse `timestamp=x` query arg\n");
+  EXPECT_EQ(Ask(kImport + "?extra_label=x", "a 1"),
+            "400 `extra_label` query arg must have the format `name=value`; got \"x\"\n");
+  EXPECT_EQ(Counter("vm_http_request_errors_total{path=\"/insert/{}/prometheus/api/v1/import/prometheus\", "
+                    "protocol=\"prometheusimport\"}"),
+            7u);
+}
+
+TEST_F(InsertHandlerTest, TakesRemoteWriteUnderAllItsNames) {
+  const std::string body = Snappy(WriteRequestBody({{"__name__", "m"}, {"a", "b"}, {"empty", ""}}, 1.5, 1000));
+  for (const char* path : {"/insert/7/prometheus/api/v1/write", "/insert/7/prometheus/api/v1/push", "/insert/7/prometheus",
+                           "/insert/7/prometheus/"}) {
+    Start(InsertHttpOptions());
+    EXPECT_EQ(Ask(path, body), "204 ") << path;
+    EXPECT_EQ(Counter("vm_http_requests_total{path=\"/insert/{}/prometheus/\", protocol=\"promremotewrite\"}"), 1u);
+    EXPECT_EQ(Rows(), (Strings{"7:0 m a=b 1.5 @1000"})) << path;
+  }
+  Start(InsertHttpOptions());
+  EXPECT_EQ(Ask(kWrite + "?get_vm_proto_version=1"), "200 1");
+  EXPECT_EQ(Counter("vm_http_requests_total{path=\"/insert/{}/prometheus/\", protocol=\"promremotewrite\"}"), 0u);
+}
+
+TEST_F(InsertHandlerTest, TriesBothPackingsOfRemoteWrite) {
+  const std::string plain = WriteRequestBody({{"__name__", "m"}}, 1, 1);
+  EXPECT_EQ(Ask(kWrite, Zstd(plain), Header("Content-Encoding", "zstd")), "204 ");
+  EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Encoding", "zstd")), "204 ");
+  EXPECT_EQ(Ask(kWrite, Zstd(plain)), "204 ");
+  EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Encoding", "snappy")), "204 ");
+  EXPECT_TRUE(Ask(kWrite, "neither").starts_with("400 cannot decompress request of 7 bytes: "));
+  EXPECT_TRUE(Ask(kWrite, Snappy("no protobuf")).starts_with("400 cannot unmarshal the write request: "));
+  EXPECT_EQ(Counter("vm_protoparser_unmarshal_errors_total{type=\"promremotewrite\"}"), 2u);
+  EXPECT_EQ(Ask(kWrite, ""), "204 ");
+  EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")),
+            "415 remote write 2.0 is not supported; use protobuf_message: prometheus.WriteRequest\n");
+  EXPECT_EQ(Rows().size(), 4u);
+}
+
+TEST_F(InsertHandlerTest, LooksAtHeadersForTheKindOfBody) {
+  const std::string plain = WriteRequestBody({{"__name__", "m"}}, 1, 1);
+  EXPECT_EQ(Ask(kImport, Snappy(plain), Header("Content-Type", "application/x-protobuf")), "204 ");
+  EXPECT_EQ(Ask(kImport, Snappy(plain), Header("X-Prometheus-Remote-Write-Version", "0.1.0")), "204 ");
+  EXPECT_EQ(Ask(kWrite, "t 5 1\n", Header("Content-Type", "text/plain")), "204 ");
+  EXPECT_EQ(Rows(), (Strings{"5:6 m 1 @1", "5:6 m 1 @1", "7:0 t 5 @1000"}));
+}
+
+TEST_F(InsertHandlerTest, LimitsTheSizeOfRemoteWrites) {
+  InsertHttpOptions options;
+  options.max_insert_request_bytes = 1000;
+  Start(options);
+  const std::string big = WriteRequestBody({{"__name__", std::string(2000, 'm')}}, 1, 1);
+  EXPECT_EQ(Ask(kWrite, std::string(1001, 'x')), "400 too big data size exceeding -maxInsertRequestSize=1000 bytes\n");
+  EXPECT_TRUE(Ask(kWrite, Snappy(big)).find("too big decompressed data size exceeding -maxInsertRequestSize=1000 bytes") !=
+              std::string::npos);
+  EXPECT_TRUE(Ask(kWrite, Zstd(big), Header("Content-Encoding", "zstd")).starts_with("400 "));
+  // A header that promises 4 GiB.
+  EXPECT_TRUE(Ask(kWrite, "\xff\xff\xff\xff\x0f....").starts_with("400 "));
+  EXPECT_TRUE(Rows().empty());
+}
+
+TEST_F(InsertHandlerTest, TakesTenantsFromPathsHeadersAndLabels) {
+  EXPECT_EQ(Ask("/insert/prometheus/api/v1/import/prometheus", "a 1 1", Header("AccountID", "42")), "204 ");
+  EXPECT_EQ(Ask("/insert/multitenant/prometheus/api/v1/import/prometheus",
+                "b{vm_account_id=\"8\",vm_project_id=\"9\"} 1 1\nc{VictoriaMetrics_AccountID=\"1\"} 1 1\nd 1 1"),
+            "204 ");
+  EXPECT_EQ(Ask("/insert/x:1/prometheus/api/v1/import/prometheus", "a 1"),
+            "400 auth error: cannot parse authToken \"x:1\": accountID must be an integer from 0 to 4294967295\n");
+  EXPECT_TRUE(Ask("/insert/1:2:3/prometheus/api/v1/import/prometheus", "a 1").starts_with("400 auth error: "));
+  EXPECT_EQ(Rows(), (Strings{"0:0 d 1 @1000", "1:0 c VictoriaMetrics_AccountID=1 1 @1000", "42:0 a 1 @1000",
+                             "8:9 b 1 @1000"}));
+}
+
+TEST_F(InsertHandlerTest, KnowsItsPaths) {
+  EXPECT_EQ(Ask("/insert/0/nothing"), "not ours");
+  EXPECT_EQ(Ask("/select/0/prometheus/api/v1/write"), "not ours");
+  EXPECT_TRUE(Ask("/insert").starts_with("400 cannot parse path \"/insert\": cannot find {prefix} in "));
+  EXPECT_EQ(Ask("/insert/0/prometheus/api/v1/import/prometheus/metrics/job/j/instance/i", "a 1 1"), "200 ");
+  EXPECT_EQ(Ask("/insert/0/prometheus/api/v1/import/prometheus/metrics/job/j/instance", "a 1 1"),
+            "400 cannot parse pushgateway-style labels from "
+            "\"/insert/0/prometheus/api/v1/import/prometheus/metrics/job/j/instance\": missing value for label "
+            "\"instance\"\n");
+  EXPECT_EQ(Ask("/insert/0/datadog/api/v1/validate/"), "200 {\"valid\":true}");
+  EXPECT_EQ(response_.headers.Get("Content-Type"), "application/json");
+  EXPECT_EQ(Ask("/insert/0/datadog/intake"), "200 {}");
+  EXPECT_EQ(Ask("/insert/0/newrelic"), "202 {\"status\":\"ok\"}");
+  EXPECT_EQ(Ask("/insert/0/influx/health"),
+            "200 {\"name\":\"influxdb\", \"message\":\"ready for queries and writes\", \"status\":\"pass\", \"checks\":[]}");
+  EXPECT_EQ(Ask("/insert/0/influx/query"),
+            "200 {\"results\":[{\"statement_id\":0,\"series\":[{\"name\":\"databases\",\"columns\":[\"name\"],\"values\":[["
+            "\"_internal\"]]}]}]}");
+  EXPECT_EQ(response_.headers.Get("X-Influxdb-Version"), "1.8.0");
+  EXPECT_EQ(Rows(), (Strings{"0:0 a job=j instance=i 1 @1000"}));
+}
+
+TEST_F(InsertHandlerTest, DropsSeriesBeyondTheLimits) {
+  InsertHttpOptions options;
+  options.prepare.max_labels_per_series = 2;
+  options.prepare.max_label_name_bytes = 5;
+  options.prepare.max_label_value_bytes = 6;
+  Start(options);
+  EXPECT_EQ(Ask(kImport, "ok{a=\"b\"} 1 1\nm{a=\"b\",c=\"d\"} 1\nm{longname=\"b\"} 1\nm{a=\"longvalue\"} 1\n"), "204 ");
+  EXPECT_EQ(Counter("vm_rows_ignored_total{reason=\"too_many_labels\"}"), 1u);
+  EXPECT_EQ(Counter("vm_rows_ignored_total{reason=\"too_long_label_name\"}"), 1u);
+  EXPECT_EQ(Counter("vm_rows_ignored_total{reason=\"too_long_label_value\"}"), 1u);
+  EXPECT_EQ(Rows(), (Strings{"5:6 ok a=b 1 @1000"}));
+}
+
+TEST_F(InsertHandlerTest, ShipsMetadataUnlessItIsOff) {
+  std::string item;
+  protozero::pbf_writer writer(item);
+  writer.add_uint32(1, 2);
+  writer.add_string(2, "family");
+  writer.add_string(4, "help");
+  writer.add_string(5, "unit");
+  writer.add_uint32(11, 3);
+  std::string body;
+  protozero::pbf_writer(body).add_message(3, item);
+  EXPECT_EQ(Ask(kWrite, Snappy(body)), "204 ");
+  EXPECT_EQ(Ask("/insert/multitenant/prometheus/api/v1/write", Snappy(body)), "204 ");
+  EXPECT_EQ(MetadataRows(), (Strings{"3:0 2 family help unit", "7:0 2 family help unit"}));
+  InsertHttpOptions options;
+  options.is_metadata_enabled = false;
+  Start(options);
+  EXPECT_EQ(Ask(kWrite, Snappy(body)), "204 ");
+  EXPECT_TRUE(MetadataRows().empty());
+}
+
+/// A request whose body never comes while it holds its slot.
+class StuckRequest : public FakeRequest {
+ public:
+  asio::awaitable<Result<size_t>> ReadBody(std::span<uint8_t> dst) override {
+    if (!std::exchange(has_begun_, true)) {
+      dst[0] = 'x';
+      co_return size_t{1};
+    }
+    while (!is_released) co_await net::SleepFor(milliseconds(1));
+    co_return size_t{0};
+  }
+  std::atomic<bool> is_released{false};
+
+ private:
+  bool has_begun_ = false;
+};
+
+TEST_F(InsertHandlerTest, AnswersWith503WhenNoSlotGetsFree) {
+  InsertHttpOptions options;
+  options.max_concurrent_inserts = 1;
+  options.max_queue_duration = milliseconds(20);
+  Start(options);
+  StuckRequest stuck;
+  std::string stuck_answer;
+  stuck.method = "POST";
+  stuck.path = kWrite;
+  FakeResponse stuck_response;
+  net::TaskGroup tasks("test");
+  const auto run = [](InsertHandler& handler, http::Request& request, http::Response& response) -> asio::awaitable<void> {
+    co_await handler.Handle(request, response);
+  };
+  tasks.Spawn(runtime_.MakeStrand(), run(*handler_, stuck, stuck_response));
+  while (registry_->GetGauge("vm_concurrent_insert_current").Get() < 1) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(Ask(kWrite, "x"),
+            "503 cannot process insert request for 0.020 seconds because 1 concurrent insert requests are executed. Possible "
+            "solutions: to reduce workload; to increase compute resources at the server; to increase "
+            "-insert.maxQueueDuration; to increase -maxConcurrentInserts\n");
+  EXPECT_EQ(Counter("vm_concurrent_insert_limit_reached_total"), 1u);
+  EXPECT_EQ(Counter("vm_concurrent_insert_limit_timeout_total"), 1u);
+  stuck.is_released = true;
+  tasks.Wait();
+  EXPECT_EQ(stuck_response.status(), 400);
+  EXPECT_EQ(registry_->GetGauge("vm_concurrent_insert_current").Get(), 0);
+}
+
+TEST_F(InsertHandlerTest, AnswersWith503DuringShutdown) {
+  net::BlockOn(runtime_.executor(), StopBoth(samples_.get(), metadata_.get()));
+  EXPECT_TRUE(Ask(kImport, "a 1").starts_with("503 cannot send rows to storage node \""));
+  samples_.reset();
+  metadata_.reset();
+}
+
+}  // namespace
+}  // namespace vm::insert

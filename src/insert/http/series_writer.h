@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "insert/http/ingest.h"
+
+namespace vm::insert {
+
+/// Prepares the series of one body and routes their samples into the batches of an IngestOutput. Not thread-safe.
+class SeriesWriter {
+ public:
+  /// Both must outlive the writer.
+  SeriesWriter(const IngestContext& context, IngestOutput& output);
+
+  /// Begin a series. Then Add its labels, EndLabels, and AddSample. Views must stay until EndLabels.
+  void BeginLabels() { labels_.clear(); }
+  /// Labels without a value are left out.
+  void Add(model::LabelView label) { AddLabel(labels_, label); }
+  /// False: the series is dropped.
+  bool EndLabels();
+  /// The same for all labels at once; where they need no change but their order they are not copied.
+  bool SetLabels(std::span<model::LabelView> labels);
+  void AddSample(int64_t timestamp, double value) {
+    samples_.AddSample(timestamp, value);
+    ++*tenant_rows_;
+  }
+  /// Samples read, also of series that are dropped.
+  void CountRows(size_t rows_count) { output_.rows_count += rows_count; }
+
+  void AddMetadata(const model::MetadataRow& row);
+
+  /// Hand the batches over.
+  void Finish();
+
+ private:
+  /// Of labels without empty values.
+  bool BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels);
+  bool CheckLabels(std::span<model::LabelView> labels);
+
+  const IngestContext& context_;
+  IngestOutput& output_;
+  ShardWriter samples_;
+  ShardWriter metadata_;
+  std::vector<model::LabelView> labels_;
+  model::Tenant tenant_;
+  size_t* tenant_rows_ = nullptr;  // Of tenant_, once a series has been begun.
+};
+
+}  // namespace vm::insert
