@@ -10,6 +10,12 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
+/// As -storage.maxHourlySeries: -1 stands for the greatest limit.
+uint64_t SeriesLimit(int64_t value) {
+  if (value == -1 || value > INT32_MAX) return INT32_MAX;
+  return value > 0 ? static_cast<uint64_t>(value) : 0;
+}
+
 constexpr int64_t kMaxRetentionMs = 1200LL * 31 * model::kMsecPerDay;
 
 }  // namespace
@@ -80,18 +86,19 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
           "Whether to track ingest and query requests for timeseries metric names")),
       name_usage_size_(set.Bytes("storage.cacheSizeMetricNamesStats", 0,
                                  "Overrides max size for storage/metricNamesStatsTracker cache")),
+      max_hourly_series_(set.Int("storage.maxHourlySeries", 0,
+                                 "The maximum number of unique series can be added to the storage during the last "
+                                 "hour. Excess series are logged and dropped. -1 sets the greatest possible limit")),
+      max_daily_series_(set.Int("storage.maxDailySeries", 0,
+                                "The maximum number of unique series can be added to the storage during the last 24 "
+                                "hours. Excess series are logged and dropped. -1 sets the greatest possible limit")),
       log_new_series_(set.Bool("logNewSeries", false, "Whether to log new series. This option is for debug purposes only")),
+      final_dedup_interval_(set.Duration(
+          "storage.finalDedupScheduleCheckInterval", std::chrono::hours(1),
+          "The interval for checking when final deduplication process should be started")),
       snapshots_max_age_ms_(set.Retention(
           "snapshotsMaxAge", "3d",
           "Automatically delete snapshots older than -snapshotsMaxAge if it is set to non-zero duration")),
-      snapshot_auth_key_(set.String("snapshotAuthKey", "",
-                                    "authKey, which must be passed in query string to /snapshot* pages")),
-      force_merge_auth_key_(set.String("forceMergeAuthKey", "",
-                                       "authKey, which must be passed in query string to /internal/force_merge pages")),
-      force_flush_auth_key_(set.String("forceFlushAuthKey", "",
-                                       "authKey, which must be passed in query string to /internal/force_flush pages")),
-      log_new_series_auth_key_(set.String(
-          "logNewSeriesAuthKey", "", "authKey, which must be passed in query string to /internal/log_new_series")),
       disable_compression_(set.Bool(
           "rpc.disableCompression", false,
           "Whether to disable compression of the data sent from vmstorage to vmselect")) {}
@@ -120,7 +127,15 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   options.min_free_disk_space_bytes = static_cast<uint64_t>(std::max<int64_t>(*min_free_disk_space_, 0));
   options.max_unique_timeseries =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_unique_timeseries_, 0, INT32_MAX));
+  options.max_hourly_series = SeriesLimit(*max_hourly_series_);
+  options.max_daily_series = SeriesLimit(*max_daily_series_);
   options.log_new_series = *log_new_series_;
+  options.final_dedup_interval_ms = duration_cast<milliseconds>(*final_dedup_interval_).count();
+  if (options.final_dedup_interval_ms < 3'600'000) {
+    return Error(ErrorCode::kInvalidInput,
+                 "-storage.finalDedupScheduleCheckInterval cannot be smaller than 1 hour; got " +
+                     std::to_string(options.final_dedup_interval_ms) + "ms");
+  }
   options.snapshots_max_age_ms = *snapshots_max_age_ms_;
   options.disable_per_day_index = *disable_per_day_index_;
   options.deny_queries_outside_retention = *deny_queries_outside_retention_;
@@ -156,10 +171,6 @@ ServerOptions StorageFlags::MakeServerOptions() const {
   options.max_tag_value_suffixes = static_cast<uint32_t>(std::clamp<int64_t>(*max_suffixes_, 1, INT32_MAX));
   options.max_queue_duration = duration_cast<milliseconds>(*max_queue_duration_);
   options.handshake_timeout = duration_cast<milliseconds>(*handshake_timeout_);
-  options.snapshot_auth_key = *snapshot_auth_key_;
-  options.force_merge_auth_key = *force_merge_auth_key_;
-  options.force_flush_auth_key = *force_flush_auth_key_;
-  options.log_new_series_auth_key = *log_new_series_auth_key_;
   options.deny_query_tracing = *deny_query_tracing_;
   return options;
 }

@@ -44,12 +44,11 @@ class StorageFlags {
   const bool* disable_per_day_index_;
   const bool* track_metric_names_stats_;
   const int64_t* name_usage_size_;
+  const int64_t* max_hourly_series_;
+  const int64_t* max_daily_series_;
   const bool* log_new_series_;
+  const std::chrono::nanoseconds* final_dedup_interval_;
   const int64_t* snapshots_max_age_ms_;
-  const std::string* snapshot_auth_key_;
-  const std::string* force_merge_auth_key_;
-  const std::string* force_flush_auth_key_;
-  const std::string* log_new_series_auth_key_;
   const bool* disable_compression_;
 };
 

@@ -2,10 +2,12 @@
 #include <memory>
 
 #include "lib/daemon/daemon.h"
+#include "lib/daemon/version.h"
 #include "lib/log/log.h"
 #include "storage/engine/engine.h"
 #include "storage/flags.h"
 #include "storage/reference_flags.h"
+#include "storage/server/engine_metrics.h"
 #include "storage/server/server.h"
 
 namespace {
@@ -24,6 +26,13 @@ int main(int argc, char** argv) {
 
   auto options = flags.MakeEngineOptions(daemon.allowed_memory_bytes());
   if (!options.ok()) VM_FATAL("{}", options.error().message());
+  vm::storage::EngineMetricsOptions metrics_options;
+  metrics_options.path = flags.data_path();
+  metrics_options.min_free_disk_space_bytes = options.value().min_free_disk_space_bytes;
+  metrics_options.max_unique_timeseries = options.value().max_unique_timeseries > 0
+                                              ? options.value().max_unique_timeseries
+                                              : options.value().automatic_max_unique_timeseries;
+  metrics_options.track_metric_names_stats = options.value().track_metric_names_stats;
   VM_LOG_INFO("opening storage at \"{}\"", flags.data_path());
   const auto opened_at = std::chrono::steady_clock::now();
   auto opened = vm::storage::Engine::Open(std::move(options).value());
@@ -34,10 +43,11 @@ int main(int argc, char** argv) {
   VM_LOG_INFO("successfully opened storage \"{}\" in {:.3f} seconds", flags.data_path(),
               SecondsSince(opened_at));
   // The registry may call into the engine until the HTTP server is gone.
-  vm::storage::RegisterEngineMetrics(daemon.metrics(), *engine, flags.data_path());
+  vm::storage::RegisterEngineMetrics(daemon.metrics(), *engine, metrics_options);
 
   vm::storage::ServerOptions server_options = flags.MakeServerOptions();
   server_options.registry = &daemon.metrics();
+  server_options.version = vm::daemon::LongVersion("vmstorage");
   auto started = vm::storage::StorageServer::Start(daemon.runtime(), *engine, server_options);
   if (!started.ok()) VM_FATAL("{}", started.error().message());
   std::unique_ptr<vm::storage::StorageServer> server = std::move(started).value();

@@ -8,8 +8,10 @@ Without --peer-bin (or VM_PEER_BIN) it is skipped.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -137,7 +139,35 @@ def scenario(folder, bins):
         cluster.storages[0].start()
         harness.wait_for("vmselect sees the restarted node", lambda: len(cluster.export('{__name__!=""}')) == len(before))
         answers["export after restart"] = cluster.export('{__name__!=""}')
+        storage = cluster.storages[0]
+
+        def act(name, path):
+            status, body = harness.http_get(storage.url + path)
+            answers[name] = (status, re.sub(r"\d{14}-[0-9A-F]{16}", "SNAPSHOT", body.decode()))
+            return body
+        act("no snapshots", "/snapshot/list")
+        created = json.loads(act("snapshot", "/snapshot/create"))["snapshot"]
+        act("second snapshot", "/snapshot/create")
+        act("list of snapshots", "/snapshot/list")
+        act("deletion of an unknown snapshot", "/snapshot/delete?snapshot=nothing")
+        act("deletion without a name", "/snapshot/delete")
+        act("forced merge", "/internal/force_merge?partition_prefix=" + time.strftime("%Y"))
+        act("bad seconds", "/internal/log_new_series?seconds=x")
+        root = pathlib.Path(folder) / "storage0"
+        snapshot = root / "snapshots" / created
+        answers["tree of the snapshot"] = sorted(
+            re.sub(r"[0-9A-F]{16}", "PART", str(path.relative_to(snapshot))) for path in snapshot.rglob("*"))
+        answers["links of the snapshot"] = [re.sub(created, "SNAPSHOT", os.readlink(snapshot / "data" / kind))
+                                            for kind in ("small", "big", "indexdb")]
+        shutil.copytree(snapshot, pathlib.Path(folder) / "snapshot")  # Follows the links, as a backup does.
+        act("deletion of a snapshot", f"/snapshot/delete?snapshot={created}")
+        act("deletion of all snapshots", "/snapshot/delete_all")
+        act("no snapshots again", "/snapshot/list")
+        answers["what is left of snapshots"] = sorted(
+            str(path.relative_to(root)) for path in root.rglob("*") if path.parent.name == "snapshots")
         ask("reset of the names", "/select/0/prometheus/api/v1/admin/status/metric_names_stats/reset")
+    shutil.rmtree(pathlib.Path(folder) / "storage0")
+    shutil.move(pathlib.Path(folder) / "snapshot", pathlib.Path(folder) / "storage0")
     # Times differ between the two runs.
     return {name: mask(answer).replace(str(now), "NOW") for name, answer in answers.items()}, now
 
@@ -156,10 +186,19 @@ def main():
         root = pathlib.Path(root)
         want, want_now = scenario(root / "theirs", theirs)
         got, got_now = scenario(root / "ours", {**theirs, "vmstorage": args.bin})
+        for first, second in (("ours", "theirs"), ("theirs", "ours")):
+            bins = theirs if second == "theirs" else {**theirs, "vmstorage": args.bin}
+            with harness.Cluster(root / first, bins) as cluster:
+                name = f"snapshot of {first} opened by {second}"
+                exported = mask(cluster.export('{__name__!=""}'))
+                now = want_now if first == "theirs" else got_now
+                want[name] = want["export after restart"]
+                got[name] = exported.replace(str(now), "NOW")
+                if first == "ours":
+                    want[name], got[name] = got["export after restart"], got[name]
     differences = 0
     for name, answer in want.items():
-        expected = re.sub(r"\b\d{10}(?:\d{3})?\b", lambda m: shift(m.group(), want_now), answer)
-        actual = re.sub(r"\b\d{10}(?:\d{3})?\b", lambda m: shift(m.group(), got_now), got[name])
+        expected, actual = shifted(answer, want_now, got_now), shifted(got[name], want_now, got_now)
         if expected != actual:
             differences += 1
             at = next((i for i, (a, b) in enumerate(zip(expected, actual)) if a != b), 0)
@@ -169,9 +208,13 @@ def main():
     return 1 if differences else 0
 
 
-def shift(number, now):
-    value = int(number) // 1000 if len(number) == 13 else int(number)
-    return f"now{value - now:+d}" if abs(value - now) < 10 * DAY else number
+def shifted(text, *nows):
+    """Times near the start of a run as their distance from it, in minutes."""
+    def shift(match):
+        value = int(match.group()[:10])
+        distances = [value - now for now in nows if abs(value - now) < 10 * DAY]
+        return f"now{min(distances, key=abs) // 60:+d}m" if distances else match.group()
+    return re.sub(r"\b\d{10}(?:\d{3})?\b", shift, text)
 
 
 if __name__ == "__main__":

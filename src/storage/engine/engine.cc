@@ -23,6 +23,8 @@ EngineImpl::EngineImpl(EngineOptions options, std::unique_ptr<fs::FileLock> lock
       tsids_(options_.tsid_cache_bytes),
       registered_(kMaxRegisteredPairs),
       name_usage_(options_.name_usage_bytes, options_.now_ms()),
+      hourly_series_(options_.max_hourly_series, 3'600'000, options_.now_ms()),
+      daily_series_(options_.max_daily_series, model::kMsecPerDay, options_.now_ms()),
       next_metric_id_(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                                 std::chrono::system_clock::now().time_since_epoch())
                                                 .count())),
@@ -43,8 +45,10 @@ Status EngineImpl::OpenTable() {
   table_options.partition.dedup_interval_ms = options_.dedup_interval_ms;
   table_options.partition.retention_ms = options_.retention_ms;
   table_options.partition.memory_limit_bytes = options_.memory_limit_bytes;
+  table_options.partition.min_free_disk_space_bytes = options_.min_free_disk_space_bytes;
   table_options.partition.now_ms = options_.now_ms;
   table_options.partition.disable_per_day_index = options_.disable_per_day_index;
+  table_options.final_dedup_interval_ms = options_.final_dedup_interval_ms;
   table_options.future_retention_ms = options_.future_retention_ms;
   table_options.background = options_.start_background;
   VM_ASSIGN_OR_RETURN(table_, Table::Open(std::move(table_options)));
@@ -57,6 +61,30 @@ Status EngineImpl::OpenTable() {
     watcher_ = std::jthread([this](std::stop_token stop) { WatchDisk(std::move(stop)); });
   }
   return Ok();
+}
+
+EngineStats EngineImpl::Stats() {
+  EngineStats stats;
+  stats.table = table_->Stats();
+  const auto partitions = table_->AllPartitions();
+  stats.months = partitions.size();
+  for (const PartitionRef& partition : partitions) stats.index += partition->index().Figures();
+  if (!partitions.empty()) stats.last_month = partitions.back()->Stats();
+  stats.tsid_cache = {tsids_.entries(), tsids_.size_bytes(), options_.tsid_cache_bytes, tsids_.requests(),
+                      tsids_.misses()};
+  stats.registered_pairs = registered_.entries();
+  stats.registered_bytes = registered_.size_bytes();
+  stats.name_usage = {name_usage_.entries(), name_usage_.size_bytes(), name_usage_.max_bytes(), 0, 0};
+  const auto limit = [](const SeriesLimiter& limiter) {
+    return SeriesLimitStats{limiter.current_series(), limiter.max_series(), limiter.dropped()};
+  };
+  stats.hourly_series = limit(hourly_series_);
+  stats.daily_series = limit(daily_series_);
+  stats.metadata_entries = metadata_.entries();
+  stats.metadata_bytes = metadata_.size_bytes();
+  if (auto names = ListSnapshots(); names.ok()) stats.snapshots = names.value().size();
+  if (auto free = file_system_.FreeSpace(options_.path); free.ok()) stats.free_bytes = free.value();
+  return stats;
 }
 
 void EngineImpl::ForceFlush() {

@@ -42,7 +42,10 @@ struct EngineOptions {
   uint64_t name_usage_bytes = 8 << 20;      // -storage.cacheSizeMetricNamesStats; for NameUsageTracker.
   bool track_metric_names_stats = true;     // -storage.trackMetricNamesStats
   bool disable_per_day_index = false;       // -disablePerDayIndex
+  uint64_t max_hourly_series = 0;           // -storage.maxHourlySeries; 0: no limit.
+  uint64_t max_daily_series = 0;            // -storage.maxDailySeries; 0: no limit.
   bool log_new_series = false;              // -logNewSeries
+  int64_t final_dedup_interval_ms = 3'600'000;  // -storage.finalDedupScheduleCheckInterval
   int64_t snapshots_max_age_ms = 0;         // -snapshotsMaxAge; 0: snapshots stay.
   bool deny_queries_outside_retention = false;  // -denyQueriesOutsideRetention
   bool start_background = true;             // Flushes, merges, watchers.
@@ -58,6 +61,7 @@ struct EngineMetrics {
   std::atomic<uint64_t> rows_invalid_raw_metric_name{0};
   std::atomic<uint64_t> new_timeseries_created{0};
   std::atomic<uint64_t> timeseries_repopulated{0};
+  std::atomic<uint64_t> timeseries_precreated{0};
   std::atomic<uint64_t> slow_row_inserts{0};
   std::atomic<uint64_t> slow_per_day_index_inserts{0};
   std::atomic<uint64_t> missing_metric_names{0};  // Blocks whose series has no name in the index.
@@ -65,7 +69,24 @@ struct EngineMetrics {
 
 /// Figures of one cache.
 struct CacheStats {
-  uint64_t entries = 0, size_bytes = 0, requests = 0, misses = 0;
+  uint64_t entries = 0, size_bytes = 0, max_bytes = 0, requests = 0, misses = 0;
+};
+
+/// Figures of a limit on the number of series in a period; `max` 0: no limit.
+struct SeriesLimitStats {
+  uint64_t current = 0, max = 0, rows_dropped = 0;
+};
+
+/// What there is now, summed over all months.
+struct EngineStats {
+  PartitionStats table;
+  PartitionStats last_month;
+  indexdb::IndexStats index;
+  CacheStats tsid_cache, name_usage;
+  SeriesLimitStats hourly_series, daily_series;
+  uint64_t registered_pairs = 0, registered_bytes = 0;  // (day, series) known to be in the index.
+  uint64_t months = 0, snapshots = 0, metadata_entries = 0, metadata_bytes = 0;
+  uint64_t free_bytes = 0;
 };
 
 /// A vmstorage directory: rows go in, blocks and names come out.
@@ -144,10 +165,12 @@ class Engine {
   /// Log series that are created until then (Unix milliseconds).
   virtual void LogNewSeriesUntil(int64_t timestamp_ms) = 0;
 
+  /// Whether rows may come: false while files cannot keep up with them. Asked before AddRows, which never waits.
+  virtual bool HasRoom() const = 0;
+  /// Whether rows have to be refused: there is too little disk space, or the disk takes nothing.
   virtual bool IsReadOnly() const = 0;
   virtual const EngineMetrics& metrics() const = 0;
-  virtual PartitionStats TableStats() const = 0;
-  virtual CacheStats TsidCacheStats() = 0;
+  virtual EngineStats Stats() = 0;
 
   /// Flush everything to disk and give the directory back. Requires that no other call runs.
   virtual Status Close() = 0;

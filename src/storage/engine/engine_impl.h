@@ -15,6 +15,7 @@
 #include "storage/engine/engine.h"
 #include "storage/engine/metadata_store.h"
 #include "storage/engine/name_usage.h"
+#include "storage/engine/series_limiter.h"
 #include "storage/indexdb/indexdb.h"
 #include "storage/table/table.h"
 
@@ -72,12 +73,12 @@ class EngineImpl final : public Engine {
   void LogNewSeriesUntil(int64_t timestamp_ms) override {
     log_new_series_until_ms_.store(timestamp_ms, std::memory_order_relaxed);
   }
-  bool IsReadOnly() const override { return read_only_.load(std::memory_order_relaxed); }
-  const EngineMetrics& metrics() const override { return metrics_; }
-  PartitionStats TableStats() const override { return table_->Stats(); }
-  CacheStats TsidCacheStats() override {
-    return {tsids_.entries(), tsids_.size_bytes(), tsids_.requests(), tsids_.misses()};
+  bool HasRoom() const override { return table_->room() != Room::kBusy; }
+  bool IsReadOnly() const override {
+    return read_only_.load(std::memory_order_relaxed) || table_->room() == Room::kFailing;
   }
+  const EngineMetrics& metrics() const override { return metrics_; }
+  EngineStats Stats() override;
   Status Close() override;
 
  private:
@@ -99,6 +100,8 @@ class EngineImpl final : public Engine {
   Result<model::Tsid> FindOrCreate(Partition& partition, uint64_t date,
                                    const model::MetricName& name);
   model::Tsid NewTsid(const model::MetricName& name);
+  /// Whether the limits on new series let the row pass. Logs at times.
+  bool PassesSeriesLimits(ByteView metric_name_raw);
   void WarnAboutRows(const std::string& problem);
 
   class Cursor;
@@ -136,10 +139,13 @@ class EngineImpl final : public Engine {
   containers::GenerationSet registered_;  // (date, metric id).
   MetadataStore metadata_;
   NameUsageTracker name_usage_;
+  SeriesLimiter hourly_series_;
+  SeriesLimiter daily_series_;
   EngineMetrics metrics_;
   std::atomic<uint64_t> next_metric_id_;
   std::atomic<bool> read_only_{false};
   std::atomic<int64_t> last_warn_ms_{0};
+  std::atomic<int64_t> last_limit_warn_ms_{0};
   std::atomic<int64_t> log_new_series_until_ms_{0};
   Mutex snapshot_mutex_;
   std::atomic<uint64_t> next_snapshot_;

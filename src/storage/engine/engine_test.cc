@@ -318,6 +318,62 @@ TEST(EngineTest, RegistersNamesWithoutSamples) {
   EXPECT_EQ(engine->metrics().rows_added, 0u);
 }
 
+TEST(EngineTest, RefusesSeriesAboveTheLimitsUntilThePeriodEnds) {
+  auto options = OptionsFor(NewDirectory("series_limits"));
+  int64_t now = kNow;
+  options.now_ms = [&now] { return now; };
+  options.start_background = false;
+  options.max_hourly_series = 2;
+  options.max_daily_series = 3;
+  auto engine = OpenOrFail(std::move(options));
+  ASSERT_TRUE(engine);
+  const std::vector<ByteBuffer> names = {Raw("a"), Raw("b"), Raw("c"), Raw("d"), Raw("e")};
+  const auto add_all = [&] {
+    for (const auto& name : names) {
+      const model::MetricRow row{name, now, 1};
+      engine->AddRows({&row, 1});
+    }
+    return engine->metrics().rows_added.load();
+  };
+  EXPECT_EQ(add_all(), 2u);
+  EXPECT_EQ(add_all(), 4u);
+  EXPECT_EQ(engine->Stats().hourly_series.rows_dropped, 6u);
+  // The next hour lets two pass, and one of them is new for the day.
+  now += 3'600'000;
+  const std::vector<ByteBuffer> turned = {names[4], names[3], names[0]};
+  for (const auto& name : turned) {
+    const model::MetricRow row{name, now, 1};
+    engine->AddRows({&row, 1});
+  }
+  EXPECT_EQ(engine->metrics().rows_added, 5u);
+  EXPECT_EQ(engine->Stats().daily_series.rows_dropped, 1u);
+  now += model::kMsecPerDay;
+  EXPECT_EQ(add_all(), 7u);
+}
+
+TEST(EngineTest, WithoutThePerDayIndexEverythingIsFoundByTheGlobalOne) {
+  const auto path = NewDirectory("no_per_day");
+  const ByteBuffer a = Raw("a", {{"job", "x"}});
+  for (int round = 0; round < 2; ++round) {
+    auto options = OptionsFor(path);
+    options.disable_per_day_index = true;
+    auto engine = OpenOrFail(std::move(options));
+    ASSERT_TRUE(engine);
+    const model::MetricRow row{a, kNow - round * model::kMsecPerDay, 1};
+    engine->AddRows({&row, 1});
+    engine->ForceFlush();
+    EXPECT_EQ(engine->metrics().new_timeseries_created, round == 0 ? 1u : 0u);
+    const auto query = QueryFor({{"job", "x", false, false}}, {kNow - model::kMsecPerDay, kNow});
+    EXPECT_EQ(Read(*engine, query).begin()->second.size(), static_cast<size_t>(round + 1));
+    EXPECT_EQ(engine->SearchLabelNames(QueryFor({}, {kNow, kNow}), 10, Deadline()).value(),
+              (std::vector<std::string>{"__name__", "job"}));
+    EXPECT_EQ(engine->SearchTenants({kNow, kNow}, Deadline()).value().size(), 1u);
+    EXPECT_EQ(engine->GetTsdbStatus(QueryFor({}, {kNow, kNow}), "", 3, Deadline()).value().total_series, 1u);
+    EXPECT_EQ(engine->Stats().index.date_range_searches, 0u);
+    ASSERT_TRUE(engine->Close().ok());
+  }
+}
+
 TEST(EngineTest, SaysWhereASearchFailedAsTheReferenceDoes) {
   auto options = OptionsFor(NewDirectory("texts"));
   options.retention_ms = 31 * model::kMsecPerDay;

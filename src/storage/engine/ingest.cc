@@ -115,6 +115,7 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
     batch.partition = std::move(partition).value();
   }
   Partition& partition = *batch.partition;
+  if (!PassesSeriesLimits(row.metric_name_raw)) return std::nullopt;
 
   auto from_cache = [&]() -> std::optional<model::Tsid> {
     auto tsid = tsids_.Get(row.metric_name_raw);
@@ -233,6 +234,22 @@ model::Tsid EngineImpl::NewTsid(const model::MetricName& name) {
   tsid.metric_id =
       static_cast<model::MetricId>(next_metric_id_.fetch_add(1, std::memory_order_relaxed) + 1);
   return tsid;
+}
+
+bool EngineImpl::PassesSeriesLimits(ByteView metric_name_raw) {
+  if (hourly_series_.max_series() == 0 && daily_series_.max_series() == 0) return true;
+  const uint64_t key = hash::XXH64(metric_name_raw);
+  const int64_t now = options_.now_ms();
+  const bool hourly_passes = hourly_series_.Add(key, now);
+  if (hourly_passes && daily_series_.Add(key, now)) return true;
+  int64_t last = last_limit_warn_ms_.load(std::memory_order_relaxed);
+  if ((last == 0 || now - last >= kWarnIntervalMs) &&
+      last_limit_warn_ms_.compare_exchange_strong(last, now, std::memory_order_relaxed)) {
+    VM_LOG_WARN("skip series {} because {}={} reached", NameForLog(metric_name_raw),
+                hourly_passes ? "-storage.maxDailySeries" : "-storage.maxHourlySeries",
+                hourly_passes ? daily_series_.max_series() : hourly_series_.max_series());
+  }
+  return false;
 }
 
 void EngineImpl::WarnAboutRows(const std::string& problem) {

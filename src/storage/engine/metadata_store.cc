@@ -61,4 +61,18 @@ std::vector<model::MetadataRow> MetadataStore::Search(const model::Tenant* tenan
   return rows;
 }
 
+size_t MetadataStore::entries() const {
+  MutexLock lock(mutex_);
+  return entries_.size();
+}
+
+uint64_t MetadataStore::size_bytes() const {
+  MutexLock lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& [key, entry] : entries_) {
+    bytes += sizeof(Key) + sizeof(Entry) + 2 * key.first.size() + entry.row.help.size() + entry.row.unit.size();
+  }
+  return bytes;
+}
+
 }  // namespace vm::storage

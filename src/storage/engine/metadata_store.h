@@ -23,6 +23,8 @@ class MetadataStore {
   /// Ordered by time of the last write, then name, then tenant. `tenant` nullptr: all; `limit` 0: no limit.
   std::vector<model::MetadataRow> Search(const model::Tenant* tenant, size_t limit,
                                          std::string_view metric_name, int64_t now_ms);
+  size_t entries() const VM_EXCLUDES(mutex_);
+  uint64_t size_bytes() const VM_EXCLUDES(mutex_);
 
  private:
   struct Entry {
@@ -34,7 +36,7 @@ class MetadataStore {
   void ExpireLocked(int64_t now_ms) VM_REQUIRES(mutex_);
 
   const size_t max_entries_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::map<Key, Entry> entries_ VM_GUARDED_BY(mutex_);
   int64_t last_expiry_ms_ VM_GUARDED_BY(mutex_) = 0;
 };

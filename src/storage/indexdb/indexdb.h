@@ -49,6 +49,8 @@ struct IndexStats {
   uint64_t date_range_searches = 0, date_range_hits = 0, global_searches = 0;
   uint64_t composite_success = 0, composite_missing = 0;
   uint64_t missing_tsids = 0;  // Ids in tag rows without a TSID.
+
+  IndexStats& operator+=(const IndexStats& other);
 };
 
 using FilterGroups = std::vector<std::vector<model::TagFilter>>;

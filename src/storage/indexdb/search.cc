@@ -344,6 +344,33 @@ Result<std::vector<model::MetricId>> IndexDb::SearchMetricIds(const model::Tenan
   return result;
 }
 
+IndexStats& IndexStats::operator+=(const IndexStats& other) {
+  table.items_added += other.table.items_added;
+  table.too_long_items_dropped += other.table.too_long_items_dropped;
+  table.memory_items += other.table.memory_items;
+  table.memory_sets += other.table.memory_sets;
+  table.file_parts += other.table.file_parts;
+  table.file_items += other.table.file_items;
+  table.file_bytes += other.table.file_bytes;
+  table.merges += other.table.merges;
+  table.items_merged += other.table.items_merged;
+  table.active_merges += other.table.active_merges;
+  filter_cache.entries += other.filter_cache.entries;
+  filter_cache.size_bytes += other.filter_cache.size_bytes;
+  filter_cache.max_bytes += other.filter_cache.max_bytes;
+  filter_cache.requests += other.filter_cache.requests;
+  filter_cache.misses += other.filter_cache.misses;
+  filter_cache.resets += other.filter_cache.resets;
+  deleted_ids += other.deleted_ids;
+  date_range_searches += other.date_range_searches;
+  date_range_hits += other.date_range_hits;
+  global_searches += other.global_searches;
+  composite_success += other.composite_success;
+  composite_missing += other.composite_missing;
+  missing_tsids += other.missing_tsids;
+  return *this;
+}
+
 IndexStats IndexDb::Figures() const {
   IndexStats stats;
   stats.table = table_->stats();

@@ -49,11 +49,8 @@ Result<std::string> DeleteAllSnapshots(Engine& engine) {
 
 }  // namespace
 
-HttpHandler::HttpHandler(Engine& engine, net::Pool& pool, const ServerOptions& options)
-    : engine_(engine),
-      pool_(pool),
-      options_(options),
-      registry_(options.registry != nullptr ? *options.registry : own_registry_) {
+HttpHandler::HttpHandler(Engine& engine, net::Pool& pool, metrics::Registry* registry)
+    : engine_(engine), pool_(pool), registry_(registry != nullptr ? *registry : own_registry_) {
   registry_.SetGaugeCallback(kActiveForceMerges, [this] {
     return static_cast<double>(active_force_merges_.load(std::memory_order_relaxed));
   });
@@ -68,18 +65,6 @@ HttpHandler::~HttpHandler() { registry_.RemoveGaugeCallback(kActiveForceMerges);
 
 metrics::Counter& HttpHandler::Counter(std::string_view name, std::string_view path) {
   return registry_.GetCounter(fmt::format("{}{{path=\"{}\"}}", name, path));
-}
-
-awaitable<bool> HttpHandler::CheckKey(http::Request& request, http::Response& response, std::string flag,
-                                      std::string key) {
-  if (key.empty()) co_return true;
-  const std::string given(request.query.Get("authKey"));
-  if (given == key) co_return true;
-  registry_.GetCounter("vm_http_request_errors_total{path=\"*\", reason=\"wrong_auth_key\"}").Inc();
-  std::string text = given.empty() ? fmt::format("Expected to receive non-empty authKey when -{} is set", flag)
-                                   : fmt::format("The provided authKey doesn't match -{}", flag);
-  co_await http::WriteError(response, 401, std::move(text));
-  co_return false;
 }
 
 awaitable<bool> HttpHandler::Answer(http::Response& response, std::string path,
@@ -144,12 +129,8 @@ awaitable<bool> HttpHandler::Handle(http::Request& request, http::Response& resp
     co_await http::WriteError(response, 400, form.error().message());
     co_return true;
   }
-  if (is_snapshot) {
-    if (!co_await CheckKey(request, response, "snapshotAuthKey", options_.snapshot_auth_key)) co_return true;
-    co_return co_await HandleSnapshot(request.path.substr(kSnapshotPrefix.size()), request, response);
-  }
+  if (is_snapshot) co_return co_await HandleSnapshot(request.path.substr(kSnapshotPrefix.size()), request, response);
   if (request.path == "/internal/force_flush") {
-    if (!co_await CheckKey(request, response, "forceFlushAuthKey", options_.force_flush_auth_key)) co_return true;
     VM_LOG_INFO("flushing storage to make pending data available for reading");
     auto flush = [this]() noexcept {
       engine_.ForceFlush();
@@ -160,20 +141,18 @@ awaitable<bool> HttpHandler::Handle(http::Request& request, http::Response& resp
     co_return true;
   }
   if (request.path == "/internal/force_merge") {
-    if (!co_await CheckKey(request, response, "forceMergeAuthKey", options_.force_merge_auth_key)) co_return true;
     StartForceMerge(std::string(request.query.Get("partition_prefix")));
     response.SetStatus(200);
     co_return true;
   }
   if (request.path == "/internal/log_new_series") {
-    if (!co_await CheckKey(request, response, "logNewSeriesAuthKey", options_.log_new_series_auth_key)) co_return true;
     const std::string given(request.query.Get("seconds"));
     int64_t seconds = 60;
     const auto parsed = std::from_chars(given.data(), given.data() + given.size(), seconds);
     const bool is_bad = !given.empty() && (parsed.ec != std::errc() || parsed.ptr != given.data() + given.size());
     auto work = [this, seconds, given, is_bad]() -> Result<std::string> {
       if (is_bad) {
-        return Error(ErrorCode::kInvalidInput, fmt::format("cannot parse `seconds` arg \"{}\"", given));
+        return Error(ErrorCode::kInvalidInput, fmt::format("cannot parse `seconds` arg \"{0}\": strconv.Atoi: parsing \"{0}\": invalid syntax", given));
       }
       VM_LOG_INFO("enabling logging of new series for the next {}s. This may increase resource usage during this period.",
                   seconds);

@@ -8,16 +8,15 @@
 #include "lib/metrics/metrics.h"
 #include "lib/net/runtime.h"
 #include "storage/engine/engine.h"
-#include "storage/server/server.h"
 
 namespace vm::storage {
 
 /// /internal/force_merge, /internal/force_flush, /internal/log_new_series and /snapshot/{create,list,delete,delete_all}.
-/// Thread-safe. Reference: VictoriaMetrics app/vmstorage/main.go.
+/// Who may use them is checked before. Thread-safe. Reference: VictoriaMetrics app/vmstorage/main.go.
 class HttpHandler {
  public:
-  /// Work runs on `pool`. All must outlive the handler.
-  HttpHandler(Engine& engine, net::Pool& pool, const ServerOptions& options);
+  /// Work runs on `pool`. `registry` may be null. All must outlive the handler.
+  HttpHandler(Engine& engine, net::Pool& pool, metrics::Registry* registry);
   ~HttpHandler();
   HttpHandler(const HttpHandler&) = delete;
   HttpHandler& operator=(const HttpHandler&) = delete;
@@ -26,9 +25,6 @@ class HttpHandler {
   net::asio::awaitable<bool> Handle(http::Request& request, http::Response& response);
 
  private:
-  /// Answers 401 and returns false when `key` is set and the request does not carry it.
-  net::asio::awaitable<bool> CheckKey(http::Request& request, http::Response& response, std::string flag,
-                                      std::string key);
   net::asio::awaitable<bool> HandleSnapshot(std::string action, http::Request& request, http::Response& response);
   /// Run `work` on the pool; answer with what it returns, or with the error as JSON.
   net::asio::awaitable<bool> Answer(http::Response& response, std::string path, std::function<Result<std::string>()> work);
@@ -37,7 +33,6 @@ class HttpHandler {
 
   Engine& engine_;
   net::Pool& pool_;
-  const ServerOptions& options_;
   metrics::Registry own_registry_;  // When none was given.
   metrics::Registry& registry_;
   std::atomic<int64_t> active_force_merges_{0};

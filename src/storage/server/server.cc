@@ -26,9 +26,12 @@ namespace {
 /// the number of connections.
 class EngineSink final : public rpc::InsertSink {
  public:
-  EngineSink(Engine& engine, net::Pool& pool) : engine_(engine), pool_(pool) {}
+  EngineSink(Engine& engine, net::Pool& pool, std::stop_token stop)
+      : engine_(engine), pool_(pool), stop_(std::move(stop)) {}
 
   net::asio::awaitable<void> OnRows(ByteBuffer rows) override {
+    // The peer waits with us: its buffers are the queue.
+    while (!engine_.HasRoom() && !stop_.stop_requested()) co_await net::SleepFor(kRoomCheckInterval);
     auto work = [this, &rows]() noexcept {
       AddRows(rows);
       return true;
@@ -70,8 +73,11 @@ class EngineSink final : public rpc::InsertSink {
     engine_.AddMetadata(rows);
   }
 
+  static constexpr std::chrono::milliseconds kRoomCheckInterval{50};
+
   Engine& engine_;
   net::Pool& pool_;
+  const std::stop_token stop_;
 };
 
 /// A stream that somebody else can close: sessions own this one, the server keeps `inner`.
@@ -188,10 +194,10 @@ struct StorageServer::Impl {
         // A slot that waits for its peer needs no thread; those that read parts may wait for the disk.
         search_pool("search", std::min(SearchSlots(this->options), 2 * sys::AvailableCpus())),
         background_pool("background", 2),
-        sink(engine, ingest_pool),
+        sink(engine, ingest_pool, stop.get_token()),
         handler(engine, this->options),
         select_server(handler, search_pool, SelectOptions()),
-        http(engine, background_pool, this->options) {}
+        http(engine, background_pool, this->options.registry) {}
 
   rpc::SelectServerOptions SelectOptions() const {
     rpc::SelectServerOptions select;
@@ -248,9 +254,9 @@ struct StorageServer::Impl {
   net::Pool ingest_pool;
   net::Pool search_pool;
   net::Pool background_pool;
+  std::stop_source stop;  // Ends running requests and waiting packets.
   EngineSink sink;
   EngineHandler handler;
-  std::stop_source stop;  // Ends running requests.
   rpc::SelectServer select_server;
   HttpHandler http;
   std::unique_ptr<net::Listener> insert_listener;
@@ -298,55 +304,6 @@ void StorageServer::Stop() {
   impl_->accept_tasks.Wait();
   for (const auto& connection : connections) connection->Close();
   impl_->tasks.Wait();
-}
-
-void RegisterEngineMetrics(metrics::Registry& registry, Engine& engine, const std::string& path) {
-  auto counter = [&](const char* name, const std::atomic<uint64_t>& value) {
-    registry.SetGaugeCallback(name, [&value] {
-      return static_cast<double>(value.load(std::memory_order_relaxed));
-    });
-  };
-  const EngineMetrics& m = engine.metrics();
-  counter("vm_rows_received_by_storage_total", m.rows_received);
-  counter("vm_rows_added_to_storage_total", m.rows_added);
-  counter("vm_rows_ignored_total{reason=\"small_timestamp\"}", m.rows_too_small_timestamp);
-  counter("vm_rows_ignored_total{reason=\"big_timestamp\"}", m.rows_too_big_timestamp);
-  counter("vm_rows_ignored_total{reason=\"invalid_raw_metric_name\"}",
-          m.rows_invalid_raw_metric_name);
-  counter("vm_new_timeseries_created_total", m.new_timeseries_created);
-  counter("vm_timeseries_repopulated_total", m.timeseries_repopulated);
-  counter("vm_slow_row_inserts_total", m.slow_row_inserts);
-  counter("vm_slow_per_day_index_inserts_total", m.slow_per_day_index_inserts);
-  registry.SetGaugeCallback("vm_storage_is_read_only{path=\"" + path + "\"}",
-                            [&engine] { return engine.IsReadOnly() ? 1.0 : 0.0; });
-  struct Class {
-    const char* type;
-    PartsStats PartitionStats::*stats;
-  };
-  for (const Class c : {Class{"storage/inmemory", &PartitionStats::inmemory},
-                        Class{"storage/small", &PartitionStats::small},
-                        Class{"storage/big", &PartitionStats::big}}) {
-    const std::string label = std::string("{type=\"") + c.type + "\"}";
-    auto gauge = [&](const char* name, uint64_t PartsStats::*field) {
-      registry.SetGaugeCallback(name + label, [&engine, c, field] {
-        const PartitionStats stats = engine.TableStats();
-        return static_cast<double>(stats.*(c.stats).*field);
-      });
-    };
-    gauge("vm_rows", &PartsStats::rows);
-    gauge("vm_parts", &PartsStats::parts);
-    gauge("vm_blocks", &PartsStats::blocks);
-    gauge("vm_data_size_bytes", &PartsStats::size_bytes);
-  }
-  registry.SetGaugeCallback("vm_pending_rows{type=\"storage\"}", [&engine] {
-    return static_cast<double>(engine.TableStats().pending_rows);
-  });
-  registry.SetGaugeCallback("vm_cache_entries{type=\"storage/tsid\"}", [&engine] {
-    return static_cast<double>(engine.TsidCacheStats().entries);
-  });
-  registry.SetGaugeCallback("vm_cache_size_bytes{type=\"storage/tsid\"}", [&engine] {
-    return static_cast<double>(engine.TsidCacheStats().size_bytes);
-  });
 }
 
 }  // namespace vm::storage

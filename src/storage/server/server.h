@@ -60,7 +60,4 @@ class StorageServer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Publish what the engine counts. The callbacks live until RemoveEngineMetrics.
-void RegisterEngineMetrics(metrics::Registry& registry, Engine& engine, const std::string& path);
-
 }  // namespace vm::storage
