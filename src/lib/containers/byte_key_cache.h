@@ -26,6 +26,25 @@ class ByteKeyCache {
       : half_bytes_(max_bytes / (2 * kShards)),
         seed_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
 
+  /// Call `visit(key, value)` for each entry, to save them along with seed().
+  template <class F>
+  void ForEach(F visit) VM_NO_THREAD_SAFETY_ANALYSIS {
+    for (Shard& shard : shards_) {
+      MutexLock lock(shard.mutex);
+      shard.old.ForEach(visit);
+      shard.young.ForEach(visit);
+    }
+  }
+  uint64_t seed() const noexcept { return seed_; }
+  /// Take over the seed of saved entries. Requires an empty cache that nobody else uses yet.
+  void SetSeed(uint64_t seed) noexcept { seed_ = seed; }
+  /// Put a saved entry back.
+  void PutSaved(const Key128& key, const Value& value) {
+    Shard& shard = ShardOf(key);
+    MutexLock lock(shard.mutex);
+    PutLocked(shard, key, value);
+  }
+
   std::optional<Value> Get(ByteView key) {
     const Key128 hash = HashOf(key);
     Shard& shard = ShardOf(hash);
@@ -110,7 +129,7 @@ class ByteKeyCache {
   }
 
   const size_t half_bytes_;
-  const uint64_t seed_;
+  uint64_t seed_;
   std::array<Shard, kShards> shards_;
 };
 

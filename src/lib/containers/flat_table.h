@@ -47,6 +47,14 @@ class FlatTable {
     slot.value = value;
   }
 
+  /// Call `visit(key, value)` for each entry.
+  template <class F>
+  void ForEach(F visit) const {
+    for (size_t i = 0; i < capacity_; ++i) {
+      if (!IsFree(slots_[i])) visit(slots_[i].key, slots_[i].value);
+    }
+  }
+
   size_t size() const noexcept { return size_; }
   size_t bytes() const noexcept { return capacity_ * sizeof(Slot); }
   /// What bytes() will be after one more Put of a new key.

@@ -32,6 +32,19 @@ class GenerationSet {
     shard.young.Put(KeyOf(scope, id), {});
   }
 
+  /// Call `visit(id)` for each pair of this scope.
+  template <class F>
+  void ForEach(uint64_t scope, F visit) VM_NO_THREAD_SAFETY_ANALYSIS {
+    const auto visit_key = [&](const Key128& key, const Nothing&) {
+      if (key.high == scope + 1) visit(key.low);
+    };
+    for (Shard& shard : shards_) {
+      MutexLock lock(shard.mutex);
+      shard.old.ForEach(visit_key);
+      shard.young.ForEach(visit_key);
+    }
+  }
+
   void Clear() {
     for (Shard& shard : shards_) {
       MutexLock lock(shard.mutex);
