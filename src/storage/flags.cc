@@ -69,6 +69,14 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
                               "The maximum number of tag values returned per search")),
       max_suffixes_(set.Int("search.maxTagValueSuffixesPerSearch", 100'000,
                             "The maximum number of tag value suffixes returned from /metrics/find")),
+      max_concurrent_inserts_(set.Int("maxConcurrentInserts", static_cast<int64_t>(2 * sys::AvailableCpus()),
+                                      "The maximum number of concurrent insert requests")),
+      insert_max_queue_duration_(set.Duration(
+          "insert.maxQueueDuration", std::chrono::minutes(1),
+          "The maximum duration to wait in the queue when -maxConcurrentInserts concurrent insert requests are executed")),
+      insert_shutdown_duration_(set.Duration(
+          "storage.vminsertConnsShutdownDuration", std::chrono::seconds(10),
+          "The time needed for gradual closing of vminsert connections during graceful shutdown")),
       max_queue_duration_(set.Duration(
           "search.maxQueueDuration", std::chrono::seconds(10),
           "The maximum time the incoming vmselect request waits for execution when "
@@ -169,6 +177,9 @@ ServerOptions StorageFlags::MakeServerOptions() const {
   options.max_tag_values =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_tag_values_, 1, INT32_MAX));
   options.max_tag_value_suffixes = static_cast<uint32_t>(std::clamp<int64_t>(*max_suffixes_, 1, INT32_MAX));
+  options.max_concurrent_inserts = static_cast<size_t>(std::max<int64_t>(*max_concurrent_inserts_, 1));
+  options.insert_max_queue_duration = duration_cast<milliseconds>(*insert_max_queue_duration_);
+  options.insert_shutdown_duration = duration_cast<milliseconds>(*insert_shutdown_duration_);
   options.max_queue_duration = duration_cast<milliseconds>(*max_queue_duration_);
   options.handshake_timeout = duration_cast<milliseconds>(*handshake_timeout_);
   options.deny_query_tracing = *deny_query_tracing_;

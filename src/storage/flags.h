@@ -37,6 +37,9 @@ class StorageFlags {
   const int64_t* max_tag_keys_;
   const int64_t* max_tag_values_;
   const int64_t* max_suffixes_;
+  const int64_t* max_concurrent_inserts_;
+  const std::chrono::nanoseconds* insert_max_queue_duration_;
+  const std::chrono::nanoseconds* insert_shutdown_duration_;
   const std::chrono::nanoseconds* max_queue_duration_;
   const std::chrono::nanoseconds* handshake_timeout_;
   const bool* deny_query_tracing_;

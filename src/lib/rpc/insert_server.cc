@@ -1,5 +1,7 @@
 #include "lib/rpc/insert_server.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <string>
 
@@ -16,97 +18,209 @@ using net::asio::awaitable;
 
 constexpr std::array kHellos = {net::kHelloInsertRpc, net::kHelloInsertLegacy};
 
-awaitable<Status> Answer(net::FramedStream& stream, std::string_view text) {
-  ByteBuffer reply;
-  AppendErrorText(reply, text);
-  VM_CO_TRY(co_await stream.Write(reply));
-  co_return co_await stream.Flush();
+InsertServerMetrics::Blocks BlocksOf(metrics::Registry& registry, std::string_view block_type) {
+  const auto counter = [&](std::string_view name) -> metrics::Counter& {
+    return registry.GetCounter(
+        fmt::format("vm_protoparser_{}_total{{type=\"clusternative\",block_type=\"{}\"}}", name, block_type));
+  };
+  return {counter("blocks_read"), counter("read_errors"), counter("parse_errors"), counter("process_errors")};
 }
 
-awaitable<Status> ServeCalls(net::FramedStream& stream, InsertSink& sink, net::Pool* pool) {
-  ByteBuffer name;
-  ByteBuffer body;
-  for (;;) {
-    auto more = co_await ReadFrameOrEof(stream, name, kMaxRpcNameSize);
-    if (!more.ok()) co_return std::move(more).error();
-    if (!more.value()) co_return Ok();
-    const bool is_rows = AsText(name) == kWriteRows;
-    if (!is_rows && AsText(name) != kWriteMetadata) {
-      co_return co_await Answer(stream, kUnsupportedText);
+// One accepted connection.
+class Session {
+ public:
+  Session(net::FramedStream& stream, InsertSink& sink, const InsertServerOptions& options)
+      : stream_(stream), sink_(sink), options_(options) {}
+
+  awaitable<Status> ServeCalls() {
+    ByteBuffer name;
+    ByteBuffer body;
+    for (;;) {
+      auto more = co_await ReadFrameOrEof(stream_, name, kMaxRpcNameSize);
+      if (!more.ok()) co_return std::move(more).error();
+      if (!more.value()) co_return Ok();
+      const bool is_rows = AsText(name) == kWriteRows;
+      if (!is_rows && AsText(name) != kWriteMetadata) {
+        VM_CO_TRY(co_await Answer(kUnsupportedText));
+        co_return Error(ErrorCode::kInvalidInput, fmt::format("unsupported rpcName: \"{}\"", AsText(name)));
+      }
+      InsertServerMetrics::Blocks* counters = nullptr;
+      if (options_.metrics != nullptr) counters = is_rows ? &options_.metrics->rows : &options_.metrics->metadata;
+      auto read = co_await ReadFrame(stream_, body, kMaxInsertBodySize);
+      if (!read.ok()) {
+        if (counters != nullptr) counters->read_errors.Inc();
+        // The peer may still listen; whether it does changes nothing.
+        auto told = co_await Answer(read.error().message());
+        static_cast<void>(told.ok());
+        co_return std::move(read).error();
+      }
+      if (counters != nullptr) counters->read.Inc();
+      if (sink_.IsReadOnly()) {
+        VM_CO_TRY(co_await Answer(kReadOnlyText));
+        continue;
+      }
+      VM_CO_TRY(co_await Take(std::move(body), is_rows, counters));
+      VM_CO_TRY(co_await Answer(std::string_view()));
     }
-    auto read = co_await ReadFrame(stream, body, kMaxInsertBodySize);
-    if (!read.ok()) {
-      // The peer may still listen; whether it does changes nothing.
-      auto told = co_await Answer(stream, read.error().message());
-      static_cast<void>(told.ok());
-      co_return std::move(read).error();
+  }
+
+  awaitable<Status> ServePackets() {
+    for (;;) {
+      ByteBuffer rows;
+      auto more = co_await ReadFrameOrEof(stream_, rows, kMaxInsertBodySize);
+      if (!more.ok()) {
+        if (options_.metrics != nullptr) options_.metrics->rows.read_errors.Inc();
+        co_return std::move(more).error();
+      }
+      if (!more.value()) co_return Ok();
+      if (options_.metrics != nullptr) options_.metrics->rows.read.Inc();
+      LegacyAck ack = LegacyAck::kReadOnly;
+      if (!sink_.IsReadOnly()) {
+        ack = LegacyAck::kAccepted;
+        SlotHolder slot;
+        VM_CO_TRY(co_await AcquireSlot(slot));
+        if (!rows.empty()) co_await sink_.OnRows(std::move(rows));
+      }
+      const std::array<uint8_t, 1> reply = {static_cast<uint8_t>(ack)};
+      stream_.SetDeadline(Deadline::After(std::chrono::seconds(5)));
+      auto sent = co_await SendAck(reply);
+      if (!sent.ok()) {
+        if (options_.metrics != nullptr) options_.metrics->write_errors.Inc();
+        co_return sent;
+      }
+      stream_.SetDeadline(Deadline());
     }
-    if (sink.IsReadOnly()) {
-      VM_CO_TRY(co_await Answer(stream, kReadOnlyText));
-      continue;
+  }
+
+ private:
+  awaitable<Status> Answer(std::string_view text) {
+    ByteBuffer reply;
+    AppendErrorText(reply, text);
+    VM_CO_TRY(co_await stream_.Write(reply));
+    co_return co_await stream_.Flush();
+  }
+  awaitable<Status> SendAck(ByteView reply) {
+    VM_CO_TRY(co_await stream_.Write(reply));
+    co_return co_await stream_.Flush();
+  }
+
+  awaitable<Status> AcquireSlot(SlotHolder& slot) {
+    if (options_.slots == nullptr) co_return Ok();
+    if (!options_.slots->TryAcquire()) {
+      if (options_.metrics != nullptr) options_.metrics->limit_reached.Inc();
+      const bool acquired = co_await options_.slots->Acquire(options_.max_queue_duration);
+      if (!acquired) {
+        if (options_.metrics != nullptr) options_.metrics->limit_timeout.Inc();
+        co_return Error(ErrorCode::kLimitExceeded,
+                        fmt::format("cannot process insert request for {:.3f} seconds because {} concurrent insert "
+                                    "requests are executed. Possible solutions: to reduce workload; to increase "
+                                    "compute resources at the server; to increase -insert.maxQueueDuration; to "
+                                    "increase -maxConcurrentInserts",
+                                    static_cast<double>(options_.max_queue_duration.count()) / 1e3,
+                                    options_.slots->capacity()));
+      }
+    }
+    slot.Hold(*options_.slots);
+    co_return Ok();
+  }
+
+  // An error means that the packet was refused, and that the peer knows.
+  awaitable<Status> Take(ByteBuffer body, bool is_rows, InsertServerMetrics::Blocks* counters) {
+    SlotHolder slot;
+    auto acquired = co_await AcquireSlot(slot);
+    if (!acquired.ok()) {
+      VM_CO_TRY(co_await Answer(acquired.error().message()));
+      co_return acquired;
     }
     ByteBuffer rows;
     auto unpack = [&rows, &body]() noexcept { return UnpackInsertBody(rows, body); };
     Status unpacked = Ok();
-    if (pool != nullptr) {
-      unpacked = co_await net::RunOn(*pool, unpack);
+    if (options_.pool != nullptr) {
+      unpacked = co_await net::RunOn(*options_.pool, unpack);
     } else {
       unpacked = unpack();
     }
     if (!unpacked.ok()) {
       // A packet is acknowledged when it has arrived, not when it makes sense.
-      VM_LOG_ERROR("cannot unpack a packet from {}: {}", stream.remote_addr(),
-                   unpacked.error().message());
+      if (counters != nullptr) counters->parse_errors.Inc();
+      VM_LOG_ERROR("cannot unpack a packet from {}: {}", stream_.remote_addr(), unpacked.error().message());
     } else if (is_rows) {
-      co_await sink.OnRows(std::move(rows));
+      co_await sink_.OnRows(std::move(rows));
     } else {
-      co_await sink.OnMetadata(std::move(rows));
+      co_await sink_.OnMetadata(std::move(rows));
     }
-    VM_CO_TRY(co_await Answer(stream, std::string_view()));
+    co_return Ok();
   }
-}
 
-awaitable<Status> ServePackets(net::FramedStream& stream, InsertSink& sink) {
-  for (;;) {
-    ByteBuffer rows;
-    auto more = co_await ReadFrameOrEof(stream, rows, kMaxInsertBodySize);
-    if (!more.ok()) co_return std::move(more).error();
-    if (!more.value()) co_return Ok();
-    LegacyAck ack = LegacyAck::kReadOnly;
-    if (!sink.IsReadOnly()) {
-      ack = LegacyAck::kAccepted;
-      if (!rows.empty()) co_await sink.OnRows(std::move(rows));
-    }
-    const std::array<uint8_t, 1> reply = {static_cast<uint8_t>(ack)};
-    stream.SetDeadline(Deadline::After(std::chrono::seconds(5)));
-    VM_CO_TRY(co_await stream.Write(reply));
-    VM_CO_TRY(co_await stream.Flush());
-    stream.SetDeadline(Deadline());
+  net::FramedStream& stream_;
+  InsertSink& sink_;
+  const InsertServerOptions& options_;
+};
+
+void LogHandshakeError(const std::string& peer, const Error& error) {
+  if (error.code() != ErrorCode::kUnavailable) {
+    VM_LOG_ERROR("cannot perform vminsert handshake with client \"{}\": {}", peer, error.message());
+  } else if (error.message().find("timeout") != std::string::npos) {
+    VM_LOG_WARN(
+        "cannot complete vminsert handshake due to network timeout error with client \"{}\": {}. If errors are "
+        "transient and infrequent increase -rpc.handshakeTimeout and -vmstorageDialTimeout on client and server "
+        "side. Check vminsert logs for errors",
+        peer, error.message());
+  } else {
+    VM_LOG_WARN(
+        "cannot complete vminsert handshake due to network error with client \"{}\": {}. Check vminsert logs for "
+        "errors",
+        peer, error.message());
   }
 }
 
 }  // namespace
 
+InsertServerMetrics::InsertServerMetrics(metrics::Registry& registry)
+    : connections(registry.GetGauge("vm_vminsert_conns")),
+      connection_errors(registry.GetCounter("vm_vminsert_conn_errors_total")),
+      limit_reached(registry.GetCounter("vm_concurrent_insert_limit_reached_total")),
+      limit_timeout(registry.GetCounter("vm_concurrent_insert_limit_timeout_total")),
+      write_errors(registry.GetCounter(
+          "vm_protoparser_write_errors_total{type=\"clusternative\",block_type=\"metric_rows\"}")),
+      rows(BlocksOf(registry, "metric_rows")),
+      metadata(BlocksOf(registry, "metricsmetadata_rows")) {}
+
 awaitable<void> ServeInsert(std::unique_ptr<net::Stream> stream, InsertSink& sink,
                             InsertServerOptions options) {
+  struct Count {
+    metrics::Gauge* connections;
+    explicit Count(InsertServerMetrics* m) : connections(m != nullptr ? &m->connections : nullptr) {
+      if (connections != nullptr) connections->Inc();
+    }
+    ~Count() {
+      if (connections != nullptr) connections->Dec();
+    }
+  } count(options.metrics);
   const std::string peer = stream->remote_addr();
-  auto session =
+  auto handshake =
       co_await net::ServerHandshake(std::move(stream), kHellos, false, options.handshake_timeout);
-  if (!session.ok()) {
-    VM_LOG_WARN("cannot complete vminsert handshake with client \"{}\": {}", peer,
-                session.error().message());
+  if (!handshake.ok()) {
+    if (!options.stop.stop_requested()) LogHandshakeError(peer, handshake.error());
     co_return;
   }
-  auto framed = std::move(session.value().stream);
+  auto framed = std::move(handshake.value().stream);
   if (framed == nullptr) co_return;
+  VM_LOG_INFO("processing vminsert conn from {}", peer);
+  Session session(*framed, sink, options);
   Status status = Ok();
-  if (session.value().hello == net::kHelloInsertLegacy) {
-    status = co_await ServePackets(*framed, sink);
+  if (handshake.value().hello == net::kHelloInsertLegacy) {
+    status = co_await session.ServePackets();
   } else {
-    status = co_await ServeCalls(*framed, sink, options.pool);
+    status = co_await session.ServeCalls();
   }
-  if (!status.ok()) {
-    VM_LOG_WARN("cannot process vminsert conn from {}: {}", peer, status.error().message());
+  if (!options.stop.stop_requested()) {
+    if (!status.ok()) {
+      if (options.metrics != nullptr) options.metrics->connection_errors.Inc();
+      VM_LOG_ERROR("cannot process vminsert conn from {}: cannot process vminsert request: {}", peer,
+                   status.error().message());
+    }
+    VM_LOG_INFO("closing vminsert conn from {}", peer);
   }
   framed->Close();
 }

@@ -2,9 +2,12 @@
 
 #include <chrono>
 #include <memory>
+#include <stop_token>
 
+#include "lib/metrics/metrics.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
+#include "lib/rpc/slots.h"
 
 namespace vm::rpc {
 
@@ -14,16 +17,39 @@ class InsertSink {
   virtual ~InsertSink() = default;
 
   /// Take a packet of MetricRows. Returning means "queued": wait here while there is no room. Broken rows are
-  /// the sink's to log; the peer is not told.
+  /// the sink's to log and count; the peer is not told.
   virtual net::asio::awaitable<void> OnRows(ByteBuffer rows) = 0;
   /// The same for metadata rows.
   virtual net::asio::awaitable<void> OnMetadata(ByteBuffer rows) = 0;
   virtual bool IsReadOnly() const = 0;
 };
 
+/// What insert servers count under the reference's names.
+struct InsertServerMetrics {
+  explicit InsertServerMetrics(metrics::Registry& registry);
+
+  struct Blocks {
+    metrics::Counter& read;
+    metrics::Counter& read_errors;
+    metrics::Counter& parse_errors;
+    metrics::Counter& process_errors;
+  };
+  metrics::Gauge& connections;
+  metrics::Counter& connection_errors;
+  metrics::Counter& limit_reached;
+  metrics::Counter& limit_timeout;
+  metrics::Counter& write_errors;
+  Blocks rows;
+  Blocks metadata;
+};
+
 struct InsertServerOptions {
-  std::chrono::milliseconds handshake_timeout{5000};
-  net::Pool* pool = nullptr;  // Where bodies are unpacked. Must outlive the sessions.
+  std::chrono::milliseconds handshake_timeout{5000};  // -rpc.handshakeTimeout
+  net::Pool* pool = nullptr;               // Where bodies are unpacked. Must outlive the sessions, as all of these.
+  Slots* slots = nullptr;                  // -maxConcurrentInserts; null: no limit.
+  std::chrono::milliseconds max_queue_duration{60'000};  // -insert.maxQueueDuration
+  InsertServerMetrics* metrics = nullptr;  // May be null.
+  std::stop_token stop;                    // Set: connections that end now are no errors.
 
   InsertServerOptions() {}
 };

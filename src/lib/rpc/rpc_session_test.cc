@@ -380,6 +380,58 @@ TEST(SelectSessionTest, KeepsNoThreadWhileAPeerReadsSlowly) {
   slow->Close();
 }
 
+// Keeps rows waiting until it is let go.
+class BusySink : public RowKeeper {
+ public:
+  awaitable<void> OnRows(ByteBuffer rows) override {
+    ++waiting;
+    while (busy) co_await net::SleepFor(std::chrono::milliseconds(5));
+    packets.push_back(std::move(rows));
+  }
+  std::atomic<int> waiting{0};
+  std::atomic<bool> busy{true};
+};
+
+TEST(InsertSessionTest, RefusesWhatWaitsTooLongForASlot) {
+  net::Runtime runtime(2);
+  BusySink sink;
+  Slots slots(1);
+  metrics::Registry registry;
+  InsertServerMetrics counters(registry);
+  InsertServerOptions options;
+  options.slots = &slots;
+  options.metrics = &counters;
+  options.max_queue_duration = std::chrono::milliseconds(30);
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return ServeInsert(std::move(s), sink, options); };
+  TestServer server(runtime, serve);
+  const ByteBuffer rows = {1, 2, 3};
+  auto send = [&](InsertConn& conn) -> awaitable<void> {
+    auto sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_TRUE(sent.ok() && sent.value() == InsertAnswer::kAccepted);
+  };
+  std::thread first([&] { net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), send)); });
+  while (sink.waiting == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  auto refused = [&](InsertConn& conn) -> awaitable<void> {
+    auto sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_FALSE(sent.ok());
+    if (sent.ok()) co_return;
+    EXPECT_NE(sent.error().message().find(
+                  "cannot process insert request for 0.030 seconds because 1 concurrent insert requests are executed"),
+              std::string::npos)
+        << sent.error().message();
+  };
+  EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), refused)));
+  sink.busy = false;
+  first.join();
+  EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), send)));
+  EXPECT_EQ(sink.packets.size(), 2u);
+  EXPECT_EQ(registry.GetCounter("vm_concurrent_insert_limit_timeout_total").Get(), 1u);
+  EXPECT_EQ(registry
+                .GetCounter("vm_protoparser_blocks_read_total{type=\"clusternative\",block_type=\"metric_rows\"}")
+                .Get(),
+            3u);
+}
+
 // Takes the hello, says nothing and closes, as nodes of old versions do with an unknown one.
 awaitable<void> CloseAfterHello(std::unique_ptr<net::Stream> stream, std::atomic<int>& hellos, RowKeeper& sink) {
   if (hellos.fetch_add(1) > 0) {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <fmt/format.h>
+#include <map>
 #include <set>
 #include <span>
 #include <stop_token>
+#include <thread>
 #include <vector>
 
 #include "lib/base/mutex.h"
@@ -26,8 +28,18 @@ namespace {
 /// the number of connections.
 class EngineSink final : public rpc::InsertSink {
  public:
-  EngineSink(Engine& engine, net::Pool& pool, std::stop_token stop)
-      : engine_(engine), pool_(pool), stop_(std::move(stop)) {}
+  EngineSink(Engine& engine, net::Pool& pool, metrics::Registry& registry, rpc::InsertServerMetrics& metrics,
+             std::stop_token stop)
+      : engine_(engine),
+        pool_(pool),
+        metrics_(metrics),
+        rows_read_(registry.GetCounter("vm_vminsert_metrics_read_total")),
+        metadata_read_(registry.GetCounter("vm_vminsert_metadata_read_total")),
+        rows_parsed_(registry.GetCounter(
+            "vm_protoparser_rows_read_total{type=\"clusternative\",block_type=\"metric_rows\"}")),
+        metadata_parsed_(registry.GetCounter(
+            "vm_protoparser_rows_read_total{type=\"clusternative\",block_type=\"metricsmetadata_rows\"}")),
+        stop_(std::move(stop)) {}
 
   net::asio::awaitable<void> OnRows(ByteBuffer rows) override {
     // The peer waits with us: its buffers are the queue.
@@ -53,11 +65,14 @@ class EngineSink final : public rpc::InsertSink {
     while (!packet.empty()) {
       auto row = model::TakeMetricRow(packet);
       if (!row.ok()) {
+        metrics_.rows.parse_errors.Inc();
         VM_LOG_ERROR("cannot unmarshal rows from vminsert: {}", row.error().message());
         break;
       }
       rows.push_back(row.value());
     }
+    rows_read_.Add(rows.size());
+    rows_parsed_.Add(rows.size());
     engine_.AddRows(rows);
   }
   void AddMetadata(ByteView packet) {
@@ -65,11 +80,14 @@ class EngineSink final : public rpc::InsertSink {
     while (!packet.empty()) {
       auto row = model::TakeMetadataRow(packet);
       if (!row.ok()) {
+        metrics_.metadata.parse_errors.Inc();
         VM_LOG_ERROR("cannot unmarshal metadata from vminsert: {}", row.error().message());
         break;
       }
       rows.push_back(std::move(row).value());
     }
+    metadata_read_.Add(rows.size());
+    metadata_parsed_.Add(rows.size());
     engine_.AddMetadata(rows);
   }
 
@@ -77,6 +95,11 @@ class EngineSink final : public rpc::InsertSink {
 
   Engine& engine_;
   net::Pool& pool_;
+  rpc::InsertServerMetrics& metrics_;
+  metrics::Counter& rows_read_;
+  metrics::Counter& metadata_read_;
+  metrics::Counter& rows_parsed_;
+  metrics::Counter& metadata_parsed_;
   const std::stop_token stop_;
 };
 
@@ -194,10 +217,23 @@ struct StorageServer::Impl {
         // A slot that waits for its peer needs no thread; those that read parts may wait for the disk.
         search_pool("search", std::min(SearchSlots(this->options), 2 * sys::AvailableCpus())),
         background_pool("background", 2),
-        sink(engine, ingest_pool, stop.get_token()),
+        insert_slots(this->options.max_concurrent_inserts > 0 ? this->options.max_concurrent_inserts
+                                                              : 2 * sys::AvailableCpus()),
+        registry(this->options.registry != nullptr ? *this->options.registry : own_registry),
+        insert_metrics(registry),
+        sink(engine, ingest_pool, registry, insert_metrics, insert_stop.get_token()),
         handler(engine, this->options),
         select_server(handler, search_pool, SelectOptions()),
-        http(engine, background_pool, this->options.registry) {}
+        http(engine, background_pool, &registry) {
+    registry.SetGaugeCallback("vm_concurrent_insert_capacity",
+                              [this] { return static_cast<double>(insert_slots.capacity()); });
+    registry.SetGaugeCallback("vm_concurrent_insert_current",
+                              [this] { return static_cast<double>(insert_slots.used()); });
+  }
+  ~Impl() {
+    registry.RemoveGaugeCallback("vm_concurrent_insert_capacity");
+    registry.RemoveGaugeCallback("vm_concurrent_insert_current");
+  }
 
   rpc::SelectServerOptions SelectOptions() const {
     rpc::SelectServerOptions select;
@@ -208,8 +244,8 @@ struct StorageServer::Impl {
     select.version = options.version;
     select.max_concurrent_requests = SearchSlots(options);
     select.max_queue_duration = options.max_queue_duration;
-    select.registry = options.registry;
-    select.stop = stop.get_token();
+    select.registry = &registry;
+    select.stop = select_stop.get_token();
     return select;
   }
 
@@ -233,19 +269,23 @@ struct StorageServer::Impl {
     {
       MutexLock lock(mutex);
       if (stopping) co_return;
-      connections.insert(inner);
+      (insert ? insert_connections : select_connections).insert(inner);
     }
     std::unique_ptr<net::Stream> stream = std::make_unique<SharedStream>(inner);
     if (insert) {
       rpc::InsertServerOptions insert_options;
       insert_options.pool = &ingest_pool;
+      insert_options.slots = &insert_slots;
+      insert_options.max_queue_duration = options.insert_max_queue_duration;
+      insert_options.metrics = &insert_metrics;
+      insert_options.stop = insert_stop.get_token();
       insert_options.handshake_timeout = options.handshake_timeout;
       co_await rpc::ServeInsert(std::move(stream), sink, insert_options);
     } else {
       co_await select_server.Serve(std::move(stream));
     }
     MutexLock lock(mutex);
-    connections.erase(inner);
+    (insert ? insert_connections : select_connections).erase(inner);
   }
 
   net::Runtime& runtime;
@@ -254,7 +294,12 @@ struct StorageServer::Impl {
   net::Pool ingest_pool;
   net::Pool search_pool;
   net::Pool background_pool;
-  std::stop_source stop;  // Ends running requests and waiting packets.
+  std::stop_source insert_stop;  // Ends waiting packets.
+  std::stop_source select_stop;  // Ends running requests.
+  rpc::Slots insert_slots;
+  metrics::Registry own_registry;  // When none was given.
+  metrics::Registry& registry;
+  rpc::InsertServerMetrics insert_metrics;
   EngineSink sink;
   EngineHandler handler;
   rpc::SelectServer select_server;
@@ -264,7 +309,8 @@ struct StorageServer::Impl {
   net::TaskGroup accept_tasks{"storage accept"};
   net::TaskGroup tasks{"storage connections"};
   Mutex mutex;
-  std::set<std::shared_ptr<net::Stream>> connections VM_GUARDED_BY(mutex);
+  std::set<std::shared_ptr<net::Stream>> insert_connections VM_GUARDED_BY(mutex);
+  std::set<std::shared_ptr<net::Stream>> select_connections VM_GUARDED_BY(mutex);
   bool stopping VM_GUARDED_BY(mutex) = false;
 };
 
@@ -290,19 +336,46 @@ net::asio::awaitable<bool> StorageServer::HandleHttp(http::Request& request, htt
   return impl_->http.Handle(request, response);
 }
 
+namespace {
+
+/// Close one peer's connections after the other's, so that the rows of all do not move to other nodes at once.
+void CloseByPeer(const std::set<std::shared_ptr<net::Stream>>& connections, std::chrono::milliseconds duration) {
+  std::map<std::string, std::vector<std::shared_ptr<net::Stream>>> by_peer;
+  for (const auto& connection : connections) {
+    const std::string addr = connection->remote_addr();
+    by_peer[addr.substr(0, addr.rfind(':'))].push_back(connection);
+  }
+  std::chrono::milliseconds pause{0};
+  if (by_peer.size() > 1) pause = duration / static_cast<int64_t>(by_peer.size() - 1);
+  if (pause.count() > 0) {
+    VM_LOG_INFO("closing {} vminsert connections with {}ms interval between them", by_peer.size(), pause.count());
+  }
+  bool first = true;
+  for (const auto& [peer, streams] : by_peer) {
+    if (!first) std::this_thread::sleep_for(pause);
+    first = false;
+    for (const auto& stream : streams) stream->Close();
+  }
+}
+
+}  // namespace
+
 void StorageServer::Stop() {
-  std::vector<std::shared_ptr<net::Stream>> connections;
+  std::set<std::shared_ptr<net::Stream>> insert_connections, select_connections;
   {
     MutexLock lock(impl_->mutex);
     if (impl_->stopping) return;
     impl_->stopping = true;
-    connections.assign(impl_->connections.begin(), impl_->connections.end());
+    insert_connections = impl_->insert_connections;
+    select_connections = impl_->select_connections;
   }
-  impl_->stop.request_stop();
-  impl_->insert_listener->Close();
+  impl_->select_stop.request_stop();
   impl_->select_listener->Close();
+  for (const auto& connection : select_connections) connection->Close();
+  impl_->insert_listener->Close();
   impl_->accept_tasks.Wait();
-  for (const auto& connection : connections) connection->Close();
+  CloseByPeer(insert_connections, impl_->options.insert_shutdown_duration);
+  impl_->insert_stop.request_stop();
   impl_->tasks.Wait();
 }
 

@@ -17,6 +17,10 @@ struct ServerOptions {
   std::string vmselect_addr = ":8401";
   bool disable_rpc_compression = false;
   size_t ingest_threads = 0;                   // 0: one per CPU.
+  size_t max_concurrent_inserts = 0;           // -maxConcurrentInserts; 0: two per CPU.
+  std::chrono::milliseconds insert_max_queue_duration{60'000};  // -insert.maxQueueDuration
+  /// -storage.vminsertConnsShutdownDuration: Stop closes the connections of one vminsert after the other in this time.
+  std::chrono::milliseconds insert_shutdown_duration{0};
   size_t max_concurrent_requests = 0;          // -search.maxConcurrentRequests; 0: two per CPU.
   uint32_t max_tag_keys = 100'000;             // -search.maxTagKeys
   uint32_t max_tag_values = 100'000;           // -search.maxTagValues
