@@ -6,10 +6,20 @@
 namespace vm::storage {
 namespace {
 
-/// The original trusts the ids in its caches without asking the index: they must not outlive our first write.
-Status EmptyCacheDirectory(fs::FileSystem& file_system, const std::string& path) {
+/// The original trusts the ids in its caches without asking the index: they must not outlive our first write. Ours carry
+/// a digest and stay, unless the operator left the original's mark.
+Status CleanCacheDirectory(fs::FileSystem& file_system, const std::string& path) {
   VM_TRY(file_system.CreateDirectories(path));
-  VM_TRY(fs::RemoveContents(file_system, path));
+  if (file_system.Exists(fs::Join(path, "reset_cache_on_startup"))) {
+    VM_TRY(fs::RemoveContents(file_system, path));
+    return file_system.SyncDirectory(path);
+  }
+  VM_ASSIGN_OR_RETURN(const auto entries, file_system.ListDirectory(path));
+  for (const fs::DirEntry& entry : entries) {
+    if (entry.name == kSeriesCacheFile || entry.name == kNameUsageFile) continue;
+    const std::string entry_path = fs::Join(path, entry.name);
+    VM_TRY(entry.is_directory ? fs::RemoveDirectory(file_system, entry_path) : file_system.RemoveFile(entry_path));
+  }
   return file_system.SyncDirectory(path);
 }
 
@@ -51,7 +61,7 @@ Result<std::unique_ptr<fs::FileLock>> OpenStorageDirectory(fs::FileSystem& file_
                  "incomplete vmrestore run; run vmrestore again or remove lock file \"" + restore +
                      "\"");
   }
-  VM_TRY(EmptyCacheDirectory(file_system, path + "/cache"));
+  VM_TRY(CleanCacheDirectory(file_system, path + "/cache"));
   VM_TRY(file_system.CreateDirectories(path + "/snapshots"));
   VM_TRY(CreateMinTimestampForCompositeIndex(file_system, path, now_ms));
   VM_TRY(file_system.SyncDirectory(path));

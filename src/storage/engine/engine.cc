@@ -1,8 +1,11 @@
 #include "storage/engine/engine.h"
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 
 #include "lib/log/log.h"
+#include "storage/engine/cache_file.h"
 #include "storage/engine/directory.h"
 #include "storage/engine/engine_impl.h"
 #include "storage/engine/time_limits.h"
@@ -52,6 +55,7 @@ Status EngineImpl::OpenTable() {
   table_options.future_retention_ms = options_.future_retention_ms;
   table_options.background = options_.start_background;
   VM_ASSIGN_OR_RETURN(table_, Table::Open(std::move(table_options)));
+  VM_TRY(InitMetricIds());
   // As the original does: the months of the current hour and of the next day always exist.
   const int64_t now = options_.now_ms();
   for (const int64_t at : {now, now + model::kMsecPerDay}) {
@@ -60,6 +64,31 @@ Status EngineImpl::OpenTable() {
   if (options_.start_background) {
     watcher_ = std::jthread([this](std::stop_token stop) { WatchDisk(std::move(stop)); });
   }
+  return Ok();
+}
+
+Status EngineImpl::InitMetricIds() {
+  // Names of index parts come from a clock that is read when the process starts, as ids do. A process makes no more ids
+  // than the index has items, so this is above the ids of each process that wrote a part.
+  uint64_t newest = 0, items = 0;
+  for (const PartitionRef& partition : table_->AllPartitions()) {
+    VM_ASSIGN_OR_RETURN(const auto entries,
+                        file_system_.ListDirectory(options_.path + "/data/indexdb/" + partition->name()));
+    for (const fs::DirEntry& entry : entries) {
+      uint64_t number = 0;
+      const char* end = entry.name.data() + entry.name.size();
+      const auto parsed = std::from_chars(entry.name.data(), end, number, 16);
+      if (parsed.ec == std::errc() && parsed.ptr == end && number < (uint64_t{1} << 63)) {
+        newest = std::max(newest, number);
+      }
+    }
+    items += partition->index().stats().file_items;
+  }
+  const uint64_t now = next_metric_id_.load(std::memory_order_relaxed);
+  if (newest > now) {
+    VM_LOG_WARN("the clock is behind the newest index part {:016X}; ids of new series start after it", newest);
+  }
+  next_metric_id_.store(std::max(now, newest + items), std::memory_order_relaxed);
   return Ok();
 }
 
@@ -139,7 +168,11 @@ Status EngineImpl::Close() {
     wake_.NotifyAll();
     watcher_.join();
   }
-  Status status = table_ ? table_->Close() : Ok();
+  Status status = Ok();
+  if (table_) {
+    status = table_->Close();
+    if (status.ok()) SaveCaches();
+  }
   table_.reset();
   lock_.reset();
   return status;
@@ -156,8 +189,13 @@ Result<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
   }
   VM_ASSIGN_OR_RETURN(auto lock,
                       OpenStorageDirectory(*options.file_system, options.path, options.now_ms()));
+  fs::FileSystem& file_system = *options.file_system;
+  const std::string data_path = options.path + "/data";
   auto engine = std::make_unique<EngineImpl>(std::move(options), std::move(lock));
+  // Before this month's partition is made.
+  VM_ASSIGN_OR_RETURN(const uint64_t digest, DigestOfParts(file_system, data_path));
   VM_TRY(engine->OpenTable());
+  engine->LoadCaches(digest);
   return std::unique_ptr<Engine>(std::move(engine));
 }
 

@@ -28,6 +28,9 @@ class EngineImpl final : public Engine {
   ~EngineImpl() override;
 
   Status OpenTable();
+  /// Warm caches of a clean stop; what cannot be used is logged and left. `digest` is that of the parts that were there when
+  /// the directory was opened.
+  void LoadCaches(uint64_t digest);
 
   void AddRows(std::span<const model::MetricRow> rows) override;
   void RegisterMetricNames(std::span<const model::MetricRow> rows) override;
@@ -127,6 +130,14 @@ class EngineImpl final : public Engine {
   std::vector<std::string> SnapshotPaths(const std::string& name) const;
   Status WriteSnapshot(const std::string& name) VM_REQUIRES(snapshot_mutex_);
   Status RemoveSnapshot(const std::string& name) VM_REQUIRES(snapshot_mutex_);
+  Status LoadSeriesCache(uint64_t digest);
+  Status SaveSeriesCache();
+  Status LoadNameUsage();
+  Status SaveNameUsage();
+  /// Requires a closed table: its files are what the caches belong to.
+  void SaveCaches();
+  /// Start above all ids of the directory, also when the clock went back.
+  Status InitMetricIds();
   void UpdateReadOnly(bool log);
   /// Free space, and at times old snapshots.
   void WatchDisk(std::stop_token stop);

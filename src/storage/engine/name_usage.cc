@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/encoding/int.h"
 #include "lib/regex/regex.h"
 
 namespace vm::storage {
@@ -9,6 +10,8 @@ namespace {
 
 /// What an entry costs beside its name: a map node with its counters.
 constexpr uint64_t kEntryOverhead = 96;
+/// Longer names are not saved.
+constexpr size_t kMaxSavedName = 32 << 10;
 
 }  // namespace
 
@@ -86,6 +89,51 @@ void NameUsageTracker::Reset(int64_t now_ms) {
   collected_since_ = static_cast<uint64_t>(now_ms / 1000);
   bytes_ = 0;
   count_ = 0;
+}
+
+Status NameUsageTracker::ForEachRecord(const std::function<Status(ByteView)>& write) const {
+  MutexLock lock(mutex_);
+  // The first one has the start of the collection instead of figures.
+  ByteBuffer record;
+  const auto append = [&](model::Tenant tenant, std::string_view name, uint64_t time, uint64_t count) {
+    record.clear();
+    AppendBigEndian(record, tenant.account_id);
+    AppendBigEndian(record, tenant.project_id);
+    AppendBigEndian(record, time);
+    AppendBigEndian(record, count);
+    AppendBigEndian(record, static_cast<uint32_t>(name.size()));
+    Append(record, name);
+    return write(record);
+  };
+  VM_TRY(append({}, "", collected_since_, UINT64_MAX));
+  for (const auto& [tenant, names] : tenants_) {
+    for (const auto& [name, usage] : names) {
+      if (name.size() > kMaxSavedName) continue;
+      VM_TRY(append(tenant, name, usage.last_request_time, usage.requests_count));
+    }
+  }
+  return Ok();
+}
+
+Status NameUsageTracker::AddRecord(ByteView& src) {
+  model::Tenant tenant;
+  VM_ASSIGN_OR_RETURN(tenant.account_id, encoding::TakeUint<uint32_t>(src));
+  VM_ASSIGN_OR_RETURN(tenant.project_id, encoding::TakeUint<uint32_t>(src));
+  VM_ASSIGN_OR_RETURN(const uint64_t time, encoding::TakeUint<uint64_t>(src));
+  VM_ASSIGN_OR_RETURN(const uint64_t count, encoding::TakeUint<uint64_t>(src));
+  VM_ASSIGN_OR_RETURN(const uint32_t size, encoding::TakeUint<uint32_t>(src));
+  if (size > src.size()) return Error(ErrorCode::kCorrupted, "a saved metric name is cut off");
+  const std::string name(AsText(src.first(size)));
+  src = src.subspan(size);
+  MutexLock lock(mutex_);
+  if (count == UINT64_MAX) {
+    collected_since_ = time;
+    return Ok();
+  }
+  if (bytes_ > max_bytes_ || !tenants_[tenant].emplace(name, Usage{time, count}).second) return Ok();
+  bytes_ += name.size() + kEntryOverhead;
+  ++count_;
+  return Ok();
 }
 
 uint64_t NameUsageTracker::size_bytes() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "lib/base/mutex.h"
 #include "lib/base/result.h"
+#include "lib/bytes/bytes.h"
 #include "lib/model/index_stats.h"
 #include "lib/model/tenant.h"
 
@@ -33,6 +35,11 @@ class NameUsageTracker {
   std::vector<model::NameUsage> Find(model::Tenant tenant, const std::vector<model::TopEntry>& names) const
       VM_EXCLUDES(mutex_);
   void Reset(int64_t now_ms) VM_EXCLUDES(mutex_);
+
+  /// Pass everything to `write` in pieces that AddRecord takes. Stops at the first error.
+  Status ForEachRecord(const std::function<Status(ByteView)>& write) const VM_EXCLUDES(mutex_);
+  /// Take one piece off the front of `src`. Errors: kCorrupted.
+  Status AddRecord(ByteView& src) VM_EXCLUDES(mutex_);
 
   uint64_t max_bytes() const noexcept { return max_bytes_; }
   uint64_t size_bytes() const VM_EXCLUDES(mutex_);

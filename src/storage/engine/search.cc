@@ -310,6 +310,9 @@ Result<uint64_t> EngineImpl::DeleteSeries(const model::SearchQuery& query, const
 void EngineImpl::ResetMetricNamesStats() {
   VM_LOG_INFO("resetting metric names tracker state");
   name_usage_.Reset(options_.now_ms());
+  if (Status status = SaveNameUsage(); !status.ok()) {
+    VM_LOG_ERROR("cannot save the metric names tracker state: {}", status.error().message());
+  }
   // Names become known again with the next slow insert of a series.
   tsids_.Clear();
 }
