@@ -1,5 +1,7 @@
 #include "lib/decimal/decimal.h"
 
+#include "lib/decimal/common_exponent.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -16,6 +18,13 @@ constexpr std::array<int64_t, 19> kInt64Pow10 = [] {
     table[i] = p;
     if (i + 1 < table.size()) p *= 10;
   }
+  return table;
+}();
+
+// Greatest magnitude that may be multiplied by 10^i.
+constexpr std::array<int64_t, 19> kMaxForUp = [] {
+  std::array<int64_t, 19> table{};
+  for (size_t i = 0; i < table.size(); ++i) table[i] = INT64_MAX / kInt64Pow10[i];
   return table;
 }();
 
@@ -111,8 +120,10 @@ Decimal FromFloat(double f) noexcept {
 int16_t MaxUpExponent(int64_t v) noexcept {
   if (v == 0 || IsSpecial(v)) return 1024;
   const int64_t magnitude = v < 0 ? -v : v;
-  int16_t up = 0;
-  while (up < 18 && magnitude <= INT64_MAX / kInt64Pow10[static_cast<size_t>(up) + 1]) ++up;
+  // As many digits as the free bits hold, log10(2) being 1233 / 4096; at most one too few.
+  int free_bits = std::countl_zero(static_cast<uint64_t>(magnitude)) - 1;
+  int16_t up = static_cast<int16_t>(free_bits * 1233 >> 12);
+  if (up < 18 && magnitude <= kMaxForUp[static_cast<size_t>(up) + 1]) ++up;
   return up;
 }
 
@@ -132,23 +143,33 @@ int16_t AppendFloatsToDecimals(std::vector<int64_t>& dst, std::span<const double
   thread_local std::vector<int16_t> exponents;
   exponents.clear();
   const size_t at = dst.size();
-  int16_t min_exponent = INT16_MAX;
   for (const double value : values) {
     const Decimal d = FromFloat(value);
     dst.push_back(d.mantissa);
     exponents.push_back(d.exponent);
-    if (!IsSpecial(d.mantissa)) min_exponent = std::min(min_exponent, d.exponent);
   }
+  return ToCommonExponent(std::span(dst).subspan(at), exponents);
+}
+
+int16_t ToCommonExponent(std::span<int64_t> mantissas, std::span<const int16_t> exponents) {
+  int16_t min_exponent = INT16_MAX;
+  for (size_t i = 0; i < mantissas.size(); ++i) {
+    if (!IsSpecial(mantissas[i])) min_exponent = std::min(min_exponent, exponents[i]);
+  }
+  bool uniform = min_exponent != INT16_MAX;
+  for (size_t i = 0; uniform && i < mantissas.size(); ++i) {
+    uniform = exponents[i] == min_exponent || mantissas[i] == 0 || IsSpecial(mantissas[i]);
+  }
+  if (uniform) return min_exponent;
   // int16 arithmetic wraps on purpose: a block of special values alone gets the exponent -1024.
   int16_t down = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const int16_t need =
-        Wrap16(Wrap16(exponents[i] - min_exponent) - MaxUpExponent(dst[at + i]));
+  for (size_t i = 0; i < mantissas.size(); ++i) {
+    const int16_t need = Wrap16(Wrap16(exponents[i] - min_exponent) - MaxUpExponent(mantissas[i]));
     down = std::max(down, need);
   }
   const int16_t scale = Wrap16(min_exponent + down);
-  for (size_t i = 0; i < values.size(); ++i) {
-    int64_t& v = dst[at + i];
+  for (size_t i = 0; i < mantissas.size(); ++i) {
+    int64_t& v = mantissas[i];
     if (IsSpecial(v)) continue;
     int adjust = exponents[i] - scale;
     while (adjust > 0) {

@@ -1,5 +1,6 @@
 #include "lib/encoding/int64_array.h"
 
+#include <algorithm>
 #include <bit>
 #include <string>
 
@@ -40,31 +41,94 @@ Error Corrupted(std::string text) {
   return Error(ErrorCode::kCorrupted, "cannot unmarshal int64 array: " + text);
 }
 
+/// Reads the varints of an array. An error ends it: TakeVarInt64 at rest() says which.
+class VarIntReader {
+ public:
+  explicit VarIntReader(ByteView src) : at_(src.data()), end_(src.data() + src.size()) {}
+
+  bool Next(int64_t& v) noexcept {
+    // Most deltas take one or two bytes.
+    if (end_ - at_ >= 2) {
+      uint64_t u = at_[0];
+      if (u < 0x80) {
+        at_ += 1;
+        v = UnZigZag64(u);
+        return true;
+      }
+      if (at_[1] < 0x80) {
+        u = (u & 0x7F) | static_cast<uint64_t>(at_[1]) << 7;
+        at_ += 2;
+        v = UnZigZag64(u);
+        return true;
+      }
+    }
+    return NextLong(v);
+  }
+  ByteView rest() const noexcept { return {at_, static_cast<size_t>(end_ - at_)}; }
+
+ private:
+  bool NextLong(int64_t& v) noexcept {
+    uint64_t u = 0;
+    const auto size = static_cast<size_t>(end_ - at_);
+    for (size_t i = 0; i < size && i < 10; ++i) {
+      const uint64_t byte = at_[i];
+      if (i == 9 && byte > 1) return false;
+      u |= (byte & 0x7F) << (7 * i);
+      if (byte < 0x80) {
+        at_ += i + 1;
+        v = UnZigZag64(u);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  const uint8_t* at_;
+  const uint8_t* end_;
+};
+
+Error BadVarInt(const VarIntReader& reader) {
+  ByteView rest = reader.rest();
+  auto taken = TakeVarInt64(rest);
+  return taken.ok() ? Corrupted("bad varint") : std::move(taken).error();
+}
+
 Status UnmarshalNearestDelta(std::vector<int64_t>& dst, ByteView src, int64_t first, size_t count) {
+  dst.reserve(dst.size() + std::min(count, src.size() + 1));
   dst.push_back(first);
   int64_t v = first;
+  VarIntReader reader(src);
   for (size_t i = 1; i < count; ++i) {
-    VM_ASSIGN_OR_RETURN(const int64_t d, TakeVarInt64(src));
+    int64_t d = 0;
+    if (!reader.Next(d)) return BadVarInt(reader);
     v = WrapAdd(v, d);
     dst.push_back(v);
   }
-  if (!src.empty()) return Corrupted(std::to_string(src.size()) + " bytes left after the last delta");
+  if (const size_t left = reader.rest().size(); left > 0) {
+    return Corrupted(std::to_string(left) + " bytes left after the last delta");
+  }
   return Ok();
 }
 
 Status UnmarshalNearestDelta2(std::vector<int64_t>& dst, ByteView src, int64_t first, size_t count) {
   if (count < 2) return Corrupted("delta2 needs at least two items; got " + std::to_string(count));
-  VM_ASSIGN_OR_RETURN(int64_t d1, TakeVarInt64(src));
+  dst.reserve(dst.size() + std::min(count, src.size() + 1));
+  VarIntReader reader(src);
+  int64_t d1 = 0;
+  if (!reader.Next(d1)) return BadVarInt(reader);
   int64_t v = WrapAdd(first, d1);
   dst.push_back(first);
   dst.push_back(v);
   for (size_t i = 2; i < count; ++i) {
-    VM_ASSIGN_OR_RETURN(const int64_t d2, TakeVarInt64(src));
+    int64_t d2 = 0;
+    if (!reader.Next(d2)) return BadVarInt(reader);
     d1 = WrapAdd(d1, d2);
     v = WrapAdd(v, d1);
     dst.push_back(v);
   }
-  if (!src.empty()) return Corrupted(std::to_string(src.size()) + " bytes left after the last delta");
+  if (const size_t left = reader.rest().size(); left > 0) {
+    return Corrupted(std::to_string(left) + " bytes left after the last delta");
+  }
   return Ok();
 }
 
@@ -130,13 +194,42 @@ DeltaStep NearestDelta(int64_t next, int64_t prev, uint8_t precision_bits,
   return {static_cast<int64_t>(d < 0 ? 0 - cleared : cleared), zeros};
 }
 
+namespace {
+
+/// Appends varints of an array to a buffer that is big enough from the start.
+class VarIntWriter {
+ public:
+  VarIntWriter(ByteBuffer& dst, size_t count) : dst_(dst), at_(dst.size()) { dst_.resize(at_ + kMaxVarInt * count); }
+  VarIntWriter(const VarIntWriter&) = delete;
+  VarIntWriter& operator=(const VarIntWriter&) = delete;
+  ~VarIntWriter() { dst_.resize(at_); }
+
+  void Add(int64_t v) noexcept {
+    uint64_t u = ZigZag64(v);
+    uint8_t* const out = dst_.data();
+    while (u >= 0x80) {
+      out[at_++] = static_cast<uint8_t>(u) | 0x80;
+      u >>= 7;
+    }
+    out[at_++] = static_cast<uint8_t>(u);
+  }
+
+ private:
+  static constexpr size_t kMaxVarInt = 10;
+  ByteBuffer& dst_;
+  size_t at_;
+};
+
+}  // namespace
+
 int64_t MarshalInt64NearestDelta(ByteBuffer& dst, std::span<const int64_t> values,
                                  uint8_t precision_bits) {
   VM_CHECK(!values.empty());
   int64_t v = values[0];
   if (precision_bits == 64) {
+    VarIntWriter writer(dst, values.size() - 1);
     for (const int64_t next : values.subspan(1)) {
-      AppendVarInt64InArray(dst, WrapSub(next, v));
+      writer.Add(WrapSub(next, v));
       v = next;
     }
     return values[0];
@@ -158,9 +251,10 @@ int64_t MarshalInt64NearestDelta2(ByteBuffer& dst, std::span<const int64_t> valu
   AppendVarInt64(dst, d1);
   int64_t v = values[1];
   if (precision_bits == 64) {
+    VarIntWriter writer(dst, values.size() - 2);
     for (const int64_t next : values.subspan(2)) {
       const int64_t d = WrapSub(next, v);
-      AppendVarInt64InArray(dst, WrapSub(d, d1));
+      writer.Add(WrapSub(d, d1));
       d1 = d;
       v = next;
     }

@@ -38,18 +38,22 @@ Status CheckBlockHeader(const BlockHeader& h) {
 
 void MarshalBlockHeader(ByteBuffer& dst, const BlockHeader& h) {
   MarshalTsid(dst, h.tsid);
-  encoding::AppendInt64(dst, h.min_timestamp);
-  encoding::AppendInt64(dst, h.max_timestamp);
-  encoding::AppendInt64(dst, h.first_value);
-  AppendBigEndian(dst, h.timestamps_offset);
-  AppendBigEndian(dst, h.values_offset);
-  AppendBigEndian(dst, h.timestamps_size);
-  AppendBigEndian(dst, h.values_size);
-  AppendBigEndian(dst, h.rows_count);
-  encoding::AppendInt16(dst, h.scale);
-  dst.push_back(static_cast<uint8_t>(h.timestamps_type));
-  dst.push_back(static_cast<uint8_t>(h.values_type));
-  dst.push_back(h.precision_bits);
+  uint8_t bytes[kBlockHeaderSize - kTsidSize];
+  uint8_t* at = bytes;
+  at = StoreBigEndian(at, encoding::ZigZag64(h.min_timestamp));
+  at = StoreBigEndian(at, encoding::ZigZag64(h.max_timestamp));
+  at = StoreBigEndian(at, encoding::ZigZag64(h.first_value));
+  at = StoreBigEndian(at, h.timestamps_offset);
+  at = StoreBigEndian(at, h.values_offset);
+  at = StoreBigEndian(at, h.timestamps_size);
+  at = StoreBigEndian(at, h.values_size);
+  at = StoreBigEndian(at, h.rows_count);
+  at = StoreBigEndian(at, encoding::ZigZag16(h.scale));
+  *at++ = static_cast<uint8_t>(h.timestamps_type);
+  *at++ = static_cast<uint8_t>(h.values_type);
+  *at++ = h.precision_bits;
+  VM_DCHECK(at == bytes + sizeof(bytes));
+  Append(dst, ByteView(bytes));
 }
 
 Result<BlockHeader> UnmarshalBlockHeader(ByteView& src) {

@@ -1,55 +1,165 @@
 #include "storage/part/raw_rows.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
+#include <boost/unordered/unordered_flat_map.hpp>
 
+#include "lib/decimal/common_exponent.h"
 #include "lib/decimal/decimal.h"
 #include "storage/part/merge.h"
 
 namespace vm::storage {
-Result<PartBuffers> BuildPart(std::vector<RawRow>& rows, uint64_t* lossy_blocks) {
+namespace {
+
+struct Sample {
+  int64_t timestamp;
+  double value;
+  uint8_t precision_bits;
+};
+
+/// A series of the rows and where its samples lie.
+struct SeriesRange {
+  model::Tsid tsid;
+  uint32_t count = 0;
+  uint32_t end = 0;
+  uint32_t next = 0;  // The series of the row that came after one of this: the next scrape has the same order.
+};
+
+struct HashTsid {
+  // Not avalanching: the map mixes it.
+  size_t operator()(const model::Tsid& tsid) const noexcept { return static_cast<size_t>(tsid.metric_id); }
+};
+
+/// Samples put together series by series, each in the order of arrival: counted and scattered, not compared.
+class RowsBySeries {
+ public:
+  explicit RowsBySeries(const std::vector<RawRow>& rows) : samples_(rows.size()) {
+    std::vector<uint32_t> series_of(rows.size());
+    boost::unordered_flat_map<model::Tsid, uint32_t, HashTsid> numbers;
+    uint32_t previous = 0;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const model::Tsid& tsid = rows[i].tsid;
+      uint32_t number = i == 0 ? 0 : series_[previous].next;
+      if (i == 0 || series_[number].tsid != tsid) {
+        const auto [it, added] = numbers.try_emplace(tsid, static_cast<uint32_t>(series_.size()));
+        if (added) series_.push_back({.tsid = tsid});
+        number = it->second;
+        series_[previous].next = number;
+      }
+      ++series_[number].count;
+      series_of[i] = number;
+      previous = number;
+    }
+    order_.resize(series_.size());
+    for (uint32_t i = 0; i < order_.size(); ++i) order_[i] = i;
+    std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) { return series_[a].tsid < series_[b].tsid; });
+    uint32_t at = 0;
+    for (const uint32_t number : order_) {
+      series_[number].end = at;  // Moves to the end as samples are put there.
+      at += series_[number].count;
+    }
+    for (size_t i = 0; i < rows.size(); ++i) {
+      samples_[series_[series_of[i]].end++] = {rows[i].timestamp, rows[i].value, rows[i].precision_bits};
+    }
+  }
+
+  size_t series_count() const noexcept { return order_.size(); }
+  const model::Tsid& tsid(size_t i) const noexcept { return series_[order_[i]].tsid; }
+  std::span<Sample> samples(size_t i) noexcept {
+    const SeriesRange& range = series_[order_[i]];
+    return std::span(samples_).subspan(range.end - range.count, range.count);
+  }
+
+ private:
+  std::vector<Sample> samples_;
+  std::vector<SeriesRange> series_;
+  std::vector<uint32_t> order_;  // By TSID.
+};
+
+/// Cuts the samples of one series into blocks.
+class BlockBuilder {
+ public:
+  BlockBuilder(PartWriter& writer, uint64_t& lossy_blocks) : writer_(writer), lossy_blocks_(lossy_blocks) {}
+
+  Status Add(const model::Tsid& tsid, std::span<Sample> samples) {
+    const auto earlier = [](const Sample& a, const Sample& b) { return a.timestamp < b.timestamp; };
+    // Stable, so that what equal timestamps give does not depend on chance.
+    if (!std::is_sorted(samples.begin(), samples.end(), earlier)) {
+      std::stable_sort(samples.begin(), samples.end(), earlier);
+    }
+    timestamps_.clear();
+    mantissas_.clear();
+    exponents_.clear();
+    for (const Sample& sample : samples) {
+      const decimal::Decimal d = decimal::FromFloat(sample.value);
+      timestamps_.push_back(sample.timestamp);
+      mantissas_.push_back(d.mantissa);
+      exponents_.push_back(d.exponent);
+    }
+    size_t short_blocks = 0;
+    for (size_t from = 0; from < samples.size();) {
+      bool lossy = false;
+      const size_t to = EndOfBlock(from, short_blocks >= kShortBlocksLimit, lossy);
+      short_blocks = to - from < kShortBlockRows ? short_blocks + 1 : 0;
+      if (lossy) ++lossy_blocks_;
+      const std::span<int64_t> mantissas = std::span(mantissas_).subspan(from, to - from);
+      const int16_t scale =
+          decimal::ToCommonExponent(mantissas, std::span<const int16_t>(exponents_).subspan(from, to - from));
+      timestamps_data_.clear();
+      values_data_.clear();
+      const model::BlockHeader header =
+          model::EncodeBlock(tsid, std::span<const int64_t>(timestamps_).subspan(from, to - from), mantissas, scale,
+                             samples[from].precision_bits, timestamps_data_, values_data_);
+      VM_TRY(writer_.Add({header, timestamps_data_, values_data_}));
+      from = to;
+    }
+    return Ok();
+  }
+
+ private:
+  /// A block's common exponent must not change a value that is exact alone, unless it `may_lose` digits.
+  size_t EndOfBlock(size_t from, bool may_lose, bool& lossy) const {
+    const size_t limit = std::min(mantissas_.size(), from + model::kMaxRowsPerBlock);
+    bool has_exponent = false, mixed = false;
+    int16_t exponent = 0;
+    CommonScale common;
+    for (size_t to = from; to < limit; ++to) {
+      if (mantissas_[to] == 0 || decimal::IsSpecial(mantissas_[to])) continue;
+      if (!std::exchange(has_exponent, true)) exponent = exponents_[to];
+      // Values of one exponent always have it in common.
+      if (!mixed && exponents_[to] == exponent) continue;
+      if (!std::exchange(mixed, true)) {
+        for (size_t i = from; i < to; ++i) common.Join(mantissas_[i], exponents_[i]);
+      }
+      if (common.Join(mantissas_[to], exponents_[to])) continue;
+      if (!may_lose) return to;
+      lossy = true;
+      return limit;
+    }
+    return limit;
+  }
+
+  PartWriter& writer_;
+  uint64_t& lossy_blocks_;
+  std::vector<int64_t> timestamps_, mantissas_;
+  std::vector<int16_t> exponents_;
+  ByteBuffer timestamps_data_, values_data_;
+};
+
+}  // namespace
+
+Result<PartBuffers> BuildPart(const std::vector<RawRow>& rows, uint64_t* lossy_blocks) {
   VM_CHECK(!rows.empty());
-  // Stable, so that what equal timestamps give does not depend on chance.
-  std::stable_sort(rows.begin(), rows.end(), [](const RawRow& a, const RawRow& b) {
-    if (a.tsid != b.tsid) return a.tsid < b.tsid;
-    return a.timestamp < b.timestamp;
-  });
+  VM_CHECK(rows.size() < UINT32_MAX);
+  RowsBySeries series(rows);
   PartBuffers buffers;
   const auto writer = PartWriter::ToMemory(buffers, kRawRowsLevel);
-  std::vector<int64_t> timestamps, mantissas;
-  std::vector<double> values;
-  ByteBuffer timestamps_data, values_data;
-  size_t short_blocks = 0;
-  for (size_t from = 0; from < rows.size();) {
-    if (from > 0 && rows[from].tsid != rows[from - 1].tsid) short_blocks = 0;
-    CommonScale common;
-    bool lossy = false;
-    const size_t limit = std::min(rows.size(), from + model::kMaxRowsPerBlock);
-    timestamps.clear();
-    values.clear();
-    size_t to = from;
-    for (; to < limit && rows[to].tsid == rows[from].tsid; ++to) {
-      // A block's common exponent must not change a value that is exact alone.
-      if (const decimal::Decimal d = decimal::FromFloat(rows[to].value); !lossy && !common.Join(d.mantissa, d.exponent)) {
-        if (short_blocks < kShortBlocksLimit) break;
-        lossy = true;
-      }
-      timestamps.push_back(rows[to].timestamp);
-      values.push_back(rows[to].value);
-    }
-    short_blocks = to - from < kShortBlockRows ? short_blocks + 1 : 0;
-    if (lossy && lossy_blocks != nullptr) ++*lossy_blocks;
-    mantissas.clear();
-    timestamps_data.clear();
-    values_data.clear();
-    const int16_t scale = decimal::AppendFloatsToDecimals(mantissas, values);
-    const model::BlockHeader header =
-        model::EncodeBlock(rows[from].tsid, timestamps, mantissas, scale, rows[from].precision_bits,
-                           timestamps_data, values_data);
-    VM_TRY(writer->Add({header, timestamps_data, values_data}));
-    from = to;
-  }
-  VM_ASSIGN_OR_RETURN(const PartHeader header, writer->Finish(0));
-  static_cast<void>(header);
+  uint64_t lossy = 0;
+  BlockBuilder blocks(*writer, lossy);
+  for (size_t i = 0; i < series.series_count(); ++i) VM_TRY(blocks.Add(series.tsid(i), series.samples(i)));
+  VM_TRY(writer->Finish(0));
+  if (lossy_blocks != nullptr) *lossy_blocks += lossy;
   return buffers;
 }
 
