@@ -5,7 +5,8 @@
 
 1. One node is stopped by SIGTERM and started again later: no sample is lost, queries say isPartial meanwhile and only then, and
    the counters of vminsert tell that rows went to the other node.
-2. With -replicationFactor=2 one node is killed: answers stay complete and are not called partial.
+2. With -replicationFactor=2 one node is killed: answers stay complete and are not called partial. These nodes read their files
+   without mmap.
 """
 import argparse
 import json
@@ -56,7 +57,7 @@ def stopped_node(bins, folder, seed):
 
 def killed_replica(bins, folder, seed):
     ledger = Ledger(seed)
-    with harness.Cluster(folder, bins, nodes=2, insert_args=["-replicationFactor=2"],
+    with harness.Cluster(folder, bins, nodes=2, storage_args=["-fs.disableMmap"], insert_args=["-replicationFactor=2"],
                          select_args=["-replicationFactor=2", "-dedup.minScrapeInterval=1ms"]) as cluster:
         with Load(ledger, cluster) as load:
             load.wait_for_batches(30)
