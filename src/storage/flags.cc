@@ -46,6 +46,9 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
           "dedup.minScrapeInterval", std::chrono::nanoseconds(0),
           "Leave only the last sample in every time series per each discrete interval equal to "
           "-dedup.minScrapeInterval > 0")),
+      disable_mmap_(set.Bool(
+          "fs.disableMmap", false,
+          "Whether to use pread() instead of mmap() for reading data files. By default, mmap() is used")),
       precision_bits_(set.Int("precisionBits", 64,
                               "The number of precision bits to store per each value. Lower "
                               "precision bits improves data compression at the cost of precision "
@@ -132,6 +135,10 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   options.inmemory_data_flush_interval_ms =
       std::max<int64_t>(duration_cast<milliseconds>(*flush_interval_).count(), 1000);
   options.dedup_interval_ms = duration_cast<milliseconds>(*dedup_interval_).count();
+  if (*disable_mmap_) {
+    static const std::unique_ptr<fs::FileSystem> files = fs::NewRealFileSystem({.use_mmap = false});
+    options.file_system = files.get();
+  }
   options.min_free_disk_space_bytes = static_cast<uint64_t>(std::max<int64_t>(*min_free_disk_space_, 0));
   options.max_unique_timeseries =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_unique_timeseries_, 0, INT32_MAX));

@@ -30,6 +30,7 @@ class StorageFlags {
   const std::string* vmselect_addr_;
   const std::chrono::nanoseconds* flush_interval_;
   const std::chrono::nanoseconds* dedup_interval_;
+  const bool* disable_mmap_;
   const int64_t* precision_bits_;
   const int64_t* min_free_disk_space_;
   const int64_t* max_unique_timeseries_;

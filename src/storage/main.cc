@@ -19,6 +19,7 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  vm::fs::ReportBusErrors();
   vm::daemon::Daemon daemon("vmstorage", ":8482");
   const vm::storage::StorageFlags flags(daemon.flags());
   daemon.flags().AcceptUndefined(vm::storage::kReferenceFlags);

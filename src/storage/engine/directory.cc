@@ -48,7 +48,7 @@ Status CreateMinTimestampForCompositeIndex(fs::FileSystem& file_system, const st
 Result<std::unique_ptr<fs::FileLock>> OpenStorageDirectory(fs::FileSystem& file_system,
                                                            const std::string& path,
                                                            int64_t now_ms) {
-  VM_TRY(file_system.CreateDirectories(path));
+  VM_TRY(fs::CreateDirectoriesSynced(file_system, path));
   auto lock = file_system.LockFile(path + "/flock.lock");
   if (!lock.ok()) {
     return std::move(lock).error().WithContext(

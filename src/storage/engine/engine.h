@@ -174,6 +174,8 @@ class Engine {
 
   /// Flush everything to disk and give the directory back. Requires that no other call runs.
   virtual Status Close() = 0;
+  /// End merges that run and start none any more, so that Close waits for flushes alone.
+  virtual void StopMerges() = 0;
 
  protected:
   Engine() = default;

@@ -83,6 +83,7 @@ class EngineImpl final : public Engine {
   const EngineMetrics& metrics() const override { return metrics_; }
   EngineStats Stats() override;
   Status Close() override;
+  void StopMerges() override { table_->StopMerges(); }
 
  private:
   /// What one AddRows call remembers from row to row.

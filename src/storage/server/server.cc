@@ -370,6 +370,7 @@ void StorageServer::Stop() {
     select_connections = impl_->select_connections;
   }
   impl_->select_stop.request_stop();
+  impl_->engine.StopMerges();  // A forced merge runs on the background pool, which is waited for.
   impl_->select_listener->Close();
   for (const auto& connection : select_connections) connection->Close();
   impl_->insert_listener->Close();

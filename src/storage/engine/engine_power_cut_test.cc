@@ -1,0 +1,103 @@
+// The whole storage directory at each point where the power may go: it opens, and what was durable is found by name.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "lib/decimal/decimal.h"
+#include "lib/fs/fault_file_system.h"
+#include "lib/model/block.h"
+#include "storage/engine/engine.h"
+
+namespace vm::storage {
+namespace {
+
+using fs::FaultFileSystem;
+using fs::FileOperation;
+using fs::PowerCut;
+
+constexpr int64_t kNow = 1'795'392'000'123;  // 2026-11-23.
+
+using Samples = std::map<std::pair<std::string, int64_t>, double>;
+
+EngineOptions Options(FaultFileSystem& disk) {
+  EngineOptions options;
+  options.path = "/var/storage";
+  options.file_system = &disk;
+  options.start_background = false;
+  options.now_ms = [] { return kNow; };
+  return options;
+}
+
+Samples Read(Engine& engine) {
+  model::SearchQuery query;
+  query.time_range = {kNow - 20 * model::kMsecPerDay, kNow + 1};
+  query.tag_filter_groups = {{{"", ".+", false, true}}};
+  query.max_metrics = 1'000'000;
+  Samples samples;
+  const Status status =
+      engine.Search(query, Deadline(), [&](ByteView name_bytes, const model::EncodedBlock& block) -> Status {
+        VM_ASSIGN_OR_RETURN(const model::MetricName name, model::MetricName::Unmarshal(name_bytes));
+        model::DecodedBlock decoded;
+        VM_TRY(model::DecodeBlock(block, decoded));
+        std::vector<double> values;
+        decimal::AppendDecimalsToFloats(values, decoded.mantissas, decoded.scale);
+        for (size_t i = 0; i < values.size(); ++i) {
+          EXPECT_TRUE(samples.emplace(std::pair(name.metric_group, decoded.timestamps[i]), values[i]).second);
+        }
+        return Ok();
+      });
+  EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message());
+  return samples;
+}
+
+TEST(EnginePowerCutTest, TheStorageOpensAndHoldsWhatWasDurable) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/var").ok());
+  Samples durable, added;
+  uint64_t cuts = 0;
+  disk.SetObserver([&](const FileOperation& operation) {
+    if (testing::Test::HasFailure()) return;
+    SCOPED_TRACE(operation.path + " change " + std::to_string(operation.number));
+    for (const PowerCut cut : {PowerCut::kDropUnsynced, PowerCut::kKeepEntries, PowerCut::kKeepAll, PowerCut::kMixed}) {
+      SCOPED_TRACE(static_cast<int>(cut));
+      const auto left = disk.AfterPowerCut(cut, operation.number);
+      auto engine = Engine::Open(Options(*left));
+      ASSERT_TRUE(engine.ok()) << engine.error().message();
+      const Samples found = Read(*engine.value());
+      for (const auto& [key, value] : durable) {
+        const auto it = found.find(key);
+        ASSERT_TRUE(it != found.end()) << "lost: " << key.first << " at " << key.second;
+        EXPECT_EQ(it->second, value);
+      }
+      for (const auto& [key, value] : found) EXPECT_TRUE(added.contains(key)) << "made up: " << key.first;
+      ++cuts;
+    }
+  });
+  for (int life = 0; life < 2; ++life) {
+    auto engine = Engine::Open(Options(disk));
+    ASSERT_TRUE(engine.ok()) << engine.error().message();
+    for (int round = 0; round < 2; ++round) {
+      std::vector<ByteBuffer> names;
+      for (int series = 0; series < 2 + life; ++series) {
+        const std::vector<model::LabelView> labels = {{"", series % 2 == 0 ? "even" : "odd"}, {"job", "x"}};
+        names.emplace_back();
+        model::MarshalMetricNameRaw(names.back(), {0, 0}, labels);
+      }
+      std::vector<model::MetricRow> rows;
+      for (size_t series = 0; series < 2; ++series) {
+        const int64_t timestamp = kNow - 1000 * (life * 10 + round) - static_cast<int64_t>(series);
+        rows.push_back({names[series], timestamp, 1.5 + round});
+        added.emplace(std::pair(std::string(series == 0 ? "even" : "odd"), timestamp), 1.5 + round);
+      }
+      engine.value()->AddRows(rows);
+      ASSERT_TRUE(engine.value()->ForceMerge("").ok());
+      durable = added;
+    }
+    EXPECT_EQ(Read(*engine.value()), added);
+    ASSERT_TRUE(engine.value()->Close().ok());
+  }
+  EXPECT_GT(cuts, 800u);
+}
+
+}  // namespace
+}  // namespace vm::storage
