@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "lib/fs/fault_file_system.h"
 #include "storage/part/merge.h"
 #include "storage/part/raw_rows.h"
 
@@ -103,10 +104,13 @@ void MergeOverlappingBlocks(benchmark::State& state) {
 }
 BENCHMARK(MergeOverlappingBlocks);
 
-/// Every hundredth series of a part with many.
+/// Every hundredth series of a part in files with many, without and with a cache of index blocks.
 void SearchSomeSeries(benchmark::State& state) {
   constexpr size_t kSeries = 50'000;
-  const PartPtr part = Build(kSeries, 0, 2);
+  fs::FaultFileSystem files;
+  if (!Build(kSeries, 0, 2)->StoreTo(files, "/part").ok()) state.SkipWithError("no part");
+  const auto cache = state.range(0) != 0 ? std::make_shared<IndexBlockCache>(100 << 20) : nullptr;
+  const PartPtr part = PartReader::OpenFolder(files, "/part", cache).value();
   std::vector<model::Tsid> tsids;
   for (size_t id = 0; id < kSeries; id += 100) tsids.push_back(Series(id));
   std::sort(tsids.begin(), tsids.end());
@@ -118,7 +122,7 @@ void SearchSomeSeries(benchmark::State& state) {
   if (blocks != tsids.size() * state.iterations()) state.SkipWithError("blocks are missing");
   CountRows(state, tsids.size());
 }
-BENCHMARK(SearchSomeSeries);
+BENCHMARK(SearchSomeSeries)->Arg(0)->Arg(1);
 
 }  // namespace
 }  // namespace vm::storage

@@ -36,9 +36,16 @@ Result<ByteView> PartReader::View(const fs::FileReader* file, const ByteBuffer& 
   return ByteView(memory).subspan(offset, size);
 }
 
-Result<std::shared_ptr<const PartReader>> PartReader::OpenFolder(fs::FileSystem& files, const std::string& path) {
+PartReader::~PartReader() {
+  if (cache_ != nullptr) cache_->Forget(cache_id_, metaindex_.size());
+}
+
+Result<std::shared_ptr<const PartReader>> PartReader::OpenFolder(fs::FileSystem& files, const std::string& path,
+                                                                 std::shared_ptr<IndexBlockCache> cache) {
   std::shared_ptr<PartReader> part(new PartReader());
   part->path_ = path;
+  part->cache_ = std::move(cache);
+  if (part->cache_ != nullptr) part->cache_id_ = part->cache_->NewPartId();
   const auto open = [&]() -> Status {
     VM_ASSIGN_OR_RETURN(const ByteBuffer metadata, files.ReadFile(fs::Join(path, kMetadataFile)));
     VM_ASSIGN_OR_RETURN(part->header_, ParsePartHeader(AsText(metadata)));
@@ -115,6 +122,16 @@ Result<std::vector<BlockHeader>> PartReader::ReadIndexBlock(const MetaindexRow& 
   return headers;
 }
 
+Result<IndexBlockCache::Headers> PartReader::GetIndexBlock(size_t row) const {
+  if (cache_ != nullptr) {
+    if (IndexBlockCache::Headers headers = cache_->Get(cache_id_, row)) return headers;
+  }
+  VM_ASSIGN_OR_RETURN(std::vector<BlockHeader> read, ReadIndexBlock(metaindex_[row]));
+  auto headers = std::make_shared<const std::vector<BlockHeader>>(std::move(read));
+  if (cache_ != nullptr) cache_->Put(cache_id_, row, headers);
+  return IndexBlockCache::Headers(std::move(headers));
+}
+
 Result<model::EncodedBlock> PartReader::ReadBlock(const BlockHeader& header, BlockScratch& scratch) const {
   const auto read = [&]() -> Result<model::EncodedBlock> {
     model::EncodedBlock block;
@@ -152,9 +169,16 @@ Result<bool> PartSearch::LoadIndexBlock() {
     row_ = std::max(row_, index > 0 ? index - 1 : 0);
   }
   while (row_ < rows.size()) {
-    const MetaindexRow& row = rows[row_++];
+    const size_t number = row_++;
+    const MetaindexRow& row = rows[number];
     if (!range_.Overlaps({row.min_timestamp, row.max_timestamp})) continue;
-    VM_ASSIGN_OR_RETURN(headers_, part_->ReadIndexBlock(row));
+    if (all_) {
+      // A merge reads everything once.
+      VM_ASSIGN_OR_RETURN(auto headers, part_->ReadIndexBlock(row));
+      headers_ = std::make_shared<const std::vector<BlockHeader>>(std::move(headers));
+    } else {
+      VM_ASSIGN_OR_RETURN(headers_, part_->GetIndexBlock(number));
+    }
     header_ = 0;
     return true;
   }
@@ -163,17 +187,17 @@ Result<bool> PartSearch::LoadIndexBlock() {
 
 Result<bool> PartSearch::NextHeader() {
   while (true) {
-    while (header_ < headers_.size()) {
-      const BlockHeader& h = headers_[header_];
+    while (headers_ != nullptr && header_ < headers_->size()) {
+      const BlockHeader& h = (*headers_)[header_];
       if (!all_) {
         while (tsid_ < tsids_.size() && tsids_[tsid_] < h.tsid) ++tsid_;
         if (tsid_ == tsids_.size()) return false;
         if (h.tsid < tsids_[tsid_]) {
-          const auto from = headers_.begin() + static_cast<ptrdiff_t>(header_);
+          const auto from = headers_->begin() + static_cast<ptrdiff_t>(header_);
           header_ = static_cast<size_t>(
-              std::lower_bound(from, headers_.end(), tsids_[tsid_],
+              std::lower_bound(from, headers_->end(), tsids_[tsid_],
                                [](const BlockHeader& b, const Tsid& tsid) { return b.tsid < tsid; }) -
-              headers_.begin());
+              headers_->begin());
           continue;
         }
       }
@@ -188,7 +212,7 @@ Result<bool> PartSearch::NextHeader() {
 Result<bool> PartSearch::Next() {
   VM_ASSIGN_OR_RETURN(const bool found, NextHeader());
   if (!found) return false;
-  VM_ASSIGN_OR_RETURN(block_, part_->ReadBlock(headers_[header_ - 1], scratch_));
+  VM_ASSIGN_OR_RETURN(block_, part_->ReadBlock((*headers_)[header_ - 1], scratch_));
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include "lib/base/result.h"
 #include "lib/fs/file_system.h"
 #include "lib/model/block.h"
+#include "storage/part/index_block_cache.h"
 #include "storage/part/metaindex.h"
 #include "storage/part/part_writer.h"
 
@@ -23,9 +24,12 @@ struct BlockScratch {
 /// asked for. Thread-safe; shared by searches and merges until the last one lets go.
 class PartReader {
  public:
-  /// Errors: kIo, kCorrupted; block contents are checked later, when they are read.
-  static Result<std::shared_ptr<const PartReader>> OpenFolder(fs::FileSystem& files, const std::string& path);
+  /// Errors: kIo, kCorrupted; block contents are checked later, when they are read. `cache` may be null; else it keeps frames of
+  /// index.bin for searches of some series.
+  static Result<std::shared_ptr<const PartReader>> OpenFolder(fs::FileSystem& files, const std::string& path,
+                                                              std::shared_ptr<IndexBlockCache> cache = nullptr);
   static Result<std::shared_ptr<const PartReader>> FromMemory(PartBuffers buffers);
+  ~PartReader();
   PartReader(const PartReader&) = delete;
   PartReader& operator=(const PartReader&) = delete;
 
@@ -42,6 +46,8 @@ class PartReader {
 
   /// The block headers of one frame of index.bin, sorted by TSID.
   Result<std::vector<model::BlockHeader>> ReadIndexBlock(const MetaindexRow& row) const;
+  /// The same by the number of the frame, through the cache. Never null.
+  Result<IndexBlockCache::Headers> GetIndexBlock(size_t row) const;
 
   /// The bytes of a block: views into the part, or into `scratch` when files are not mapped. They live as
   /// long as both, unchanged.
@@ -60,6 +66,8 @@ class PartReader {
   std::unique_ptr<fs::FileReader> timestamps_, values_, index_;
   PartBuffers buffers_;
   uint64_t size_bytes_ = 0;
+  std::shared_ptr<IndexBlockCache> cache_;
+  uint64_t cache_id_ = 0;
 };
 
 /// Walks the blocks of a part in (TSID, min_timestamp) order. Not thread-safe.
@@ -86,7 +94,7 @@ class PartSearch {
   bool all_;
   size_t tsid_ = 0;
   size_t row_ = 0;
-  std::vector<model::BlockHeader> headers_;
+  IndexBlockCache::Headers headers_;
   size_t header_ = 0;
   BlockScratch scratch_;
   model::EncodedBlock block_;

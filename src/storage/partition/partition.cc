@@ -203,7 +203,7 @@ Status Partition::OpenParts(const std::string& path, const std::vector<std::stri
                                "remaining data",
                                part_path, list, list, name, list));
     }
-    VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, part_path));
+    VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, part_path, options_.index_blocks));
     entries.push_back({std::make_shared<ListedPart>(files, name, part_path, std::move(reader))});
     uint64_t number = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number, 16);
@@ -469,7 +469,7 @@ Result<std::shared_ptr<Partition::ListedPart>> Partition::WriteMerged(const std:
     folder.Keep();
   }
   UnlistedFolder folder(files, path);
-  VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, path));
+  VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, path, options_.index_blocks));
   folder.Keep();
   return std::make_shared<ListedPart>(files, part_name, path, std::move(reader));
 }

@@ -94,6 +94,10 @@ Table::~Table() { StopThreads(); }
 
 Result<std::unique_ptr<Table>> Table::Open(TableOptions options) {
   std::unique_ptr<Table> table(new Table(std::move(options)));
+  if (table->options_.partition.index_blocks == nullptr) {
+    table->options_.partition.index_blocks = std::make_shared<IndexBlockCache>(
+        static_cast<size_t>(table->options_.partition.memory_limit_bytes / 10));  // The share it has in the original.
+  }
   table->options_.partition.parts_added = [t = table.get()] {
     MutexLock lock(t->wake_mutex_);
     ++t->merge_tickets_;
