@@ -49,4 +49,12 @@ std::optional<double> ParseNumber(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<int64_t> ParseInteger(std::string_view text) {
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
 }  // namespace vm::insert

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -9,5 +10,8 @@ namespace vm::insert {
 /// inf, infinity, nan in any case with an optional sign. A plus before digits, hex and `_` are refused.
 /// Too large a magnitude gives an infinity, too small a one zero.
 std::optional<double> ParseNumber(std::string_view text);
+
+/// A decimal integer with an optional minus and nothing else.
+std::optional<int64_t> ParseInteger(std::string_view text);
 
 }  // namespace vm::insert

@@ -1,0 +1,48 @@
+#include <gtest/gtest.h>
+
+#include "insert/parse/opentsdb/put.h"
+#include "insert/parse/opentsdb/telnet.h"
+#include "insert/parse/rows/conformance.h"
+
+namespace vm::insert {
+namespace {
+
+TEST(OpentsdbTelnetTest, AgreesWithTheConformanceRows) {
+  const auto cases = ConformanceCases("parse", "opentsdb");
+  if (cases.empty()) GTEST_SKIP() << "no shared conformance data";
+  for (const auto& item : cases) {
+    SCOPED_TRACE(item.dump());
+    const std::string input = item["input"];
+    ParsedRows rows;
+    ParseOpentsdbTelnet(rows, input, nullptr);
+    ExpectRows(rows, item["expected_rows"]);
+    if (item.value("invalid", false)) EXPECT_GT(rows.bad_count, 0u);
+  }
+}
+
+TEST(OpentsdbPutTest, AgreesWithTheConformanceRows) {
+  const auto cases = ConformanceCases("parse", "opentsdbhttp");
+  if (cases.empty()) GTEST_SKIP() << "no shared conformance data";
+  for (const auto& item : cases) {
+    SCOPED_TRACE(item.dump());
+    const std::string input = item["input"];
+    ParsedRows rows;
+    JsonDocument document;
+    const Status status = ParseOpentsdbPut(rows, document, input, nullptr);
+    if (!status.ok()) {
+      EXPECT_TRUE(item.value("invalid", false) || item.value("error", false));
+      continue;
+    }
+    ExpectRows(rows, item["expected_rows"]);
+    if (item.value("invalid", false)) EXPECT_GT(rows.bad_count, 0u);
+  }
+}
+
+TEST(OpentsdbTimestampTest, TellsSecondsFromMilliseconds) {
+  EXPECT_EQ(OpentsdbTimestampMs(0xffffffff), 4294967295000);
+  EXPECT_EQ(OpentsdbTimestampMs(1700000000123), 1700000000123);
+  EXPECT_EQ(OpentsdbTimestampMs(5), 5000);
+}
+
+}  // namespace
+}  // namespace vm::insert
