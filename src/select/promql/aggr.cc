@@ -1,6 +1,7 @@
 #include "select/promql/aggr.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -365,11 +366,11 @@ Result<SeriesList> CountValuesAggr(AggrCall& call) {
   return out;
 }
 
-/// NaN is less than all values in both directions.
-bool LessOrNaN(double a, double b, bool reverse) {
-  if (std::isnan(a)) return !std::isnan(b);
-  if (std::isnan(b)) return false;
-  return reverse ? a > b : a < b;
+/// A number that compares as `value` does, the other way round if `reverse`. NaN is less than all values in both cases.
+int64_t RankOf(double value, bool reverse) {
+  if (std::isnan(value)) return std::numeric_limits<int64_t>::min();
+  const auto bits = std::bit_cast<int64_t>((reverse ? -value : value) + 0.0);  // The sum makes -0 a 0.
+  return bits ^ (bits >> 63 & std::numeric_limits<int64_t>::max());
 }
 
 size_t TopCount(double k, size_t series_count) {
@@ -378,11 +379,21 @@ size_t TopCount(double k, size_t series_count) {
 }
 
 struct Ranked {
-  double value;
+  int64_t rank;
   uint32_t series;
 };
-void SortRanked(std::vector<Ranked>& order, bool reverse) {
-  std::stable_sort(order.begin(), order.end(), [&](const Ranked& a, const Ranked& b) { return LessOrNaN(a.value, b.value, reverse); });
+/// Stable. The order of the last point is close to that of the next one, so a few moves will often do.
+void SortRanked(std::vector<Ranked>& order) {
+  size_t moves_left = 4 * order.size() + 16;
+  for (size_t i = 1; i < order.size(); ++i) {
+    const Ranked item = order[i];
+    size_t k = i;
+    for (; k > 0 && item.rank < order[k - 1].rank && moves_left > 0; --k, --moves_left) order[k] = order[k - 1];
+    order[k] = item;
+    if (moves_left > 0) continue;
+    std::stable_sort(order.begin(), order.end(), [](const Ranked& a, const Ranked& b) { return a.rank < b.rank; });
+    return;
+  }
 }
 
 /// Put the series into `order` from its end and drop those without values.
@@ -396,7 +407,7 @@ void TakeInOrder(Group& group, const std::vector<Ranked>& order) {
 
 std::vector<Ranked> InitialOrder(const Group& group) {
   std::vector<Ranked> order(group.series.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = {kNaN, static_cast<uint32_t>(i)};
+  for (size_t i = 0; i < order.size(); ++i) order[i] = {0, static_cast<uint32_t>(i)};
   return order;
 }
 
@@ -404,8 +415,8 @@ std::vector<Ranked> InitialOrder(const Group& group) {
 void KeepTop(Group& group, const std::vector<double>& ks, bool reverse) {
   auto order = InitialOrder(group);
   for (size_t p = 0; p < group.points(); ++p) {
-    for (auto& r : order) r.value = group.series[r.series].values[p];
-    SortRanked(order, reverse);
+    for (auto& r : order) r.rank = RankOf(group.series[r.series].values[p], reverse);
+    SortRanked(order);
     const size_t drop = order.size() - TopCount(ks[p], order.size());
     for (size_t i = 0; i < drop; ++i) group.series[order[i].series].values[p] = kNaN;
   }
@@ -436,12 +447,12 @@ TimeSeries RemainingSum(const Group& group, const std::vector<Ranked>& order, co
 template <class Rank>
 void KeepTopRange(Group& group, const std::vector<double>& ks, const std::string& remaining, Rank rank, bool reverse) {
   auto order = InitialOrder(group);
-  for (auto& r : order) r.value = rank(group.series[r.series].values);
-  SortRanked(order, reverse);
+  for (auto& r : order) r.rank = RankOf(rank(group.series[r.series].values), reverse);
+  SortRanked(order);
   const size_t count = order.size();
   if (!remaining.empty()) {
     TimeSeries sum = RemainingSum(group, order, ks, remaining);
-    order.push_back({kNaN, static_cast<uint32_t>(count)});
+    order.push_back({0, static_cast<uint32_t>(count)});
     group.series.push_back(std::move(sum));
   }
   for (size_t p = 0; p < ks.size(); ++p) {

@@ -10,20 +10,32 @@ namespace vm::select {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
 
-/// Fold the points that have a value. `combine(total, value)` joins them, `first(value)` starts a total.
-template <bool kCounts, class First, class Combine>
-void Fold(std::span<const double> values, double* totals, double* counts, First first, Combine combine) {
+/// Fold the points that have a value, without branches: a point without one adds what changes nothing.
+/// `combine(total, value)` returns `total` unchanged for NaN.
+template <class Combine>
+void Fold(std::span<const double> values, double* totals, double* counts, Combine combine) {
   for (size_t i = 0; i < values.size(); ++i) {
-    const double v = values[i];
-    if (std::isnan(v)) continue;
-    if (counts[i] == 0) {
-      totals[i] = first(v);
-      counts[i] = 1;
-      continue;
-    }
-    totals[i] = combine(totals[i], v);
-    if constexpr (kCounts) ++counts[i];
+    totals[i] = combine(totals[i], values[i]);
+    counts[i] += std::isnan(values[i]) ? 0.0 : 1.0;
+  }
+}
+
+/// What the first value is combined with. -0 is the only number that leaves every sum as it is.
+double StartOf(IncrementalAggrKind kind) {
+  switch (kind) {
+    case IncrementalAggrKind::kSum:
+    case IncrementalAggrKind::kAvg:
+      return -0.0;
+    case IncrementalAggrKind::kMin:
+      return kInf;
+    case IncrementalAggrKind::kMax:
+      return -kInf;
+    case IncrementalAggrKind::kGeomean:
+      return 1;
+    default:
+      return 0;
   }
 }
 
@@ -59,32 +71,29 @@ void IncrementalAggr::Add(TimeSeries& series) {
       group.series.values = series.values;
       return;
     }
-    group.series.values.assign(series.values.size(), 0);
+    group.series.values.assign(series.values.size(), StartOf(kind_));
     group.counts.assign(series.values.size(), 0);
   }
   Group& group = groups_[it->second];
   double* totals = group.series.values.data();
   double* counts = group.counts.data();
   const std::span<const double> values(series.values);
-  const auto same = [](double v) { return v; };
   switch (kind_) {
     case IncrementalAggrKind::kSum:
-      Fold<false>(values, totals, counts, same, [](double a, double b) { return a + b; });
+    case IncrementalAggrKind::kAvg:
+      Fold(values, totals, counts, [](double a, double b) { return std::isnan(b) ? a : a + b; });
       break;
     case IncrementalAggrKind::kMin:
-      Fold<false>(values, totals, counts, same, [](double a, double b) { return b < a ? b : a; });
+      Fold(values, totals, counts, [](double a, double b) { return b < a ? b : a; });
       break;
     case IncrementalAggrKind::kMax:
-      Fold<false>(values, totals, counts, same, [](double a, double b) { return b > a ? b : a; });
-      break;
-    case IncrementalAggrKind::kAvg:
-      Fold<true>(values, totals, counts, same, [](double a, double b) { return a + b; });
+      Fold(values, totals, counts, [](double a, double b) { return b > a ? b : a; });
       break;
     case IncrementalAggrKind::kSum2:
-      Fold<false>(values, totals, counts, [](double v) { return v * v; }, [](double a, double b) { return a + b * b; });
+      Fold(values, totals, counts, [](double a, double b) { return std::isnan(b) ? a : a + b * b; });
       break;
     case IncrementalAggrKind::kGeomean:
-      Fold<true>(values, totals, counts, same, [](double a, double b) { return a * b; });
+      Fold(values, totals, counts, [](double a, double b) { return std::isnan(b) ? a : a * b; });
       break;
     case IncrementalAggrKind::kCount:
     case IncrementalAggrKind::kGroup:

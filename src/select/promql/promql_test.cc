@@ -2,13 +2,14 @@
 
 #include <cmath>
 #include <functional>
+#include <random>
 
 #include "lib/decimal/decimal.h"
 #include "lib/net/run_on.h"
 #include "select/promql/aggr_incremental.h"
 #include "select/promql/eval.h"
 #include "select/promql/query.h"
-#include "select/promql/rollup.h"
+#include "select/promql/rollup_loop.h"
 
 namespace vm::select {
 namespace {
@@ -261,6 +262,44 @@ TEST_F(EvalTest, CountsWhatItDid) {
 TEST_F(EvalTest, RoundsAtTheEnd) {
   c_.round_digits = 1;
   EXPECT_EQ(Values("foo / 7"), V({85.7, 171.4}));
+}
+
+/// Some loops handle several windows at once or carry state from one to the next.
+TEST(RollupTest, LoopsComputeTheWindowFunction) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 40; ++round) {
+    TimeSeries s;
+    int64_t t = 0;
+    for (int i = 0; i < 600; ++i) {
+      t += random() % 200 == 0 ? 900000 : 1 + static_cast<int64_t>(random() % 30000);
+      s.timestamps.push_back(t);
+      s.values.push_back(round % 4 == 0 ? static_cast<double>(random() % 5) : static_cast<double>(random() % 100000) / 7 - 5000);
+      if (round % 10 == 9 && random() % 50 == 0) s.values.back() = decimal::StaleNaN();
+    }
+    RollupConfig config;
+    config.step = std::vector<int64_t>{1000, 20000, 60000, 700000}[random() % 4];
+    config.start = 100000;
+    config.end = t + 600000;
+    config.window = std::vector<int64_t>{30000, 300000, 1200000, 6000000}[random() % 4];
+    const std::vector<double> arg(config.PointsCount(), 0.7);
+    for (const char* name : {"avg_over_time", "max_over_time", "median_over_time", "min_over_time", "quantile_over_time", "range_over_time",
+                             "rate_over_sum", "stddev_over_time", "stdvar_over_time", "sum2_over_time", "sum_over_time"}) {
+      const RollupFunction* f = FindRollup(name);
+      RollupScratch scratch;
+      std::vector<double> got(config.PointsCount()), want;
+      const uint64_t scanned = RunRollupLoop(config, f->loop, 0, s.values, s.timestamps, arg, arg, scratch, got.data());
+      uint64_t samples = s.values.size();
+      const RollupRun run{config, config.window, config.step, s.values, s.timestamps, arg, arg, &scratch.values};
+      ForEachWindow(run, [&](const RollupWindow& w) {
+        want.push_back(f->window_func(w));
+        samples += w.values.size();
+      });
+      EXPECT_EQ(scanned, samples) << name;
+      for (size_t i = 0; i < want.size(); ++i) {
+        ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]))) << name << " point " << i << ": " << got[i] << " " << want[i];
+      }
+    }
+  }
 }
 
 TEST(RollupTest, CountValuesNamesAreShortest) {

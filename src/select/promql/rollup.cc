@@ -367,25 +367,30 @@ uint64_t RunRollupLoop(const RollupConfig& config, RollupLoop loop, uint8_t scan
 }
 
 void RemoveCounterResets(std::span<double> values, std::span<const int64_t> timestamps, int64_t staleness_interval) {
-  if (values.empty()) return;
+  // Nothing changes up to the first drop: most counters have none.
+  size_t i = 1;
+  while (i < values.size() && !(values[i] < values[i - 1])) ++i;
+  if (i >= values.size()) return;
   double correction = 0;
-  double prev = values[0];
-  for (size_t i = 0; i < values.size(); ++i) {
+  double prev = values[i - 1];
+  double prev_result = prev;
+  for (; i < values.size(); ++i) {
     const double v = values[i];
     const double d = v - prev;
     if (d < 0) {
       // A small drop is a counter that lost a part of its growth, not one that started anew.
       correction += -d * 8 < prev ? prev - v : prev;
     }
-    if (i > 0 && staleness_interval > 0 && timestamps[i] - timestamps[i - 1] > staleness_interval) {
+    prev = v;
+    if (staleness_interval > 0 && timestamps[i] - timestamps[i - 1] > staleness_interval) {
       correction = 0;
-      prev = v;
+      prev_result = v;
       continue;
     }
-    prev = v;
-    values[i] = v + correction;
     // Rounding must not look like another reset.
-    if (i > 0 && values[i] < values[i - 1]) values[i] = values[i - 1];
+    const double result = v + correction;
+    prev_result = result < prev_result ? prev_result : result;
+    values[i] = prev_result;
   }
 }
 

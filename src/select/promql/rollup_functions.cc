@@ -375,6 +375,151 @@ double CandleExtreme(const RollupWindow& w, Better better) {
 double High(const RollupWindow& w) { return CandleExtreme(w, std::greater<>()); }
 double Low(const RollupWindow& w) { return CandleExtreme(w, std::less<>()); }
 
+// The same as functions of samples alone, several windows at once.
+
+template <class T>
+struct SumFold {
+  static constexpr size_t kFields = 1;
+  T fields[kFields];
+  SumFold() = default;
+  explicit SumFold(double) : fields{} {}
+  void Add(T v) { fields[0] += v; }
+  double Result(size_t, int64_t) const { return fields[0]; }
+};
+template <class T>
+struct AvgFold : SumFold<T> {
+  using SumFold<T>::SumFold;
+  double Result(size_t samples, int64_t) const { return this->fields[0] / static_cast<double>(samples); }
+};
+template <class T>
+struct RateOverSumFold : SumFold<T> {
+  using SumFold<T>::SumFold;
+  double Result(size_t, int64_t window) const { return this->fields[0] / Seconds(window); }
+};
+template <class T>
+struct Sum2Fold : SumFold<T> {
+  using SumFold<T>::SumFold;
+  void Add(T v) { this->fields[0] += v * v; }
+};
+template <class T>
+struct MinFold {
+  static constexpr size_t kFields = 1;
+  T fields[kFields];
+  MinFold() = default;
+  explicit MinFold(double first) : fields{first} {}
+  void Add(T v) { fields[0] = Lower(v, fields[0]); }
+  double Result(size_t, int64_t) const { return fields[0]; }
+};
+template <class T>
+struct MaxFold : MinFold<T> {
+  using MinFold<T>::MinFold;
+  void Add(T v) { this->fields[0] = Higher(v, this->fields[0]); }
+};
+template <class T>
+struct RangeFold {
+  static constexpr size_t kFields = 2;  // Minimum, maximum.
+  T fields[kFields];
+  RangeFold() = default;
+  explicit RangeFold(double first) : fields{first, first} {}
+  void Add(T v) {
+    fields[0] = Lower(v, fields[0]);
+    fields[1] = Higher(v, fields[1]);
+  }
+  double Result(size_t, int64_t) const { return fields[1] - fields[0]; }
+};
+/// Requires samples without NaN.
+template <class T>
+struct StdvarFold {
+  static constexpr size_t kFields = 3;  // Mean, count, sum of squared distances.
+  T fields[kFields];
+  StdvarFold() = default;
+  explicit StdvarFold(double) : fields{} {}
+  void Add(T v) {
+    fields[1] += 1;
+    const T next = fields[0] + (v - fields[0]) / fields[1];
+    fields[2] += (v - fields[0]) * (v - next);
+    fields[0] = next;
+  }
+  double Result(size_t, int64_t) const { return fields[2] / fields[1]; }
+};
+template <class T>
+struct StddevFold : StdvarFold<T> {
+  using StdvarFold<T>::StdvarFold;
+  double Result(size_t samples, int64_t window) const { return std::sqrt(StdvarFold<T>::Result(samples, window)); }
+};
+
+bool HasNaN(std::span<const double> values) {
+  return std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); });
+}
+/// With staleness markers among the samples these would have to leave them out.
+template <WindowFunc F, template <class> class Fold>
+uint64_t FoldLoopUnlessNaN(const RollupRun& run, double* out) {
+  return HasNaN(run.values) ? LoopOf<F>(run, out) : FoldLoop<Fold>(run, out);
+}
+
+/// Samples of a window in ascending order, kept so while it moves. NaN is left out.
+class SortedWindow {
+ public:
+  explicit SortedWindow(std::vector<double>& memory) : sorted_(memory) { sorted_.clear(); }
+
+  /// Nanoseconds, roughly: a search and the bytes that make room or close a gap.
+  static size_t MoveCost(size_t changes, size_t samples) { return changes * (40 + samples / 5); }
+  static constexpr size_t kSelectCost = 5;  // Per sample, to select a quantile; to sort.
+  static constexpr size_t kSortCost = 30;
+
+  /// Move to samples [begin, end) of `v`; both only grow.
+  const std::vector<double>& MoveTo(const double* v, size_t begin, size_t end) {
+    const size_t changes = (begin - begin_) + (end - end_);
+    if (begin >= end_ || MoveCost(changes, end - begin) > kSortCost * (end - begin)) {
+      sorted_.clear();
+      for (size_t i = begin; i < end; ++i) {
+        if (!std::isnan(v[i])) sorted_.push_back(v[i]);
+      }
+      std::sort(sorted_.begin(), sorted_.end());
+    } else {
+      for (size_t i = begin_; i < begin; ++i) {
+        if (!std::isnan(v[i])) sorted_.erase(std::lower_bound(sorted_.begin(), sorted_.end(), v[i]));
+      }
+      for (size_t i = end_; i < end; ++i) {
+        if (!std::isnan(v[i])) sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), v[i]), v[i]);
+      }
+    }
+    begin_ = begin;
+    end_ = end;
+    return sorted_;
+  }
+
+ private:
+  std::vector<double>& sorted_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+};
+
+/// True when windows share so many samples that keeping them sorted is cheaper than selecting in each window.
+bool SharesMostSamples(const RollupRun& run) {
+  if (run.timestamps.size() < 64 || run.config.PointsCount() < 8) return false;
+  const int64_t interval = std::max<int64_t>(1, (run.timestamps.back() - run.timestamps.front()) / static_cast<int64_t>(run.timestamps.size()));
+  const auto samples = static_cast<size_t>(run.window / interval);
+  const auto changes = static_cast<size_t>(2 * run.config.step / interval + 1);
+  return samples > 32 && changes < samples && SortedWindow::MoveCost(changes, samples) < SortedWindow::kSelectCost * samples;
+}
+
+/// `OfSorted` of the samples in order where that pays, `F` elsewhere: the same function.
+template <WindowFunc F, double (*OfSorted)(const RollupWindow& w, std::span<const double> sorted)>
+uint64_t SortedLoop(const RollupRun& run, double* out) {
+  if (!SharesMostSamples(run)) return LoopOf<F>(run, out);
+  uint64_t samples = 0;
+  SortedWindow sorted(*run.scratch);
+  ForEachWindow(run, [&](const RollupWindow& w) {
+    samples += w.values.size();
+    const auto begin = static_cast<size_t>(w.values.data() - run.values.data());
+    *out++ = OfSorted(w, sorted.MoveTo(run.values.data(), begin, begin + w.values.size()));
+  });
+  return samples;
+}
+double QuantileOfSorted(const RollupWindow& w, std::span<const double> sorted) { return SortedQuantile(w.arg0[w.index], sorted); }
+double MedianOfSorted(const RollupWindow&, std::span<const double> sorted) { return SortedQuantile(0.5, sorted); }
+
 enum Flags : unsigned { kKeep = 1, kAdjust = 2, kSilence = 4, kReset = 8, kInAggr = 16 };
 
 struct Row {
@@ -392,6 +537,25 @@ template <WindowFunc F>
 constexpr Row OfSamples(std::string_view name, unsigned flags, uint8_t scanned = 0, RollupArgs args = RollupArgs::kSeries) {
   return Simple<NonEmpty<F>>(name, flags, scanned, args);
 }
+/// For functions of samples alone whose loop handles several windows at once.
+template <WindowFunc F, template <class> class Fold>
+constexpr Row OfFold(std::string_view name, unsigned flags) {
+  Row row = OfSamples<F>(name, flags);
+  row.function.loop = FoldLoop<Fold>;
+  return row;
+}
+template <WindowFunc F, template <class> class Fold>
+constexpr Row OfMoments(std::string_view name, unsigned flags) {
+  Row row = Simple<F>(name, flags);
+  row.function.loop = FoldLoopUnlessNaN<F, Fold>;
+  return row;
+}
+template <WindowFunc F, double (*OfSorted)(const RollupWindow& w, std::span<const double> sorted)>
+constexpr Row OfSortedSamples(std::string_view name, unsigned flags, RollupArgs args = RollupArgs::kSeries) {
+  Row row = Simple<F>(name, flags, 0, args);
+  row.function.loop = SortedLoop<F, OfSorted>;
+  return row;
+}
 constexpr Row Several(std::string_view name, unsigned flags, RollupArgs args) {
   return {{name, args, nullptr, nullptr, (flags & kKeep) != 0, (flags & kAdjust) != 0, (flags & kSilence) != 0, (flags & kReset) != 0, 0}, false};
 }
@@ -401,7 +565,7 @@ constexpr Row kRows[] = {
     Simple<Absent>("absent_over_time", kInAggr, 1),
     Several("aggr_over_time", 0, RollupArgs::kNamesSeries),
     Simple<SumSteps<true>>("ascent_over_time", kSilence | kInAggr),
-    OfSamples<Avg>("avg_over_time", kKeep | kInAggr),
+    OfFold<Avg, AvgFold>("avg_over_time", kKeep | kInAggr),
     Simple<Changes>("changes", kSilence | kInAggr),
     OfSamples<ChangesPrometheus>("changes_prometheus", 0),
     OfSamples<CountEq>("count_eq_over_time", 0, 0, RollupArgs::kSeriesScalar),
@@ -437,18 +601,18 @@ constexpr Row kRows[] = {
     OfSamples<Last>("last_over_time", kKeep | kInAggr, 1),
     Simple<Lifetime>("lifetime", kSilence | kInAggr, 2),
     Simple<Mad>("mad_over_time", kInAggr),
-    OfSamples<Max>("max_over_time", kKeep | kInAggr),
-    Simple<Median>("median_over_time", kKeep | kInAggr),
-    OfSamples<Min>("min_over_time", kKeep | kInAggr),
+    OfFold<Max, MaxFold>("max_over_time", kKeep | kInAggr),
+    OfSortedSamples<Median, MedianOfSorted>("median_over_time", kKeep | kInAggr),
+    OfFold<Min, MinFold>("min_over_time", kKeep | kInAggr),
     Simple<ModeOf>("mode_over_time", kKeep | kInAggr),
     Simple<OutlierIqr>("outlier_iqr_over_time", 0),
     OfSamples<PredictLinear>("predict_linear", kKeep, 0, RollupArgs::kSeriesScalar),
     OfSamples<Present>("present_over_time", kInAggr, 1),
-    Simple<QuantileOf>("quantile_over_time", kKeep, 0, RollupArgs::kScalarSeries),
+    OfSortedSamples<QuantileOf, QuantileOfSorted>("quantile_over_time", kKeep, RollupArgs::kScalarSeries),
     Several("quantiles_over_time", kKeep, RollupArgs::kLabelScalarsSeries),
-    OfSamples<Range>("range_over_time", kInAggr),
+    OfFold<Range, RangeFold>("range_over_time", kInAggr),
     Simple<DerivFast>("rate", kAdjust | kSilence | kReset | kInAggr, 2),
-    OfSamples<RateOverSum>("rate_over_sum", kAdjust | kInAggr),
+    OfFold<RateOverSum, RateOverSumFold>("rate_over_sum", kAdjust | kInAggr),
     Simple<RatePrometheus>("rate_prometheus", kReset, 2),
     Simple<CountSteps<false>>("resets", kSilence | kInAggr),
     Several("rollup", kKeep | kAdjust | kSilence, RollupArgs::kSeriesTag),
@@ -463,13 +627,13 @@ constexpr Row kRows[] = {
     OfSamples<Share<CountGt>>("share_gt_over_time", 0, 0, RollupArgs::kSeriesScalar),
     OfSamples<Share<CountLe>>("share_le_over_time", 0, 0, RollupArgs::kSeriesScalar),
     OfSamples<StaleSamples>("stale_samples_over_time", kInAggr),
-    Simple<StddevOf>("stddev_over_time", kInAggr),
-    Simple<StdvarOf>("stdvar_over_time", kInAggr),
+    OfMoments<StddevOf, StddevFold>("stddev_over_time", kInAggr),
+    OfMoments<StdvarOf, StdvarFold>("stdvar_over_time", kInAggr),
     OfSamples<SumEq>("sum_eq_over_time", 0, 0, RollupArgs::kSeriesScalar),
     OfSamples<SumGt>("sum_gt_over_time", 0, 0, RollupArgs::kSeriesScalar),
     OfSamples<SumLe>("sum_le_over_time", 0, 0, RollupArgs::kSeriesScalar),
-    OfSamples<Sum2>("sum2_over_time", kInAggr),
-    OfSamples<Sum>("sum_over_time", kInAggr),
+    OfFold<Sum2, Sum2Fold>("sum2_over_time", kInAggr),
+    OfFold<Sum, SumFold>("sum_over_time", kInAggr),
     OfSamples<FirstTime>("tfirst_over_time", kInAggr, 1),
     OfSamples<LastTime>("timestamp", kAdjust | kInAggr, 1),
     OfSamples<LastTime>("timestamp_with_name", kKeep | kInAggr, 1),

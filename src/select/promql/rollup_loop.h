@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "select/promql/lanes.h"
 #include "select/promql/rollup.h"
 
 /// How windows move over samples. Shared by the sources of the rollup functions, not for others.
@@ -60,6 +61,65 @@ inline void ForEachWindow(const RollupRun& run, Visit&& visit) {
     w.index = point;
     visit(w);
   }
+}
+
+/// Windows of consecutive points overlap mostly. FoldLoop folds the samples that several windows share once for all of
+/// them, each in a lane of its own; the order of operations within a window stays that of its samples.
+///
+/// `Fold<T>` is the state of one window (T = double) or of two (T = Lanes): `kFields` and `fields`, what it consists of;
+/// `Fold(first sample)`; `Add(T)`, called for the first sample too; `Result(samples, window in ms)`.
+template <template <class> class Fold>
+uint64_t FoldLoop(const RollupRun& run, double* out) {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  constexpr size_t kPairs = 4;
+  constexpr size_t kWindows = 2 * kPairs;
+  constexpr size_t kMinShared = 8;  // Below that the detour costs more than it saves.
+  const double* v = run.values.data();
+  const auto fold_one = [&](size_t from, size_t to) {
+    if (from == to) return kNaN;
+    Fold<double> fold(v[from]);
+    for (size_t i = from; i < to; ++i) fold.Add(v[i]);
+    return fold.Result(to - from, run.window);
+  };
+  size_t begin[kWindows], end[kWindows];
+  size_t count = 0;
+  uint64_t samples = 0;
+  const auto flush = [&] {
+    const size_t shared_begin = count == 0 ? 0 : begin[count - 1];
+    const size_t shared_end = end[0];
+    if (count < kWindows || shared_end < shared_begin + kMinShared) {
+      for (size_t k = 0; k < count; ++k) *out++ = fold_one(begin[k], end[k]);
+      count = 0;
+      return;
+    }
+    Fold<double> one[kWindows];
+    for (size_t k = 0; k < kWindows; ++k) {
+      one[k] = Fold<double>(v[begin[k]]);
+      for (size_t i = begin[k]; i < shared_begin; ++i) one[k].Add(v[i]);
+    }
+    Fold<Lanes> many[kPairs];
+    for (size_t k = 0; k < kPairs; ++k) {
+      for (size_t f = 0; f < Fold<Lanes>::kFields; ++f) many[k].fields[f] = Lanes{one[2 * k].fields[f], one[2 * k + 1].fields[f]};
+    }
+    for (size_t i = shared_begin; i < shared_end; ++i) {
+      const Lanes x = {v[i], v[i]};
+      for (auto& fold : many) fold.Add(x);
+    }
+    for (size_t k = 0; k < kWindows; ++k) {
+      for (size_t f = 0; f < Fold<Lanes>::kFields; ++f) one[k].fields[f] = many[k / 2].fields[f][k % 2];
+      for (size_t i = shared_end; i < end[k]; ++i) one[k].Add(v[i]);
+      *out++ = one[k].Result(end[k] - begin[k], run.window);
+    }
+    count = 0;
+  };
+  ForEachWindow(run, [&](const RollupWindow& w) {
+    begin[count] = static_cast<size_t>(w.values.data() - v);
+    end[count] = begin[count] + w.values.size();
+    samples += w.values.size();
+    if (++count == kWindows) flush();
+  });
+  flush();
+  return samples;
 }
 
 /// The loop of one window function, which the compiler can put into it.
