@@ -86,6 +86,13 @@ void Interpolate(Values& values) {
     size_t next = i + 1;
     while (!HasValue(values[next])) ++next;
     double value = values[i - 1];
+    if (std::isinf(value)) {
+      // No way leads down from infinity: one point stays empty, the others are like the value behind the gap.
+      ++i;
+      if (std::isinf(values[next])) i = next;
+      for (; i < next; ++i) values[i] = values[next];
+      continue;
+    }
     const double delta = (values[next] - value) / static_cast<double>(next - i + 1);
     for (; i < next; ++i) {
       value += delta;

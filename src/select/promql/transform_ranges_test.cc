@@ -28,6 +28,12 @@ TEST(TransformRangesTest, ChangesSeriesWithGaps) {
   for (const auto& [name, want] : cases) EXPECT_EQ(ApplyToValues(name, values), want) << name;
 }
 
+TEST(TransformRangesTest, InterpolatesTowardsInfinity) {
+  EXPECT_EQ(ApplyToValues("interpolate", {1, kNaN, kNaN, kInf}), "m{a=b} 1 inf inf inf");
+  EXPECT_EQ(ApplyToValues("interpolate", {kInf, kNaN, kNaN, 5}), "m{a=b} inf - 5 5");
+  EXPECT_EQ(ApplyToValues("interpolate", {kInf, kNaN, -kInf, kNaN, kNaN, -kInf}), "m{a=b} inf - -inf - - -inf");
+}
+
 TEST(TransformRangesTest, LeavesSeriesWithoutValuesAlone) {
   for (const char* name : {"keep_last_value", "keep_next_value", "interpolate", "range_first", "range_last",
                            "remove_resets", "range_mad", "range_stddev", "range_stdvar", "range_zscore",
