@@ -235,8 +235,7 @@ Result<SeriesList> FilterByLabel(TransformCall& call) {
   VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(regex, true, "regexp"));
   SeriesList list = std::move(call.args[0]);
   std::erase_if(list, [&](const TimeSeries& series) {
-    const std::string_view value = LabelValue(series.name, label);
-    return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), *compiled) != kKeepsMatches;
+    return Matches(*compiled, LabelValue(series.name, label)) != kKeepsMatches;
   });
   return list;
 }

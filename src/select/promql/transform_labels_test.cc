@@ -1,8 +1,13 @@
 #include <gtest/gtest.h>
 
+#include <re2/re2.h>
+
+#include <iterator>
+#include <random>
 #include <tuple>
 
 #include "select/promql/transform_test_util.h"
+#include "select/promql/transform_text.h"
 
 namespace vm::select::transform {
 namespace {
@@ -92,9 +97,37 @@ TEST(TransformLabelsTest, ReplacesByRegularExpression) {
   for (const auto& [name, texts, want] : cases) EXPECT_EQ(ApplyToLabels(name, tags, texts), want) << name;
 }
 
+TEST(TransformLabelsTest, ReplacingMatchesByThemselvesChangesNothing) {
+  const std::string_view pieces[] = {"a", "b", "é", ".", "*", "?", "+", "|", "(", ")", "^", "$", "[ab]", "\\b", "(?i)"};
+  std::mt19937 random(7);
+  size_t compiled_count = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string expression;
+    for (auto n = random() % 6; n > 0; --n) expression += pieces[random() % std::size(pieces)];
+    std::string value;
+    for (auto n = random() % 8; n > 0; --n) value += pieces[random() % 3];
+    const auto regex = CompileGoRegex(expression);
+    if (!regex.ok()) continue;
+    ++compiled_count;
+    std::string got;
+    if (ReplaceTemplate("$0", *regex.value()).ReplaceAll(value, 1000, got)) {
+      EXPECT_EQ(got, value) << expression;
+    } else {
+      EXPECT_EQ(got, "") << expression;
+    }
+  }
+  EXPECT_GT(compiled_count, 1000u);
+}
+
 TEST(TransformLabelsTest, ADotMatchesNoLineFeed) {
   EXPECT_EQ(ApplyToLabels("label_match", {{"a", "x\ny"}}, {"a", "x.y"}), "");
   EXPECT_EQ(ApplyToLabels("label_match", {{"a", "x\ny"}}, {"a", "(?s)x.y"}), "m.x{a=x\ny} 1");
+}
+
+TEST(TransformLabelsTest, OtherBytesThanUtf8CountAsCharacters) {
+  EXPECT_EQ(ApplyToLabels("label_match", {{"a", "x\xff"}}, {"a", "x."}), "m.x{a=x\xff} 1");
+  EXPECT_EQ(ApplyToLabels("label_replace", {{"a", "x\xffy"}}, {"b", "$1$3", "a", "(.)(.)(.)"}), "m.x{a=x\xffy,b=xy} 1");
+  EXPECT_EQ(ApplyToLabels("label_transform", {{"a", "\xe0\xa0"}}, {"a", ".", "z"}), "m.x{a=zz} 1");
 }
 
 TEST(TransformLabelsTest, MapsCaseOfUnicodeText) {

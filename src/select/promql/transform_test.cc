@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "select/promql/transform_sort.h"
 #include "select/promql/transform_test_util.h"
 
 namespace vm::select::transform {
@@ -133,6 +136,24 @@ TEST(TransformSortTest, SortsByValues) {
                        Make("e", {}, {kNaN, 5})};
   EXPECT_EQ(Apply("sort", Args().Add(list)), "b{} 1 -\nd{} 9 1\ne{} - 5\nc{} 1 5\na{} 2 5");
   EXPECT_EQ(Apply("sort_desc", Args().Add(list)), "b{} 1 -\ne{} - 5\na{} 2 5\nc{} 1 5\nd{} 9 1");
+}
+
+TEST(TransformSortTest, NaturalOrderIsAnOrder) {
+  std::mt19937 random(7);
+  const auto text = [&] {
+    std::string text;
+    for (auto n = random() % 7; n > 0; --n) text += "019.-+ab"[random() % 8];
+    return text;
+  };
+  for (int i = 0; i < 20000; ++i) {
+    const std::string a = text(), b = text(), c = text();
+    EXPECT_FALSE(NumericLess(a, a)) << a;
+    EXPECT_FALSE(NumericLess(a, b) && NumericLess(b, a)) << a << ' ' << b;
+    EXPECT_FALSE(NumericLess(a, b) && NumericLess(b, c) && !NumericLess(a, c)) << a << ' ' << b << ' ' << c;
+  }
+  // Numbers beyond the range of doubles are equal and do no harm.
+  EXPECT_FALSE(NumericLess(std::string(400, '1'), std::string(401, '1')));
+  EXPECT_TRUE(NumericLess(std::string(400, '1') + "a", std::string(401, '1') + "b"));
 }
 
 TEST(TransformSortTest, SortsByLabels) {

@@ -84,6 +84,20 @@ std::string MapRunes(std::string_view text) {
   return dst;
 }
 
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const Rune rune = DecodeRune(text);
+    if (rune.code == kRuneError && rune.size == 1) return false;
+    text.remove_prefix(rune.size);
+  }
+  return true;
+}
+
+/// RE2 matches nothing against bytes that are no UTF-8.
+std::string ToUtf8(std::string_view text) {
+  return MapRunes<[](uint32_t code) { return code; }>(text);
+}
+
 std::string_view GoErrorText(re2::RE2::ErrorCode code) {
   switch (code) {
     case re2::RE2::ErrorBadEscape: return "invalid escape sequence";
@@ -195,6 +209,11 @@ Result<std::unique_ptr<re2::RE2>> CompileGoRegex(const std::string& expression) 
   return regex;
 }
 
+bool Matches(const re2::RE2& regex, std::string_view value) {
+  if (!IsUtf8(value)) return Matches(regex, ToUtf8(value));
+  return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), regex);
+}
+
 ReplaceTemplate::ReplaceTemplate(std::string_view text, const re2::RE2& regex) : regex_(regex) {
   const int known_groups = regex.NumberOfCapturingGroups() + 1;
   const auto& names = regex.NamedCapturingGroups();
@@ -226,6 +245,7 @@ ReplaceTemplate::ReplaceTemplate(std::string_view text, const re2::RE2& regex) :
 }
 
 bool ReplaceTemplate::ReplaceAll(std::string_view value, size_t max_bytes, std::string& dst) const {
+  if (!IsUtf8(value)) return ReplaceAll(ToUtf8(value), max_bytes, dst);
   if (value.empty()) value = "";  // RE2 gives no position for a match in a null text.
   const re2::StringPiece input(value.data(), value.size());
   std::vector<re2::StringPiece> groups(static_cast<size_t>(groups_count_));

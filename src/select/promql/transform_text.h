@@ -21,6 +21,9 @@ std::string ToGoUpper(std::string_view text);
 /// Compile an expression in Go's syntax: `.` does not match a line feed. Errors: kInvalidInput with Go's text.
 Result<std::unique_ptr<re2::RE2>> CompileGoRegex(const std::string& expression);
 
+/// Whether `regex` matches anywhere in `value`. Bytes that are no UTF-8 count as U+FFFD, here and below, as in Go.
+bool Matches(const re2::RE2& regex, std::string_view value);
+
 /// A replacement with `$1`, `${name}` and `$$`. `regex` and `text` must outlive it.
 class ReplaceTemplate {
  public:
