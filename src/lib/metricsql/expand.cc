@@ -1,5 +1,3 @@
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <deque>
 #include <unordered_set>
@@ -7,6 +5,7 @@
 #include "lib/base/check.h"
 #include "lib/metricsql/lexer.h"
 #include "lib/metricsql/parser.h"
+#include "lib/regex/regex.h"
 #include "lib/regex/unicode.h"
 
 namespace vm::metricsql {
@@ -69,11 +68,9 @@ void RemoveDuplicates(std::vector<LabelFilter>& filters) {
 }
 
 Status CheckRegexp(const LabelFilter& filter) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  const RE2 re("^(?:" + filter.value + ")$", options);
-  if (re.ok()) return Ok();
-  return Invalid("invalid regexp in " + filter.label + "=" + Quoted(filter.value) + ": " + re.error());
+  auto status = regex::Check("^(?:" + filter.value + ")$");
+  if (status.ok()) return status;
+  return std::move(status).error().WithContext("invalid regexp in " + filter.label + "=" + Quoted(filter.value));
 }
 
 class Expander {

@@ -72,6 +72,9 @@ TEST(ParseTest, NamesWhatIsWrongAndWhere) {
               "cannot parse duration \"5Ki\": cannot parse duration \"5Ki\"; unparsed data: \"]\"");
   ExpectError("{\"foo\",__name__=\"bar\"}",
               "cannot expand WITH expressions: parse error: metric name must not be set twice: \"foo\" or \"bar\"");
+  ExpectError("{a=~\"b(\"}",
+              "cannot expand WITH expressions: invalid regexp in a=\"b(\": error parsing regexp: missing closing ): "
+              "`^(?:b()$`");
   ExpectError("foo + bad(x)", "unsupported function \"bad\"");
   ExpectError("m[1m-2m]", "duration cannot be negative; got \"1m-2m\"");
 }

@@ -4,73 +4,100 @@
 
 #include <algorithm>
 
+#include "lib/regex/syntax.h"
+#include "lib/regex/unicode.h"
+
 namespace vm::regex {
 namespace {
 
-constexpr size_t kMaxOrValues = 100;
-constexpr std::string_view kMeta = "\\.+*?()|[]{}^$";
+constexpr int64_t kMaxMatcherBytes = int64_t{64} << 20;
 
-bool IsPunctuation(char c) {
-  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+bool IsDot(const Node& node, Op repetition) { return node.op == repetition && node.subs[0].op == Op::kAnyChar; }
+
+/// The literal between two `.*` or two `.+`; empty when `node` is something else.
+std::string LiteralBetween(const Node& node, Op repetition) {
+  if (node.op != Op::kConcat || node.subs.size() != 3) return {};
+  const Node& middle = node.subs[1];
+  if (!IsDot(node.subs[0], repetition) || !IsDot(node.subs[2], repetition)) return {};
+  if (middle.op != Op::kLiteral || middle.fold_case) return {};
+  std::string text;
+  for (const uint32_t r : middle.runes) AppendRune(text, r);
+  return text;
 }
 
-/// Split an expression made of literals and `|` alone; false when there is anything else. `literal` gets the text
-/// before the first thing that is no literal.
-bool SplitLiterals(std::string_view expression, std::vector<std::string>& values, std::string& literal) {
-  std::string current;
-  bool first = true;
-  size_t last_rune = 0;
-  for (size_t i = 0; i < expression.size(); ++i) {
-    char c = expression[i];
-    if (c == '|') {
-      values.push_back(std::move(current));
-      current.clear();
-      first = false;
-      continue;
-    }
-    if (c == '\\' && i + 1 < expression.size() && IsPunctuation(expression[i + 1])) {
-      c = expression[++i];
-    } else if (kMeta.find(c) != std::string_view::npos) {
-      // A repetition makes the character before it optional.
-      if (c == '*' || c == '+' || c == '?' || c == '{') current.resize(last_rune);
-      literal = first && expression.find('|') == std::string_view::npos ? current : "";
-      values.clear();
-      return false;
-    }
-    if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) last_rune = current.size();
-    current.push_back(c);
-  }
-  values.push_back(std::move(current));
-  return true;
+Result<std::shared_ptr<const re2::RE2>> MakeMatcher(std::string_view expression, std::string_view shown, bool dot_nl) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_dot_nl(dot_nl);
+  options.set_max_mem(kMaxMatcherBytes);
+  auto matcher =
+      std::make_shared<const re2::RE2>(re2::StringPiece(expression.data(), expression.size()), options);
+  if (matcher->ok()) return matcher;
+  return Error(ErrorCode::kInvalidInput,
+               "error parsing regexp: " + matcher->error() + ": `" + std::string(shown) + "`");
 }
 
 }  // namespace
 
-Result<Regex> Regex::Compile(std::string_view expression) {
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  options.set_dot_nl(true);
-  options.set_max_mem(int64_t{64} << 20);
-  auto re = std::make_shared<const re2::RE2>(re2::StringPiece(expression.data(), expression.size()), options);
-  if (!re->ok()) {
-    return Error(ErrorCode::kInvalidInput,
-                 "error parsing regexp \"" + std::string(expression) + "\": " + re->error());
-  }
+Result<Regex> Regex::Compile(std::string_view expression, Anchoring anchoring) {
+  VM_TRY(Check(expression));
   Regex result;
-  result.re_ = std::move(re);
-  if (SplitLiterals(expression, result.or_values_, result.prefix_)) {
-    std::sort(result.or_values_.begin(), result.or_values_.end());
-    result.or_values_.erase(std::unique(result.or_values_.begin(), result.or_values_.end()),
-                            result.or_values_.end());
-    if (result.or_values_.size() > kMaxOrValues) result.or_values_.clear();
+  result.anchoring_ = anchoring;
+  if (anchoring == Anchoring::kAnywhere) {
+    VM_ASSIGN_OR_RETURN(result.matcher_, MakeMatcher(expression, expression, true));
+    return result;
   }
+  Simplified simplified = Simplify(expression, anchoring);
+  result.or_values_ = OrValues(simplified);
+  result.prefix_ = std::move(simplified.prefix);
+  if (!result.or_values_.empty()) {
+    const auto last = std::unique(result.or_values_.begin(), result.or_values_.end());
+    result.or_values_.erase(last, result.or_values_.end());
+    result.rest_ = Rest::kOrValues;
+    return result;
+  }
+  if (auto suffix = ParseSyntax(simplified.suffix); suffix.ok()) {
+    const Node& node = suffix.value();
+    const auto contains = [&](Op repetition, Rest rest) {
+      result.substring_ = LiteralBetween(node, repetition);
+      if (!result.substring_.empty()) result.rest_ = rest;
+      return !result.substring_.empty();
+    };
+    if (IsDot(node, Op::kStar)) result.rest_ = Rest::kAnything;
+    else if (IsDot(node, Op::kPlus)) result.rest_ = Rest::kSomething;
+    else if (!contains(Op::kStar, Rest::kContains)) contains(Op::kPlus, Rest::kContainsInside);
+  }
+  if (result.rest_ != Rest::kMatcher) return result;
+  // Dots in the suffix have flags of their own. Only a single dot has lost its flag, and with it the line feed; the
+  // reference has this too.
+  VM_ASSIGN_OR_RETURN(result.matcher_, MakeMatcher(simplified.suffix, expression, false));
   return result;
 }
 
 bool Regex::Match(std::string_view value) const {
-  if (!or_values_.empty()) return std::binary_search(or_values_.begin(), or_values_.end(), value);
-  if (value.size() < prefix_.size() || value.substr(0, prefix_.size()) != prefix_) return false;
-  return re2::RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *re_);
+  if (anchoring_ == Anchoring::kAnywhere) {
+    return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), *matcher_);
+  }
+  if (rest_ == Rest::kOrValues) return std::binary_search(or_values_.begin(), or_values_.end(), value);
+  if (!value.starts_with(prefix_)) return false;
+  value.remove_prefix(prefix_.size());
+  switch (rest_) {
+    case Rest::kAnything: return true;
+    case Rest::kSomething: return !value.empty();
+    case Rest::kContains: return value.find(substring_) != value.npos;
+    case Rest::kContainsInside: {
+      // One character before it and one behind.
+      const size_t at = value.find(substring_, 1);
+      return at != value.npos && at + substring_.size() < value.size();
+    }
+    default: return re2::RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *matcher_);
+  }
+}
+
+Status Check(std::string_view expression) {
+  auto parsed = ParseSyntax(expression);
+  if (!parsed.ok()) return std::move(parsed).error();
+  return Ok();
 }
 
 }  // namespace vm::regex
