@@ -103,9 +103,6 @@ void Flags::DefineRest(flags::FlagSet& set) {
   disable_cache_ = set.Bool("search.disableCache", false, "Whether ranges of queries stay as they are instead of being made fit for caching");
   set_lookback_to_step_ = set.Bool("search.setLookbackToStep", false, "Whether samples are looked for one step back");
   ignore_extra_filters_ = set.Bool("search.ignoreExtraFiltersAtLabelsAPI", false, "Whether label calls without match[] ignore extra filters");
-  delete_auth_key_ = set.String("deleteAuthKey", "", "authKey of delete_series");
-  reset_cache_auth_key_ = set.String("search.resetCacheAuthKey", "", "authKey of /internal/resetRollupResultCache");
-  metric_names_stats_reset_auth_key_ = set.String("metricNamesStatsResetAuthKey", "", "authKey of metric_names_stats/reset");
   vmalert_proxy_url_ = set.String("vmalert.proxyURL", "", "Where rules, alerts and notifiers are asked for");
 }
 
@@ -126,7 +123,6 @@ Result<FanoutOptions> Flags::ToFanoutOptions() const {
 
 ApiOptions Flags::ToApiOptions() const {
   ApiOptions o;
-  o.disable_cors = ValueOf(set_, "http.disableCORS") == "true";
   o.deny_tracing = ValueOf(set_, "denyQueryTracing") == "true";
   o.tenant_from_headers = *tenant_from_headers_;
   o.deny_partial_response = *deny_partial_;
@@ -160,9 +156,6 @@ ApiOptions Flags::ToApiOptions() const {
   o.stats_min_duration_ms = Ms(*stats_min_duration_);
   o.stats_min_memory = *stats_min_memory_;
   o.tenant_cache_ms = Ms(*tenant_cache_duration_);
-  o.delete_auth_key = *delete_auth_key_;
-  o.reset_cache_auth_key = *reset_cache_auth_key_;
-  o.metric_names_stats_reset_auth_key = *metric_names_stats_reset_auth_key_;
   o.vmalert_proxy_url = *vmalert_proxy_url_;
   o.select_nodes = *select_node_;
   return o;

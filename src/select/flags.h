@@ -52,7 +52,7 @@ class Flags {
       max_samples_per_series_ = nullptr, max_memory_per_query_ = nullptr, stats_last_queries_ = nullptr, stats_min_memory_ = nullptr;
 
   Bool tenant_from_headers_ = nullptr, disable_cache_ = nullptr, set_lookback_to_step_ = nullptr, ignore_extra_filters_ = nullptr;
-  Text delete_auth_key_ = nullptr, reset_cache_auth_key_ = nullptr, metric_names_stats_reset_auth_key_ = nullptr, vmalert_proxy_url_ = nullptr;
+  Text vmalert_proxy_url_ = nullptr;
 };
 
 }  // namespace vm::select

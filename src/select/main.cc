@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "lib/daemon/daemon.h"
+#include "lib/daemon/version.h"
 #include "lib/rpc/node_set.h"
 #include "lib/sys/sys.h"
 #include "select/fanout/fanout.h"
@@ -64,7 +65,9 @@ int main(int argc, char** argv) {
     vm::net::Pool pool("search", cpus);
     vm::select::Fanout fanout(daemon.runtime(), nodes.value(), fanout_options.value());
     vm::Budget memory("-memory.allowedBytes", daemon.allowed_memory_bytes());
-    vm::select::Api api(pool, fanout, flags.ToApiOptions(), daemon.metrics(), memory);
+    auto options = flags.ToApiOptions();
+    options.version = vm::daemon::LongVersion("vmselect");
+    vm::select::Api api(pool, fanout, std::move(options), daemon.metrics(), memory);
     daemon.StartHttp([&api](vm::http::Request& request, vm::http::Response& response) { return api.Handle(request, response); });
     daemon.LogStarted(Since(started));
     daemon.WaitForSignal();

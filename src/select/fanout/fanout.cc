@@ -10,11 +10,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <charconv>
 #include <set>
 
 #include "lib/log/log.h"
 #include "select/fanout/block_collector.h"
 #include "select/fanout/gather_rules.h"
+#include "select/fanout/merge_stats.h"
 
 namespace vm::select {
 namespace {
@@ -84,6 +86,20 @@ std::vector<std::string> SortedUnion(const std::vector<rpc::SelectReply>& replie
   return result;
 }
 
+// "accountID:projectID"
+Result<model::Tenant> ParseTenantText(std::string_view text) {
+  model::Tenant tenant;
+  const char* const end = text.data() + text.size();
+  const auto account = std::from_chars(text.data(), end, tenant.account_id);
+  bool is_good = account.ec == std::errc() && account.ptr != end && *account.ptr == ':';
+  if (is_good) {
+    const auto project = std::from_chars(account.ptr + 1, end, tenant.project_id);
+    is_good = project.ec == std::errc() && project.ptr == end;
+  }
+  if (!is_good) return Error(ErrorCode::kCorrupted, fmt::format("cannot parse tenant \"{}\"", text));
+  return tenant;
+}
+
 }  // namespace
 
 Fanout::Fanout(net::Runtime& runtime, const rpc::NodeSet& nodes, FanoutOptions options)
@@ -143,6 +159,7 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
       continue;
     }
     fatal = FatalError(result);
+    if (!fatal && request.needs_all) fatal = Error(ErrorCode::kUnavailable, result.message);
     if (first_error.empty()) first_error = result.message;
     rules.CountFailure(group);
     if (!fatal && deny && rules.IsIncomplete()) fatal = Error(ErrorCode::kUnavailable, result.message);
@@ -274,6 +291,70 @@ awaitable<Result<Partial<std::vector<model::MetadataRow>>>> Fanout::SearchMetada
   }
   result.is_partial = gathered.value().is_partial;
   co_return std::move(result);
+}
+
+awaitable<Result<Partial<model::TsdbStatus>>> Fanout::TsdbStatus(rpc::TsdbStatusRequest status_args, FanoutRequest request) {
+  const size_t top_n = status_args.top_n;
+  rpc::SelectArgs args(std::move(status_args));
+  VM_CO_ASSIGN_OR_RETURN(const auto gathered, co_await Gather(std::move(args), std::move(request), {}));
+  std::vector<model::TsdbStatus> statuses;
+  for (const auto& reply : gathered.replies) {
+    for (size_t i = 0; i < reply.size(); ++i) {
+      VM_CO_ASSIGN_OR_RETURN(auto status, rpc::UnmarshalTsdbStatus(reply.item(i)));
+      statuses.push_back(std::move(status));
+    }
+  }
+  Partial<model::TsdbStatus> result;
+  result.value = MergeTsdbStatus(std::move(statuses), top_n);
+  result.is_partial = gathered.is_partial;
+  co_return std::move(result);
+}
+
+awaitable<Result<std::vector<model::Tenant>>> Fanout::Tenants(model::TimeRange range, FanoutRequest request) {
+  request.deny_partial = true;
+  rpc::TenantsRequest tenants_args;
+  tenants_args.time_range = range;
+  rpc::SelectArgs args(tenants_args);
+  VM_CO_ASSIGN_OR_RETURN(const auto gathered, co_await Gather(std::move(args), std::move(request), {}));
+  std::set<model::Tenant> tenants;
+  for (const auto& text : SortedUnion(gathered.replies, 0)) {
+    VM_CO_ASSIGN_OR_RETURN(const auto tenant, ParseTenantText(text));
+    tenants.insert(tenant);
+  }
+  co_return std::vector<model::Tenant>(tenants.begin(), tenants.end());
+}
+
+awaitable<Result<uint64_t>> Fanout::DeleteSeries(model::SearchQuery query, FanoutRequest request) {
+  request.needs_all = true;
+  rpc::DeleteSeriesRequest delete_args;
+  delete_args.query = std::move(query);
+  rpc::SelectArgs args(std::move(delete_args));
+  VM_CO_ASSIGN_OR_RETURN(const auto gathered, co_await Gather(std::move(args), std::move(request), {}));
+  uint64_t count = 0;
+  for (const auto& reply : gathered.replies) count += reply.number;
+  co_return count;
+}
+
+awaitable<Result<model::MetricNamesUsageStats>> Fanout::UsageStats(rpc::MetricNamesUsageStatsRequest stats_args, FanoutRequest request) {
+  request.needs_all = true;
+  rpc::SelectArgs args(std::move(stats_args));
+  VM_CO_ASSIGN_OR_RETURN(const auto gathered, co_await Gather(std::move(args), std::move(request), {}));
+  std::vector<model::MetricNamesUsageStats> stats;
+  for (const auto& reply : gathered.replies) {
+    for (size_t i = 0; i < reply.size(); ++i) {
+      VM_CO_ASSIGN_OR_RETURN(auto one, rpc::UnmarshalMetricNamesUsageStats(reply.item(i)));
+      stats.push_back(std::move(one));
+    }
+  }
+  co_return MergeUsageStats(std::move(stats));
+}
+
+awaitable<Status> Fanout::ResetUsageStats(FanoutRequest request) {
+  request.needs_all = true;
+  rpc::SelectArgs args{rpc::ResetMetricNamesStatsRequest()};
+  const auto gathered = co_await Gather(std::move(args), std::move(request), {});
+  if (!gathered.ok()) co_return gathered.error();
+  co_return Ok();
 }
 
 }  // namespace vm::select

@@ -13,6 +13,7 @@
 #include "lib/base/deadline.h"
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
+#include "lib/model/index_stats.h"
 #include "lib/model/rows.h"
 #include "lib/model/search_query.h"
 #include "lib/net/runtime.h"
@@ -38,6 +39,7 @@ struct FanoutOptions {
 struct FanoutRequest {
   Deadline deadline;
   bool deny_partial = false;       // Adds to the option.
+  bool needs_all = false;          // Each node must do it, whatever the replication.
   std::shared_ptr<Budget> budget;  // Charged for what nodes send; may be null.
 };
 
@@ -74,6 +76,15 @@ class Fanout {
   boost::asio::awaitable<Result<Partial<std::vector<model::MetadataRow>>>> SearchMetadata(std::optional<model::Tenant> tenant,
                                                                                           uint32_t limit, std::string metric_name,
                                                                                           FanoutRequest request);
+  /// Counts of the day of the query's first timestamp, joined over all nodes.
+  boost::asio::awaitable<Result<Partial<model::TsdbStatus>>> TsdbStatus(rpc::TsdbStatusRequest args, FanoutRequest request);
+  /// Tenants with series in the range, sorted. Never partial.
+  boost::asio::awaitable<Result<std::vector<model::Tenant>>> Tenants(model::TimeRange range, FanoutRequest request);
+  /// How many series were marked as deleted. All nodes must have done it.
+  boost::asio::awaitable<Result<uint64_t>> DeleteSeries(model::SearchQuery query, FanoutRequest request);
+  /// Never partial.
+  boost::asio::awaitable<Result<model::MetricNamesUsageStats>> UsageStats(rpc::MetricNamesUsageStatsRequest args, FanoutRequest request);
+  boost::asio::awaitable<Status> ResetUsageStats(FanoutRequest request);
 
  private:
   struct Gathered {

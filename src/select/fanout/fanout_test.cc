@@ -36,7 +36,7 @@ class FanoutTest : public testing::Test {
     fanout_ = std::make_unique<Fanout>(runtime_, set.value(), options_);
     return *fanout_;
   }
-  FanoutRequest Request() { return {Deadline::After(10s, stop_.get_token()), deny_partial_, budget_}; }
+  FanoutRequest Request() { return {Deadline::After(10s, stop_.get_token()), deny_partial_, false, budget_}; }
   Result<Partial<PackedSeries>> Search() {
     model::SearchQuery query;
     query.time_range = {0, 1000};

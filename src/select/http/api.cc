@@ -86,7 +86,6 @@ struct Api::Impl {
   awaitable<bool> EnterGate(http::Request& request, http::Response& response, const http::Args& url_args, std::stop_token stop);
   int64_t QueueMs(const http::Args& args) const;
   void NoteSlow(const http::Request& request, const http::Args& url_args, Deadline::Clock::time_point from);
-  void SetCors(http::Response& response) const;
 
   net::Pool& pool;
   Fanout& fanout;
@@ -123,11 +122,6 @@ Target Api::Impl::Find(const std::string& path, const http::Headers& headers) co
   target.tenant = tenant.value();
   target.route = FindRoute(p.prefix == "select" ? Scope::kSelect : Scope::kDelete, p.suffix, target.path_arg);
   return target;
-}
-
-void Api::Impl::SetCors(http::Response& response) const {
-  if (options.disable_cors) return;
-  for (const auto* what : {"Origin", "Methods", "Headers"}) response.SetHeader(fmt::format("Access-Control-Allow-{}", what), "*");
 }
 
 int64_t Api::Impl::QueueMs(const http::Args& args) const {
@@ -192,7 +186,7 @@ awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& respons
                                  std::stop_token stop) {
   const Route& route = *target.route;
   metrics.CountRequest(route);
-  if (route.has_cors) SetCors(response);
+  if (route.has_cors) response.EnableCors();
   if (route.is_post_only && request.method != "POST") {
     std::string message = fmt::format("Only POST method is allowed. Got {}.", request.method);
     co_await http::WriteError(response, 405, std::move(message));
@@ -248,7 +242,8 @@ void Api::Cancel() { impl_->stop_all.request_stop(); }
 
 http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& response) {
   const std::string path = MergeDoubleSlashes(request.path);
-  const http::Args url_args = request.query;
+  // Not a copy of request.query: the check of an authKey may have read the form already.
+  const http::Args url_args = http::ParseQuery(request.raw_query);
   auto form = co_await request.ReadForm();
   if (!form.ok()) {
     std::string message = form.error().message();
@@ -257,6 +252,7 @@ http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& 
   }
   std::stop_source stop;
   const std::stop_callback on_shutdown(impl_->stop_all.get_token(), StopWith{stop});
+  const std::stop_callback on_gone(request.ClientGone(), StopWith{stop});
   const Target target = impl_->Find(path, request.headers);
   if (target.route != nullptr && !target.route->is_heavy) co_return co_await impl_->Serve(request, response, url_args, target, stop.get_token());
   co_return co_await impl_->ServeHeavy(request, response, url_args, path, stop.get_token());

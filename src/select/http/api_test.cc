@@ -30,12 +30,15 @@ class TestRequest : public http::Request {
     query = http::ParseQuery(raw_query);
     remote_addr = "10.0.0.1:4242";
   }
+  std::stop_token ClientGone() override { return gone.get_token(); }
   awaitable<Result<size_t>> ReadBody(std::span<uint8_t> dst) override {
     const size_t n = std::min(dst.size(), body_.size());
     std::copy_n(body_.begin(), n, dst.begin());
     body_.erase(0, n);
     co_return n;
   }
+
+  std::stop_source gone;
 
  private:
   std::string body_;
@@ -46,6 +49,7 @@ class TestResponse : public http::Response {
   void SetStatus(int code) override { status_ = code; }
   int status() const override { return status_; }
   void SetHeader(std::string_view name, std::string_view value) override { headers.Set(name, value); }
+  void EnableCors() override { has_cors = true; }
   awaitable<Status> Write(std::string_view chunk) override {
     started_ = true;
     biggest_write = std::max(biggest_write, chunk.size());
@@ -65,6 +69,7 @@ class TestResponse : public http::Response {
   std::string aborted;
   size_t biggest_write = 0;
   bool is_gone = false;
+  bool has_cors = false;
 
  private:
   int status_ = 200;
@@ -181,7 +186,8 @@ TEST_F(ApiTest, AnswersGrafanasProbe) {
   const auto get = Get(Url("query?query=1%2B1&time=4"));
   EXPECT_EQ(get.status(), 200);
   EXPECT_EQ(get.headers.Get("Content-Type"), "application/json");
-  EXPECT_EQ(get.headers.Get("Access-Control-Allow-Origin"), "*");
+  EXPECT_TRUE(get.has_cors);
+  EXPECT_FALSE(Get("/select/0/prometheus/federate?match[]=foo").has_cors);
   EXPECT_EQ(get.body.substr(0, get.body.find(",\"stats\"")),
             R"({"status":"success","isPartial":false,"data":{"resultType":"vector","result":[{"metric":{},"value":[4,"2"]}]})");
   const auto post = Post(Url("query"), "query=1%2B1&time=4");
@@ -415,6 +421,22 @@ TEST_F(ApiTest, CancelEndsWhatRunsAndWaits) {
   EXPECT_LT(std::chrono::steady_clock::now() - from, 5s);
   EXPECT_EQ(running.status(), 503);
   EXPECT_EQ(waiting.status(), 503);
+}
+
+TEST_F(ApiTest, AClientThatLeavesEndsItsQuery) {
+  node_->HoldAfter(0);
+  TestRequest request(Url("query?query=foo"));
+  TestResponse response;
+  Start();
+  std::thread query([&] { Handle(request, response); });
+  while (LastAsked<rpc::SearchRequest>().query.tag_filter_groups.empty()) std::this_thread::sleep_for(1ms);
+  const auto from = std::chrono::steady_clock::now();
+  request.gone.request_stop();
+  query.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - from, 5s);
+  std::string text;
+  registry_.Write(text);
+  EXPECT_NE(text.find("vm_http_request_errors_total{path=\"/select/{}/prometheus/api/v1/query\"} 0\n"), text.npos);
 }
 
 TEST_F(ApiTest, ATimeoutEndsTheQuery) {

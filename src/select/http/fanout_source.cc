@@ -45,7 +45,7 @@ Result<T> FanoutSource::Note(Result<Partial<T>> found) {
   return std::move(found.value().value);
 }
 
-FanoutRequest FanoutSource::RequestBy(Deadline deadline) const { return {std::move(deadline), deny_partial_, budget_}; }
+FanoutRequest FanoutSource::RequestBy(Deadline deadline) const { return {std::move(deadline), deny_partial_, false, budget_}; }
 
 Status FanoutSource::ChargeSamples(const PackedSeries& packed) {
   int64_t bytes = 0;

@@ -10,7 +10,6 @@ namespace vm::select {
 /// What flags say about the query API. Durations are milliseconds; limits of 0 mean none.
 struct ApiOptions {
   std::string version = "vmselect";                          // Shown in traces.
-  bool disable_cors = false;                                 // -http.disableCORS
   bool tenant_from_headers = true;                           // -enableMultitenancyViaHeaders
   bool deny_tracing = false;                                 // -denyQueryTracing
   bool deny_partial_response = false;                        // -search.denyPartialResponse
@@ -49,9 +48,6 @@ struct ApiOptions {
   int64_t stats_min_duration_ms = 1;                         // -search.queryStats.minQueryDuration
   int64_t stats_min_memory = 1024;                           // -search.queryStats.minQueryMemoryUsage
 
-  std::string delete_auth_key;                               // -deleteAuthKey
-  std::string reset_cache_auth_key;                          // -search.resetCacheAuthKey
-  std::string metric_names_stats_reset_auth_key;             // -metricNamesStatsResetAuthKey
   std::string vmalert_proxy_url;                             // -vmalert.proxyURL
   std::vector<std::string> select_nodes;                     // -selectNode
 };
