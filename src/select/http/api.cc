@@ -94,7 +94,7 @@ struct Api::Impl {
   std::stop_source stop_all;
   Gate gate;
   ActiveQueries active_queries;
-  QueryStats query_stats;
+  TopQueries query_stats;
   ApiMetrics metrics;
 };
 

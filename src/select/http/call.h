@@ -23,7 +23,7 @@ namespace vm::select {
 struct Call {
   const ApiOptions& options;
   ActiveQueries& active_queries;
-  QueryStats& query_stats;
+  TopQueries& query_stats;
   const http::Args& args;      // Of the form, then of the URL.
   const http::Args& url_args;
   const http::Headers& headers;

@@ -68,13 +68,13 @@ std::string GoDurationText(int64_t ms) {
   return fmt::format("{}h{}m{}s", ms / 3600000, ms / 60000 % 60, seconds);
 }
 
-QueryStats::QueryStats(const ApiOptions& options)
+TopQueries::TopQueries(const ApiOptions& options)
     : capacity_(std::max<size_t>(1, options.stats_last_queries)),
       last_queries_(static_cast<int64_t>(options.stats_last_queries)),
       min_duration_ms_(options.stats_min_duration_ms),
       min_memory_(options.stats_min_memory) {}
 
-void QueryStats::Add(QueryRecord record) {
+void TopQueries::Add(QueryRecord record) {
   if (last_queries_ == 0 || record.duration_seconds * 1000 < static_cast<double>(min_duration_ms_)) return;
   if (record.tenant && record.memory_bytes < min_memory_) return;
   MutexLock lock(mutex_);
@@ -86,7 +86,7 @@ void QueryStats::Add(QueryRecord record) {
   next_ = (next_ + 1) % capacity_;
 }
 
-std::string QueryStats::ToJson(std::optional<model::Tenant> tenant, size_t top_n, int64_t max_lifetime_ms, int64_t now_ms) const {
+std::string TopQueries::ToJson(std::optional<model::Tenant> tenant, size_t top_n, int64_t max_lifetime_ms, int64_t now_ms) const {
   MutexLock lock(mutex_);
   std::map<Key, Totals> by_query;
   for (const auto& r : records_) {

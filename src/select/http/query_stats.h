@@ -23,9 +23,9 @@ struct QueryRecord {
 };
 
 /// The last queries, for `/api/v1/status/top_queries`. Thread-safe.
-class QueryStats {
+class TopQueries {
  public:
-  explicit QueryStats(const ApiOptions& options);
+  explicit TopQueries(const ApiOptions& options);
 
   /// Keep the query unless it was too quick or too cheap to matter.
   void Add(QueryRecord record) VM_EXCLUDES(mutex_);
