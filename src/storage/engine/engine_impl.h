@@ -99,6 +99,8 @@ class EngineImpl final : public Engine {
   void AddBatch(std::span<const model::MetricRow> rows, bool with_samples);
   /// The TSID of a row, registered in its month and day. Nothing when the row has to be skipped.
   std::optional<model::Tsid> Resolve(Batch& batch, const model::MetricRow& row);
+  /// Whether the month has the records of the series that belong to no day.
+  Result<bool> HasGlobalRecords(Partition& partition, const model::Tenant& tenant, model::MetricId id);
   Status EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
                           ByteView metric_name_raw);
   Result<model::Tsid> FindOrCreate(Partition& partition, uint64_t date,

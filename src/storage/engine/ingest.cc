@@ -31,6 +31,11 @@ std::string NameForLog(ByteView metric_name_raw) {
   return name.ok() ? NameForLog(name.value()) : ToHex(metric_name_raw);
 }
 
+/// Scope of the pairs (month, id) beside those of (date, id).
+uint64_t GlobalScope(const Partition& partition) {
+  return (uint64_t{1} << 32) + DateOf(partition.time_range().min_timestamp);
+}
+
 }  // namespace
 
 void EngineImpl::AddRows(std::span<const model::MetricRow> rows) {
@@ -165,6 +170,12 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
   return remember(found.value());
 }
 
+Result<bool> EngineImpl::HasGlobalRecords(Partition& partition, const model::Tenant& tenant, model::MetricId id) {
+  // The index is asked about what is on disk only: the set knows what has just been added.
+  if (registered_.Has(GlobalScope(partition), static_cast<uint64_t>(id))) return true;
+  return partition.index().HasMetricId(tenant, id);
+}
+
 Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
                                     ByteView metric_name_raw) {
   const auto id = static_cast<uint64_t>(tsid.metric_id);
@@ -175,12 +186,13 @@ Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsi
   VM_ASSIGN_OR_RETURN(const bool has_date, index.HasDate(name.tenant, date, tsid.metric_id));
   if (!has_date) {
     metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
-    VM_ASSIGN_OR_RETURN(const bool has_id, index.HasMetricId(name.tenant, tsid.metric_id));
+    VM_ASSIGN_OR_RETURN(const bool has_id, HasGlobalRecords(partition, name.tenant, tsid.metric_id));
     if (has_id) {
       VM_TRY(index.AddDate(name, tsid, date));
     } else {
       metrics_.timeseries_repopulated.fetch_add(1, std::memory_order_relaxed);
       VM_TRY(index.CreateSeries(name, tsid, date));
+      registered_.Add(GlobalScope(partition), id);
     }
   }
   registered_.Add(date, id);
@@ -202,12 +214,13 @@ Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date
     }
     if (tsid && !index.IsDeleted(tsid->metric_id)) {
       metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
-      VM_ASSIGN_OR_RETURN(const bool has_id, index.HasMetricId(name.tenant, tsid->metric_id));
+      VM_ASSIGN_OR_RETURN(const bool has_id, HasGlobalRecords(partition, name.tenant, tsid->metric_id));
       if (has_id) {
         VM_TRY(index.AddDate(name, *tsid, date));
       } else {
         metrics_.timeseries_repopulated.fetch_add(1, std::memory_order_relaxed);
         VM_TRY(index.CreateSeries(name, *tsid, date));
+        registered_.Add(GlobalScope(partition), static_cast<uint64_t>(tsid->metric_id));
       }
       return *tsid;
     }
@@ -215,6 +228,7 @@ Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date
 
   const model::Tsid created = NewTsid(name);
   VM_TRY(index.CreateSeries(name, created, date));
+  registered_.Add(GlobalScope(partition), static_cast<uint64_t>(created.metric_id));
   metrics_.new_timeseries_created.fetch_add(1, std::memory_order_relaxed);
   if (LogsNewSeries()) VM_LOG_INFO("new series created: {}", NameForLog(name));
   return created;

@@ -55,87 +55,7 @@ bool IndexDb::IsDeleted(model::MetricId id) const {
   return Deleted()->contains(static_cast<uint64_t>(id));
 }
 
-void IndexDb::AddGlobalItems(std::vector<ByteBuffer>& items, const model::MetricName& name,
-                             const model::Tsid& tsid) const {
-  ByteBuffer item = RecordPrefix(RecordKind::kIdToName, name.tenant);
-  AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
-  name.Marshal(item);
-  items.push_back(std::move(item));
-  item = RecordPrefix(RecordKind::kIdToTsid, name.tenant);
-  AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
-  model::MarshalTsid(item, tsid);
-  items.push_back(std::move(item));
-  if (options_.disable_per_day_index) {
-    item = {static_cast<uint8_t>(RecordKind::kNameToTsid)};
-    name.Marshal(item);
-    item.push_back(kNameSeparator);
-    model::MarshalTsid(item, tsid);
-    items.push_back(std::move(item));
-  }
-  AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, name.tenant), name, tsid.metric_id);
-}
-
-void IndexDb::AddDateItems(std::vector<ByteBuffer>& items, const model::MetricName& name, const model::Tsid& tsid,
-                           uint64_t date) const {
-  if (options_.disable_per_day_index) return;
-  ByteBuffer item = DatePrefix(RecordKind::kDateToId, name.tenant, date);
-  AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
-  items.push_back(std::move(item));
-  item = {static_cast<uint8_t>(RecordKind::kDateNameToTsid)};
-  AppendBigEndian(item, date);
-  name.Marshal(item);
-  item.push_back(kNameSeparator);
-  model::MarshalTsid(item, tsid);
-  items.push_back(std::move(item));
-  AppendTagRows(items, DatePrefix(RecordKind::kDateTagToIds, name.tenant, date), name, tsid.metric_id);
-}
-
-Status IndexDb::AddItems(const std::vector<ByteBuffer>& items) {
-  const std::vector<ByteView> views(items.begin(), items.end());
-  Status status = table_->AddItems(views);
-  // After the items are searchable: a search that missed them must not be remembered.
-  generation_.fetch_add(1, std::memory_order_acq_rel);
-  return status;
-}
-
-Status IndexDb::CreateSeries(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
-  std::vector<ByteBuffer> items;
-  AddGlobalItems(items, name, tsid);
-  AddDateItems(items, name, tsid, date);
-  return AddItems(items);
-}
-
-Status IndexDb::AddGlobal(const model::MetricName& name, const model::Tsid& tsid) {
-  std::vector<ByteBuffer> items;
-  AddGlobalItems(items, name, tsid);
-  return AddItems(items);
-}
-
-Status IndexDb::AddDate(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
-  std::vector<ByteBuffer> items;
-  AddDateItems(items, name, tsid, date);
-  return AddItems(items);
-}
-
-Result<bool> IndexDb::HasMetricId(const model::Tenant& tenant, model::MetricId id) const {
-  ByteBuffer key = RecordPrefix(RecordKind::kIdToTsid, tenant);
-  AppendBigEndian(key, static_cast<uint64_t>(id));
-  mergeset::Search search = table_->NewSearch();
-  const bool found = search.SeekPrefix(key);
-  VM_TRY(search.status());
-  return found;
-}
-
-Result<bool> IndexDb::HasDate(const model::Tenant& tenant, uint64_t date, model::MetricId id) const {
-  ByteBuffer key = DatePrefix(RecordKind::kDateToId, tenant, date);
-  AppendBigEndian(key, static_cast<uint64_t>(id));
-  mergeset::Search search = table_->NewSearch();
-  const bool found = search.SeekPrefix(key);
-  VM_TRY(search.status());
-  return found;
-}
-
-Result<std::optional<model::Tsid>> IndexDb::GetTsidByName(uint64_t date, const model::MetricName& name) const {
+ByteBuffer IndexDb::NameKey(const model::MetricName& name, uint64_t date) const {
   ByteBuffer key;
   if (options_.disable_per_day_index) {
     key = {static_cast<uint8_t>(RecordKind::kNameToTsid)};
@@ -145,8 +65,98 @@ Result<std::optional<model::Tsid>> IndexDb::GetTsidByName(uint64_t date, const m
   }
   name.Marshal(key);
   key.push_back(kNameSeparator);
+  return key;
+}
+
+void IndexDb::AddGlobalItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid) const {
+  ByteBuffer item = RecordPrefix(RecordKind::kIdToName, name.tenant);
+  AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
+  name.Marshal(item);
+  items.Add(item);
+  item = RecordPrefix(RecordKind::kIdToTsid, name.tenant);
+  AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
+  model::MarshalTsid(item, tsid);
+  items.Add(item);
+  if (options_.disable_per_day_index) {
+    item = NameKey(name, 0);
+    model::MarshalTsid(item, tsid);
+    items.Add(item);
+  }
+  AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, name.tenant), name, tsid.metric_id);
+}
+
+void IndexDb::AddDateItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid,
+                           uint64_t date) const {
+  if (options_.disable_per_day_index) return;
+  ByteBuffer item = DatePrefix(RecordKind::kDateToId, name.tenant, date);
+  AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
+  items.Add(item);
+  item = NameKey(name, date);
+  model::MarshalTsid(item, tsid);
+  items.Add(item);
+  AppendTagRows(items, DatePrefix(RecordKind::kDateTagToIds, name.tenant, date), name, tsid.metric_id);
+}
+
+Status IndexDb::AddItems(const mergeset::ItemRun& items) {
+  std::vector<ByteView> views(items.size());
+  for (size_t i = 0; i < views.size(); ++i) views[i] = items.Item(i);
+  Status status = table_->AddItems(views);
+  // After the items are searchable: a search that missed them must not be remembered.
+  generation_.fetch_add(1, std::memory_order_acq_rel);
+  return status;
+}
+
+Status IndexDb::CreateSeries(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
+  mergeset::ItemRun items;
+  AddGlobalItems(items, name, tsid);
+  AddDateItems(items, name, tsid, date);
+  VM_TRY(AddItems(items));
+  recent_names_.Put(NameKey(name, date), tsid, table_->epoch());
+  return Ok();
+}
+
+Status IndexDb::AddGlobal(const model::MetricName& name, const model::Tsid& tsid) {
+  mergeset::ItemRun items;
+  AddGlobalItems(items, name, tsid);
+  VM_TRY(AddItems(items));
+  if (options_.disable_per_day_index) recent_names_.Put(NameKey(name, 0), tsid, table_->epoch());
+  return Ok();
+}
+
+Status IndexDb::AddDate(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
+  mergeset::ItemRun items;
+  AddDateItems(items, name, tsid, date);
+  VM_TRY(AddItems(items));
+  if (!options_.disable_per_day_index) recent_names_.Put(NameKey(name, date), tsid, table_->epoch());
+  return Ok();
+}
+
+Result<bool> IndexDb::HasMetricId(const model::Tenant& tenant, model::MetricId id) const {
+  ByteBuffer key = RecordPrefix(RecordKind::kIdToTsid, tenant);
+  AppendBigEndian(key, static_cast<uint64_t>(id));
+  mergeset::Search search = table_->NewSearch(mergeset::SearchScope::kParts);
+  const bool found = search.SeekPrefix(key);
+  VM_TRY(search.status());
+  return found;
+}
+
+Result<bool> IndexDb::HasDate(const model::Tenant& tenant, uint64_t date, model::MetricId id) const {
+  ByteBuffer key = DatePrefix(RecordKind::kDateToId, tenant, date);
+  AppendBigEndian(key, static_cast<uint64_t>(id));
+  mergeset::Search search = table_->NewSearch(mergeset::SearchScope::kParts);
+  const bool found = search.SeekPrefix(key);
+  VM_TRY(search.status());
+  return found;
+}
+
+Result<std::optional<model::Tsid>> IndexDb::GetTsidByName(uint64_t date, const model::MetricName& name) const {
+  const ByteBuffer key = NameKey(name, date);
   const auto deleted = Deleted();
-  mergeset::Search search = table_->NewSearch();
+  if (const auto tsid = recent_names_.Find(key, table_->written_epoch());
+      tsid && !deleted->contains(static_cast<uint64_t>(tsid->metric_id))) {
+    return std::optional<model::Tsid>(*tsid);
+  }
+  mergeset::Search search = table_->NewSearch(mergeset::SearchScope::kParts);
   for (bool more = search.Seek(key); more && StartsWith(search.item(), key); more = search.Next()) {
     ByteView tail = search.item().subspan(key.size());
     VM_ASSIGN_OR_RETURN(const model::Tsid tsid, model::UnmarshalTsid(tail));
@@ -226,12 +236,12 @@ Result<std::vector<model::MetricId>> IndexDb::DeleteSeries(const model::Tenant& 
   VM_ASSIGN_OR_RETURN(const Ids ids, SearchIds(tenant, groups, std::nullopt, max_metrics, deadline));
   std::vector<model::MetricId> result;
   if (ids.empty()) return result;
-  std::vector<ByteBuffer> items;
+  mergeset::ItemRun items;
   for (const uint64_t id : ids) {
     result.push_back(static_cast<model::MetricId>(id));
     ByteBuffer item{static_cast<uint8_t>(RecordKind::kDeletedId)};
     AppendBigEndian(item, id);
-    items.push_back(std::move(item));
+    items.Add(item);
   }
   {
     MutexLock lock(deleted_mutex_);

@@ -22,6 +22,7 @@
 #include "lib/model/time_range.h"
 #include "lib/model/tsid.h"
 #include "storage/indexdb/id_cache.h"
+#include "storage/indexdb/recent_names.h"
 #include "storage/mergeset/table.h"
 
 namespace vm::indexdb {
@@ -95,9 +96,9 @@ class IndexDb {
   /// Add the records of one more day.
   Status AddDate(const model::MetricName& name, const model::Tsid& tsid, uint64_t date);
 
-  /// Whether the global records of the series are here.
+  /// Whether the global records of the series are here, on disk. Adding them twice does no harm.
   Result<bool> HasMetricId(const model::Tenant& tenant, model::MetricId id) const;
-  /// Whether the records of the series for `date` are here.
+  /// Whether the records of the series for `date` are here, on disk.
   Result<bool> HasDate(const model::Tenant& tenant, uint64_t date, model::MetricId id) const;
   /// The series of that name on `date`; deleted ones do not count. Requires sorted tags.
   Result<std::optional<model::Tsid>> GetTsidByName(uint64_t date, const model::MetricName& name) const;
@@ -171,10 +172,12 @@ class IndexDb {
       : name_(std::move(name)), options_(options), id_cache_(options.filter_cache_bytes) {}
   Status LoadDeleted();
   std::shared_ptr<const IdSet> Deleted() const;
-  void AddGlobalItems(std::vector<ByteBuffer>& items, const model::MetricName& name, const model::Tsid& tsid) const;
-  void AddDateItems(std::vector<ByteBuffer>& items, const model::MetricName& name, const model::Tsid& tsid,
+  void AddGlobalItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid) const;
+  void AddDateItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid,
                     uint64_t date) const;
-  Status AddItems(const std::vector<ByteBuffer>& items);
+  Status AddItems(const mergeset::ItemRun& items);
+  /// Key of the record that gives the TSID of a name; of `date`, if there are records by day.
+  ByteBuffer NameKey(const model::MetricName& name, uint64_t date) const;
   /// Days to read; nothing: the global rows. An empty list: no overlap.
   std::optional<std::vector<uint64_t>> DatesToSearch(const model::TimeRange& time_range) const;
   static std::vector<ByteBuffer> TagPrefixes(const model::Tenant& tenant,
@@ -205,6 +208,7 @@ class IndexDb {
   const std::string name_;
   const Options options_;
   std::unique_ptr<mergeset::Table> table_;
+  mutable RecentNames recent_names_;
   mutable Mutex deleted_mutex_;
   std::shared_ptr<const IdSet> deleted_ VM_GUARDED_BY(deleted_mutex_);
   std::atomic<bool> has_deleted_{false};    // Spares the lock as long as nothing was deleted.

@@ -13,6 +13,7 @@
 
 #include "lib/regex/regex.h"
 #include "storage/indexdb/filters.h"
+#include "storage/indexdb/recent_names.h"
 #include "storage/indexdb/records.h"
 
 namespace vm::indexdb {
@@ -373,6 +374,26 @@ TEST(Golden, NamesAreThoseOfTheExports) {
     EXPECT_TRUE(std::includes(found.begin(), found.end(), expected.begin(), expected.end())) << golden.path();
   }
   EXPECT_GT(checked, 0u);
+}
+
+TEST(RecentNamesTest, KeepsNamesUntilTheirSetIsWritten) {
+  RecentNames names;
+  const auto tsid = [](uint64_t id) {
+    model::Tsid t;
+    t.metric_id = static_cast<model::MetricId>(id);
+    return t;
+  };
+  EXPECT_FALSE(names.Find(AsBytes("a"), 0));
+  names.Put(AsBytes("a"), tsid(1), 1);
+  names.Put(AsBytes("b"), tsid(2), 2);
+  names.Put(AsBytes("a"), tsid(3), 2);  // Created anew.
+  names.Put(AsBytes("c"), tsid(4), 1);  // Read its epoch before the set changed.
+  EXPECT_EQ(names.Find(AsBytes("a"), 0), tsid(3));
+  EXPECT_EQ(names.Find(AsBytes("b"), 1), tsid(2));
+  EXPECT_EQ(names.Find(AsBytes("a"), 1), tsid(3));
+  EXPECT_EQ(names.Find(AsBytes("c"), 1), tsid(4));
+  EXPECT_FALSE(names.Find(AsBytes("a"), 2));
+  EXPECT_FALSE(names.Find(AsBytes("b"), 2));
 }
 
 }  // namespace

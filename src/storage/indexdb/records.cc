@@ -82,14 +82,15 @@ ByteBuffer DatePrefix(RecordKind kind, const model::Tenant& tenant, uint64_t dat
   return prefix;
 }
 
-void AppendTagRows(std::vector<ByteBuffer>& items, const ByteBuffer& prefix, const model::MetricName& name,
+void AppendTagRows(mergeset::ItemRun& items, const ByteBuffer& prefix, const model::MetricName& name,
                    model::MetricId id) {
+  ByteBuffer item = prefix;
   const auto add = [&](std::string_view key, std::string_view value) {
-    ByteBuffer item = prefix;
+    item.resize(prefix.size());
     model::MarshalTagValue(item, key);
     model::MarshalTagValue(item, value);
     AppendBigEndian(item, static_cast<uint64_t>(id));
-    items.push_back(std::move(item));
+    items.Add(item);
   };
   add("", name.metric_group);
   if (name.metric_group.find('.') != std::string::npos) {
@@ -98,9 +99,12 @@ void AppendTagRows(std::vector<ByteBuffer>& items, const ByteBuffer& prefix, con
   ByteBuffer composite{static_cast<uint8_t>(kCompositeKey)};
   encoding::AppendVarUint64(composite, name.metric_group.size());
   Append(composite, name.metric_group);
+  const size_t composite_size = composite.size();
   for (const model::Tag& tag : name.tags) {
     add(tag.key, tag.value);
-    add(std::string(AsText(composite)) + tag.key, tag.value);
+    composite.resize(composite_size);
+    Append(composite, tag.key);
+    add(AsText(composite), tag.value);
   }
 }
 

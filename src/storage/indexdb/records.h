@@ -9,6 +9,7 @@
 #include "lib/model/metric_name.h"
 #include "lib/model/tsid.h"
 #include "storage/mergeset/block.h"
+#include "storage/mergeset/memory_items.h"
 
 namespace vm::indexdb {
 
@@ -44,7 +45,7 @@ ByteBuffer DatePrefix(RecordKind kind, const model::Tenant& tenant, uint64_t dat
 
 /// Append to `items` one tag row per label, composite label and Graphite name, each with the one id.
 /// `prefix` is that of kTagToIds or kDateTagToIds.
-void AppendTagRows(std::vector<ByteBuffer>& items, const ByteBuffer& prefix, const model::MetricName& name,
+void AppendTagRows(mergeset::ItemRun& items, const ByteBuffer& prefix, const model::MetricName& name,
                    model::MetricId id);
 
 /// The ids at the end of a tag row.
