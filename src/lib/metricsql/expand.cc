@@ -12,12 +12,15 @@ namespace vm::metricsql {
 namespace {
 
 /// What one expansion may cost, roughly in bytes of the resulting tree: templates that use templates twice each
-/// grow exponentially. Enough for some hundred thousand nodes.
-constexpr size_t kMaxExpansionCost = size_t{64} << 20;
+/// grow exponentially. Enough for a hundred thousand nodes.
+constexpr size_t kMaxExpansionCost = size_t{16} << 20;
 constexpr size_t kNodeCost = 128;
 
 /// Deepest recursion while expanding; the tree has at most twice this depth, with the parentheses.
-constexpr size_t kMaxExpansionDepth = kMaxTreeDepth + 500;
+constexpr size_t kMaxExpansionDepth = kMaxTreeDepth + 100;
+
+/// Templates used in the definition of templates, and so on: each takes several stack frames.
+constexpr size_t kMaxTemplateDepth = 200;
 
 constexpr std::string_view kNameLabel = "__name__";
 
@@ -83,11 +86,12 @@ class Expander {
  private:
   class Nested {
    public:
-    explicit Nested(size_t& depth) : depth_(++depth) {}
-    ~Nested() { --depth_; }
+    explicit Nested(size_t& depth, size_t levels = 1) : depth_(depth), levels_(levels) { depth_ += levels_; }
+    ~Nested() { depth_ -= levels_; }
 
    private:
     size_t& depth_;
+    const size_t levels_;
   };
 
   Status Spend(size_t cost) {
@@ -113,10 +117,12 @@ class Expander {
     return scope;
   }
 
+  // What recurses is not inlined: frames of several functions in one are too big for deep trees, most of all under a
+  // sanitizer.
   Result<ExprPtr> Expand(const Scope* scope, const Expr& expr) {
     const Nested nested(depth_);
     if (depth_ > kMaxExpansionDepth) {
-      return Error(ErrorCode::kLimitExceeded, "too deep nesting of WITH templates");
+      return Error(ErrorCode::kLimitExceeded, "too deep nesting of the query with all WITH templates expanded");
     }
     VM_TRY(Spend(kNodeCost));
     switch (expr.kind) {
@@ -125,31 +131,39 @@ class Expander {
       case ExprKind::kAggr: return ExpandAggr(scope, static_cast<const AggrFuncExpr&>(expr));
       case ExprKind::kRollup: return ExpandRollup(scope, static_cast<const RollupExpr&>(expr));
       case ExprKind::kMetric: return ExpandMetric(scope, static_cast<const MetricExpr&>(expr));
-      case ExprKind::kParens: {
-        auto parens = std::make_unique<ParensExpr>();
-        VM_ASSIGN_OR_RETURN(parens->exprs, ExpandAll(scope, static_cast<const ParensExpr&>(expr).exprs));
-        return ExprPtr(std::move(parens));
-      }
-      case ExprKind::kWith: {
-        const auto& with = static_cast<const WithExpr&>(expr);
-        std::deque<Scope> links;
-        return Expand(Push(links, scope, with.definitions), *with.expr);
-      }
-      case ExprKind::kString: {
-        const auto& string = static_cast<const StringExpr&>(expr);
-        if (string.tokens.empty()) {
-          VM_TRY(Spend(string.value.size()));
-          return ExprPtr(std::make_unique<StringExpr>(string.value));
-        }
-        VM_ASSIGN_OR_RETURN(std::string value, ExpandString(scope, string.tokens));
-        return ExprPtr(std::make_unique<StringExpr>(std::move(value)));
-      }
+      case ExprKind::kParens: return ExpandParens(scope, static_cast<const ParensExpr&>(expr));
+      case ExprKind::kWith: return ExpandWith(scope, static_cast<const WithExpr&>(expr));
+      case ExprKind::kString: return ExpandStringExpr(scope, static_cast<const StringExpr&>(expr));
       default: return Clone(expr);
     }
   }
 
+  [[gnu::noinline]] Result<ExprPtr> ExpandParens(const Scope* scope, const ParensExpr& source) {
+    auto parens = std::make_unique<ParensExpr>();
+    VM_ASSIGN_OR_RETURN(parens->exprs, ExpandAll(scope, source.exprs));
+    return ExprPtr(std::move(parens));
+  }
+
+  [[gnu::noinline]] Result<ExprPtr> ExpandWith(const Scope* scope, const WithExpr& with) {
+    std::deque<Scope> links;
+    return Expand(Push(links, scope, with.definitions), *with.expr);
+  }
+
+  [[gnu::noinline]] Result<ExprPtr> ExpandStringExpr(const Scope* scope, const StringExpr& string) {
+    std::string value = string.value;
+    if (!string.tokens.empty()) {
+      VM_ASSIGN_OR_RETURN(value, ExpandString(scope, string.tokens));
+    }
+    VM_TRY(Spend(value.size()));
+    return ExprPtr(std::make_unique<StringExpr>(std::move(value)));
+  }
+
   /// `definition(args)`; it sees what stands before it and its arguments.
-  Result<ExprPtr> Call(const Scope* definition, std::vector<ExprPtr> args) {
+  [[gnu::noinline]] Result<ExprPtr> Call(const Scope* definition, std::vector<ExprPtr> args) {
+    const Nested nested(template_depth_);
+    if (template_depth_ > kMaxTemplateDepth) {
+      return Error(ErrorCode::kLimitExceeded, "too deep nesting of WITH templates");
+    }
     const auto& names = definition->definition->args;
     if (names.size() != args.size()) {
       return Invalid("invalid number of args for " + Quoted(definition->definition->name) + "; got " +
@@ -162,14 +176,14 @@ class Expander {
   }
 
   /// `definition` without parentheses: one that has arguments is taken for a metric name.
-  Result<ExprPtr> Refer(const Scope* definition) {
+  [[gnu::noinline]] Result<ExprPtr> Refer(const Scope* definition) {
     if (definition->definition->args.empty()) return Call(definition, {});
     auto metric = std::make_unique<MetricExpr>();
     metric->filter_groups = {{LabelFilter{std::string(kNameLabel), definition->definition->name}}};
     return ExprPtr(std::move(metric));
   }
 
-  Result<std::vector<ExprPtr>> ExpandAll(const Scope* scope, const std::vector<ExprPtr>& exprs) {
+  [[gnu::noinline]] Result<std::vector<ExprPtr>> ExpandAll(const Scope* scope, const std::vector<ExprPtr>& exprs) {
     std::vector<ExprPtr> expanded;
     for (const auto& e : exprs) {
       VM_ASSIGN_OR_RETURN(ExprPtr one, Expand(scope, *e));
@@ -178,21 +192,44 @@ class Expander {
     return expanded;
   }
 
-  Result<ExprPtr> ExpandBinaryOp(const Scope* scope, const BinaryOpExpr& op) {
-    VM_ASSIGN_OR_RETURN(ExprPtr left, Expand(scope, *op.left));
+  /// A chain of operators, left to right: it may be long, and must not take a stack frame per operator.
+  [[gnu::noinline]] Result<ExprPtr> ExpandBinaryOp(const Scope* scope, const BinaryOpExpr& last) {
+    std::vector<const BinaryOpExpr*> chain;
+    for (const auto* op = &last; op != nullptr; op = As<BinaryOpExpr>(op->left.get())) chain.push_back(op);
+    const Nested nested(depth_, chain.size() - 1);
+    VM_TRY(Spend(chain.size() * kNodeCost));
+    auto expanded = Expand(scope, *chain.back()->left);
+    for (auto op = chain.rbegin(); op != chain.rend() && expanded.ok(); ++op) {
+      expanded = ExpandOperator(scope, **op, std::move(expanded).value());
+    }
+    return expanded;
+  }
+
+  [[gnu::noinline]] Result<ExprPtr> ExpandOperator(const Scope* scope, const BinaryOpExpr& op, ExprPtr left) {
     VM_ASSIGN_OR_RETURN(ExprPtr right, Expand(scope, *op.right));
     auto node = std::make_unique<BinaryOpExpr>();
-    VM_ASSIGN_OR_RETURN(node->group_modifier, ExpandModifier(scope, op.group_modifier));
-    VM_ASSIGN_OR_RETURN(node->join_modifier, ExpandModifier(scope, op.join_modifier));
-    node->join_prefix = op.join_prefix;
+    node->left = std::move(left);
+    node->right = std::move(right);
+    VM_TRY(ExpandModifiers(scope, op, *node));
+    return Join(op, std::move(node));
+  }
+
+  [[gnu::noinline]] Status ExpandModifiers(const Scope* scope, const BinaryOpExpr& op, BinaryOpExpr& node) {
+    VM_ASSIGN_OR_RETURN(node.group_modifier, ExpandModifier(scope, op.group_modifier));
+    VM_ASSIGN_OR_RETURN(node.join_modifier, ExpandModifier(scope, op.join_modifier));
+    node.join_prefix = op.join_prefix;
     if (!op.join_prefix_template.empty()) {
-      VM_ASSIGN_OR_RETURN(node->join_prefix, ExpandString(scope, op.join_prefix_template));
+      VM_ASSIGN_OR_RETURN(node.join_prefix, ExpandString(scope, op.join_prefix_template));
     }
-    const auto* left_string = As<StringExpr>(left.get());
-    const auto* right_string = As<StringExpr>(right.get());
-    if (op.op == "+" && left_string != nullptr && right_string != nullptr) {
-      VM_TRY(Spend(left_string->value.size() + right_string->value.size()));
-      return ExprPtr(std::make_unique<StringExpr>(left_string->value + right_string->value));
+    return Ok();
+  }
+
+  [[gnu::noinline]] Result<ExprPtr> Join(const BinaryOpExpr& op, std::unique_ptr<BinaryOpExpr> node) {
+    const auto* left = As<StringExpr>(node->left.get());
+    const auto* right = As<StringExpr>(node->right.get());
+    if (op.op == "+" && left != nullptr && right != nullptr) {
+      VM_TRY(Spend(left->value.size() + right->value.size()));
+      return ExprPtr(std::make_unique<StringExpr>(left->value + right->value));
     }
     node->op = op.op;
     node->is_bool = op.is_bool;
@@ -200,15 +237,13 @@ class Expander {
     if (op.fill_right) node->fill_right.emplace(*op.fill_right);
     node->fill_both = op.fill_both;
     node->keep_metric_names = op.keep_metric_names;
-    node->left = std::move(left);
-    node->right = std::move(right);
     // What the operator is used in must not take it apart.
     auto parens = std::make_unique<ParensExpr>();
     parens->exprs.push_back(std::move(node));
     return ExprPtr(std::move(parens));
   }
 
-  Result<ExprPtr> ExpandFunc(const Scope* scope, const FuncExpr& func) {
+  [[gnu::noinline]] Result<ExprPtr> ExpandFunc(const Scope* scope, const FuncExpr& func) {
     VM_ASSIGN_OR_RETURN(auto args, ExpandAll(scope, func.args));
     VM_ASSIGN_OR_RETURN(const Scope* definition, Find(scope, func.name));
     if (definition != nullptr) return Call(definition, std::move(args));
@@ -219,7 +254,7 @@ class Expander {
     return ExprPtr(std::move(copy));
   }
 
-  Result<ExprPtr> ExpandAggr(const Scope* scope, const AggrFuncExpr& aggr) {
+  [[gnu::noinline]] Result<ExprPtr> ExpandAggr(const Scope* scope, const AggrFuncExpr& aggr) {
     VM_ASSIGN_OR_RETURN(auto args, ExpandAll(scope, aggr.args));
     VM_ASSIGN_OR_RETURN(const Scope* definition, Find(scope, aggr.name));
     if (definition != nullptr) return Call(definition, std::move(args));
@@ -231,7 +266,7 @@ class Expander {
     return ExprPtr(std::move(copy));
   }
 
-  Result<ExprPtr> ExpandRollup(const Scope* scope, const RollupExpr& rollup) {
+  [[gnu::noinline]] Result<ExprPtr> ExpandRollup(const Scope* scope, const RollupExpr& rollup) {
     auto copy = std::make_unique<RollupExpr>();
     VM_ASSIGN_OR_RETURN(copy->expr, Expand(scope, *rollup.expr));
     const auto duration = [&](const std::unique_ptr<DurationExpr>& from, std::unique_ptr<DurationExpr>& to,
@@ -328,7 +363,7 @@ class Expander {
     return expanded;
   }
 
-  Result<ExprPtr> ExpandMetric(const Scope* scope, const MetricExpr& source) {
+  [[gnu::noinline]] Result<ExprPtr> ExpandMetric(const Scope* scope, const MetricExpr& source) {
     auto metric = std::make_unique<MetricExpr>();
     if (source.filter_templates.empty()) {
       metric->filter_groups = source.filter_groups;
@@ -361,7 +396,7 @@ class Expander {
   }
 
   /// Put the filters of `metric`, but for its name, behind those of the template it names.
-  Status MergeFilters(const MetricExpr& metric, MetricExpr& target) {
+  [[gnu::noinline]] Status MergeFilters(const MetricExpr& metric, MetricExpr& target) {
     std::vector<std::vector<LabelFilter>> merged;
     const auto merge = [&](const std::vector<LabelFilter>& first, const std::vector<LabelFilter>& second) -> Status {
       auto& group = merged.emplace_back(first);
@@ -383,7 +418,8 @@ class Expander {
     return SpendFor(target.filter_groups);
   }
 
-  Status ExpandFilters(const Scope* scope, const MetricExpr& source, std::vector<std::vector<LabelFilter>>& groups) {
+  [[gnu::noinline]] Status ExpandFilters(const Scope* scope, const MetricExpr& source,
+                                         std::vector<std::vector<LabelFilter>>& groups) {
     std::string common_name;
     bool is_common = true;
     for (const auto& templates : source.filter_templates) {
@@ -449,6 +485,7 @@ class Expander {
   }
 
   size_t depth_ = 0;
+  size_t template_depth_ = 0;
   size_t cost_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "lib/metricsql/ast.h"
+#include "lib/metricsql/optimizer.h"
 #include "lib/metricsql/parser.h"
 
 namespace vm::metricsql {
@@ -140,11 +141,15 @@ TEST(LimitsTest, LongChainsOfOperatorsAreBounded) {
     ExpectTooBig("x" + Repeat(op, 100'000));
     EXPECT_FALSE(Prettify("x" + Repeat(op, 100'000)).ok());
   }
-  const std::string chain = "x" + Repeat(" + x", 900);
-  const auto expr = Parse(chain);
-  ASSERT_TRUE(expr.ok());
-  EXPECT_FALSE(IsLikelyInvalid(*expr.value()));
-  EXPECT_TRUE(Prettify(chain).ok());
+  for (const std::string_view op : {" + x", " ^ x"}) {
+    const std::string chain = "x{a=\"b\"}" + Repeat(op, 950);
+    auto expr = Parse(chain);
+    ASSERT_TRUE(expr.ok());
+    EXPECT_FALSE(IsLikelyInvalid(*expr.value()));
+    Optimize(expr.value());
+    EXPECT_NE(ToString(*Clone(*expr.value())).find("x{a=\"b\"} " + std::string(op.substr(1)) + "{"), std::string::npos);
+    EXPECT_TRUE(Prettify(chain).ok());
+  }
   // Chains in parentheses add up.
   std::string nested = "x";
   for (int i = 0; i < 50; ++i) nested = "(" + nested + Repeat(" + x", 100) + ")";
@@ -168,10 +173,18 @@ TEST(LimitsTest, ExponentialTemplatesAreBounded) {
   std::string calls = "m";
   for (int i = 0; i < 40; ++i) calls = "f(" + calls + ")";
   ExpectTooBig("with (f(x) = x + x) " + calls);
-  // A chain of templates, each in the one before.
-  std::string chain = "with (a0 = x";
-  for (int i = 1; i < 100'000; ++i) chain += ", a" + std::to_string(i) + " = -a" + std::to_string(i - 1);
-  ExpectTooBig(chain + ") a99999");
+}
+
+TEST(LimitsTest, DepthOfTemplatesIsBounded) {
+  const auto chain = [](const std::string& first, int n) {
+    std::string query = "with (a0 = " + first;
+    for (int i = 1; i < n; ++i) query += ", a" + std::to_string(i) + " = -a" + std::to_string(i - 1);
+    return query + ") a" + std::to_string(n - 1);
+  };
+  ExpectTooBig(chain("x", 100'000));
+  EXPECT_TRUE(Parse(chain("x", 150)).ok());
+  EXPECT_TRUE(Parse(chain("x" + Repeat(" + x", 600), 100)).ok());
+  ExpectTooBig(chain("x" + Repeat(" + x", 1000), 190));
 }
 
 TEST(LimitsTest, BigListsOfFiltersAndLabelsAreBounded) {
@@ -185,6 +198,38 @@ TEST(LimitsTest, BigListsOfFiltersAndLabelsAreBounded) {
   for (int i = 0; i < 3000; ++i) groups += " or x=\"" + std::to_string(i) + "\"";
   ExpectTooBig("with (t = {" + filters + "}) " + groups + "}");
   ExpectTooBig("with (f(l) = sum(m) by (" + Repeat("l,", 3000) + ")) f((" + labels + "))");
+}
+
+TEST(LimitsTest, EffortOfTheOptimizerIsBounded) {
+  std::string query = "x{l=\"v\"}";
+  for (int i = 0; i < 900; ++i) query += " + x{l" + std::to_string(i) + "=\"v\"}";
+  auto expr = Parse(query);
+  ASSERT_TRUE(expr.ok());
+  Optimize(expr.value());
+  const std::string text = ToString(*expr.value());
+  EXPECT_GT(text.size(), query.size());
+  EXPECT_LT(text.size(), size_t{50} << 20);
+}
+
+TEST(OptimizeTest, SwapsScalarComparisons) {
+  const auto swapped = [](std::string_view query) {
+    const auto expr = Parse(query);
+    EXPECT_TRUE(expr.ok());
+    SwapScalarComparisons(*expr.value());
+    return ToString(*expr.value());
+  };
+  EXPECT_EQ(swapped("123 < foo"), "foo > 123");
+  EXPECT_EQ(swapped("sum(Time() >=bool foo)"), "sum(foo <=bool Time())");
+  EXPECT_EQ(swapped("1 == on(a) foo"), "foo == on(a) 1");
+  EXPECT_EQ(swapped("foo < 123"), "foo < 123");
+  EXPECT_EQ(swapped("time() > 5"), "time() > 5");
+}
+
+// The reference leaves the parentheses out, and its own parser then takes the name for a modifier.
+TEST(PrettifyTest, KeepsParenthesesAroundReservedWords) {
+  const auto pretty = Prettify("a+(on)");
+  ASSERT_TRUE(pretty.ok());
+  EXPECT_EQ(pretty.value(), "a + (on)");
 }
 
 TEST(EscapeDotsTest, KeepsEscapedDotsAndRepetitions) {

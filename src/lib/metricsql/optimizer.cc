@@ -9,6 +9,10 @@ namespace {
 
 using Filters = std::vector<LabelFilter>;
 
+/// Filters that one optimization may compare or copy. A long chain of operators with different filters takes the third
+/// power of its length; what is not optimized any more stays correct.
+constexpr size_t kMaxCost = 2'000'000;
+
 constexpr std::string_view kNameLabel = "__name__";
 
 bool IsOneOf(std::string_view name, std::span<const std::string_view> names) {
@@ -17,24 +21,6 @@ bool IsOneOf(std::string_view name, std::span<const std::string_view> names) {
 
 bool Contains(const Filters& filters, const LabelFilter& filter) {
   return std::find(filters.begin(), filters.end(), filter) != filters.end();
-}
-
-/// In the order of `b`.
-Filters Intersect(const Filters& a, const Filters& b) {
-  Filters both;
-  for (const auto& f : b) {
-    if (Contains(a, f)) both.push_back(f);
-  }
-  return both;
-}
-
-Filters Union(const Filters& a, const Filters& b) {
-  if (a.empty()) return b;
-  Filters all = a;
-  for (const auto& f : b) {
-    if (!Contains(a, f)) all.push_back(f);
-  }
-  return all;
 }
 
 void Keep(Filters& filters, const std::vector<std::string>& labels) {
@@ -161,51 +147,6 @@ void TrimByAggrModifier(Filters& filters, const AggrFuncExpr& aggr) {
   else filters.clear();
 }
 
-Filters CommonOfMetric(const MetricExpr& metric) {
-  Filters common;
-  for (size_t i = 0; i < metric.filter_groups.size(); ++i) {
-    Filters filters = metric.filter_groups[i];
-    std::erase_if(filters, [](const LabelFilter& f) { return f.label == kNameLabel; });
-    common = i == 0 ? std::move(filters) : Intersect(common, filters);
-  }
-  return common;
-}
-
-Filters CommonOfFlow(const Flow& flow) {
-  Filters common;
-  for (size_t i = 0; i < flow.args.size(); ++i) {
-    Filters filters = CommonLabelFilters(*flow.args[i]);
-    common = i == 0 ? std::move(filters) : Intersect(common, filters);
-  }
-  flow.Apply(common);
-  return common;
-}
-
-/// The labels it sets are known, too.
-Filters CommonOfLabelSet(const FuncExpr& func) {
-  if (func.args.size() % 2 == 0) return {};
-  Filters common = CommonLabelFilters(*func.args[0]);
-  for (size_t i = 1; i < func.args.size(); i += 2) {
-    const auto* label = As<StringExpr>(func.args[i].get());
-    const auto* value = As<StringExpr>(func.args[i + 1].get());
-    if (label == nullptr || value == nullptr) return {};
-    if (label->value == kNameLabel) continue;
-    Drop(common, {label->value});
-    common.push_back({label->value, value->value});
-  }
-  return common;
-}
-
-Filters CommonOfBinaryOp(const BinaryOpExpr& op) {
-  Filters left = CommonLabelFilters(*op.left);
-  Filters right = CommonLabelFilters(*op.right);
-  if (op.op == "or") return TrimByGroupModifier(Intersect(left, right), op);
-  if (op.op == "unless" || op.op == "ifnot") return TrimByGroupModifier(std::move(left), op);
-  if (op.join_modifier.op == "group_left") return Union(left, TrimByGroupModifier(std::move(right), op));
-  if (op.join_modifier.op == "group_right") return Union(TrimByGroupModifier(std::move(left), op), right);
-  return TrimByGroupModifier(Union(left, right), op);
-}
-
 bool HasBinaryOp(const Expr& expr) {
   const auto any = [](const std::vector<ExprPtr>& exprs) {
     return std::any_of(exprs.begin(), exprs.end(), [](const ExprPtr& e) { return HasBinaryOp(*e); });
@@ -217,45 +158,171 @@ bool HasBinaryOp(const Expr& expr) {
   return rollup != nullptr && (HasBinaryOp(*rollup->expr) || (rollup->at != nullptr && HasBinaryOp(*rollup->at)));
 }
 
-void PushDownToMetric(MetricExpr& metric, const Filters& filters) {
-  for (auto& group : metric.filter_groups) {
-    group = Union(group, filters);
-    const bool has_name = group[0].label == kNameLabel && !group[0].is_negative && !group[0].is_regexp;
-    std::stable_sort(group.begin() + (has_name ? 1 : 0), group.end(), [](const auto& a, const auto& b) {
-      return a.label != b.label ? a.label < b.label : a.value < b.value;
-    });
-  }
-}
-
-/// Pushing a filter twice changes nothing but the order, so filters move on after each operator, innermost first.
-void OptimizeNode(Expr& expr) {
-  if (auto* func = As<FuncExpr>(&expr)) {
-    for (auto& arg : func->args) OptimizeNode(*arg);
-  } else if (auto* aggr = As<AggrFuncExpr>(&expr)) {
-    for (auto& arg : aggr->args) OptimizeNode(*arg);
-  } else if (auto* rollup = As<RollupExpr>(&expr)) {
-    OptimizeNode(*rollup->expr);
-    if (rollup->at != nullptr) OptimizeNode(*rollup->at);
-  } else if (auto* op = As<BinaryOpExpr>(&expr)) {
-    OptimizeNode(*op->left);
-    OptimizeNode(*op->right);
-    // A side whose missing series are filled in may have fewer series than the other one, but no others.
-    if (op->fill_left && op->fill_right) return;
-    if (op->fill_left) {
-      PushDownFilters(*op->left, TrimByGroupModifier(CommonLabelFilters(*op->right), *op));
-    } else if (op->fill_right) {
-      PushDownFilters(*op->right, TrimByGroupModifier(CommonLabelFilters(*op->left), *op));
-    } else {
-      PushDownFilters(*op, CommonOfBinaryOp(*op));
-    }
-  }
-}
-
 bool IsScalar(const Expr& expr) {
   if (expr.kind == ExprKind::kNumber) return true;
   const auto* func = As<FuncExpr>(&expr);
   return func != nullptr && ToLower(func->name) == "time";
 }
+
+class Optimizer {
+ public:
+  /// Filters move on after each operator, innermost first: those of one operator reach the next one.
+  void Optimize(Expr& expr) {
+    if (auto* func = As<FuncExpr>(&expr)) {
+      for (auto& arg : func->args) Optimize(*arg);
+    } else if (auto* aggr = As<AggrFuncExpr>(&expr)) {
+      for (auto& arg : aggr->args) Optimize(*arg);
+    } else if (auto* rollup = As<RollupExpr>(&expr)) {
+      Optimize(*rollup->expr);
+      if (rollup->at != nullptr) Optimize(*rollup->at);
+    } else if (auto* op = As<BinaryOpExpr>(&expr)) {
+      Optimize(*op->left);
+      Optimize(*op->right);
+      // Series that are missing on a side are filled in: its filters say nothing about the result.
+      if (op->fill_left && op->fill_right) return;
+      if (op->fill_left) {
+        PushDown(*op->left, TrimByGroupModifier(Common(*op->right), *op));
+      } else if (op->fill_right) {
+        PushDown(*op->right, TrimByGroupModifier(Common(*op->left), *op));
+      } else {
+        PushDown(*op, CommonOfBinaryOp(*op));
+      }
+    }
+  }
+
+  /// Some of the filters that all series of `expr` pass: all of them, unless the cost has become too high.
+  Filters Common(const Expr& expr) {
+    if (!Spend(1)) return {};
+    switch (expr.kind) {
+      case ExprKind::kMetric: return CommonOfMetric(static_cast<const MetricExpr&>(expr));
+      case ExprKind::kRollup: return Common(*static_cast<const RollupExpr&>(expr).expr);
+      case ExprKind::kBinaryOp: return CommonOfBinaryOp(static_cast<const BinaryOpExpr&>(expr));
+      case ExprKind::kFunc: {
+        const auto& func = static_cast<const FuncExpr&>(expr);
+        return ToLower(func.name) == "label_set" ? CommonOfLabelSet(func) : CommonOfFlow(FuncFlow(func));
+      }
+      case ExprKind::kAggr: {
+        const auto& aggr = static_cast<const AggrFuncExpr&>(expr);
+        Filters common = CommonOfFlow(AggrFlow(aggr));
+        TrimByAggrModifier(common, aggr);
+        return common;
+      }
+      default: return {};
+    }
+  }
+
+  void PushDown(Expr& expr, const Filters& filters) {
+    if (filters.empty() || !Spend(filters.size())) return;
+    const auto through = [&](const Flow& flow, Filters passing) {
+      flow.Apply(passing);
+      // The flow points at arguments of `expr`, which may change here.
+      for (const Expr* arg : flow.args) PushDown(const_cast<Expr&>(*arg), passing);
+    };
+    switch (expr.kind) {
+      case ExprKind::kMetric: return PushDownToMetric(static_cast<MetricExpr&>(expr), filters);
+      case ExprKind::kRollup: return PushDown(*static_cast<RollupExpr&>(expr).expr, filters);
+      case ExprKind::kFunc: return through(FuncFlow(static_cast<FuncExpr&>(expr)), filters);
+      case ExprKind::kAggr: {
+        auto& aggr = static_cast<AggrFuncExpr&>(expr);
+        Filters passing = filters;
+        TrimByAggrModifier(passing, aggr);
+        return through(AggrFlow(aggr), std::move(passing));
+      }
+      case ExprKind::kBinaryOp: {
+        auto& op = static_cast<BinaryOpExpr&>(expr);
+        const Filters passing = TrimByGroupModifier(filters, op);
+        PushDown(*op.left, passing);
+        return PushDown(*op.right, passing);
+      }
+      default: return;
+    }
+  }
+
+ private:
+  bool Spend(size_t cost) {
+    cost_ += cost;
+    return cost_ <= kMaxCost;
+  }
+
+  /// In the order of `b`. Nothing when it costs too much: that is always right.
+  Filters Intersect(const Filters& a, const Filters& b) {
+    Filters both;
+    if (!Spend(a.size() * b.size())) return both;
+    for (const auto& f : b) {
+      if (Contains(a, f)) both.push_back(f);
+    }
+    return both;
+  }
+
+  /// Only `a` when it costs too much.
+  Filters Union(const Filters& a, const Filters& b) {
+    if (a.empty()) return b;
+    Filters all = a;
+    if (!Spend(a.size() * (b.size() + 1))) return all;
+    for (const auto& f : b) {
+      if (!Contains(a, f)) all.push_back(f);
+    }
+    return all;
+  }
+
+  Filters CommonOfMetric(const MetricExpr& metric) {
+    Filters common;
+    for (size_t i = 0; i < metric.filter_groups.size(); ++i) {
+      if (!Spend(metric.filter_groups[i].size())) return {};
+      Filters filters = metric.filter_groups[i];
+      std::erase_if(filters, [](const LabelFilter& f) { return f.label == kNameLabel; });
+      common = i == 0 ? std::move(filters) : Intersect(common, filters);
+    }
+    return common;
+  }
+
+  Filters CommonOfFlow(const Flow& flow) {
+    Filters common;
+    for (size_t i = 0; i < flow.args.size(); ++i) {
+      Filters filters = Common(*flow.args[i]);
+      common = i == 0 ? std::move(filters) : Intersect(common, filters);
+    }
+    flow.Apply(common);
+    return common;
+  }
+
+  /// The labels it sets are known, too.
+  Filters CommonOfLabelSet(const FuncExpr& func) {
+    if (func.args.size() % 2 == 0) return {};
+    Filters common = Common(*func.args[0]);
+    for (size_t i = 1; i < func.args.size(); i += 2) {
+      const auto* label = As<StringExpr>(func.args[i].get());
+      const auto* value = As<StringExpr>(func.args[i + 1].get());
+      if (label == nullptr || value == nullptr || !Spend(common.size())) return {};
+      if (label->value == kNameLabel) continue;
+      Drop(common, {label->value});
+      common.push_back({label->value, value->value});
+    }
+    return common;
+  }
+
+  Filters CommonOfBinaryOp(const BinaryOpExpr& op) {
+    Filters left = Common(*op.left);
+    Filters right = Common(*op.right);
+    if (op.op == "or") return TrimByGroupModifier(Intersect(left, right), op);
+    if (op.op == "unless" || op.op == "ifnot") return TrimByGroupModifier(std::move(left), op);
+    if (op.join_modifier.op == "group_left") return Union(left, TrimByGroupModifier(std::move(right), op));
+    if (op.join_modifier.op == "group_right") return Union(TrimByGroupModifier(std::move(left), op), right);
+    return TrimByGroupModifier(Union(left, right), op);
+  }
+
+  void PushDownToMetric(MetricExpr& metric, const Filters& filters) {
+    for (auto& group : metric.filter_groups) {
+      group = Union(group, filters);
+      const bool has_name = group[0].label == kNameLabel && !group[0].is_negative && !group[0].is_regexp;
+      std::stable_sort(group.begin() + (has_name ? 1 : 0), group.end(), [](const auto& a, const auto& b) {
+        return a.label != b.label ? a.label < b.label : a.value < b.value;
+      });
+    }
+  }
+
+  size_t cost_ = 0;
+};
 
 }  // namespace
 
@@ -265,54 +332,12 @@ std::vector<LabelFilter> TrimByGroupModifier(std::vector<LabelFilter> filters, c
   return filters;
 }
 
-std::vector<LabelFilter> CommonLabelFilters(const Expr& expr) {
-  switch (expr.kind) {
-    case ExprKind::kMetric: return CommonOfMetric(static_cast<const MetricExpr&>(expr));
-    case ExprKind::kRollup: return CommonLabelFilters(*static_cast<const RollupExpr&>(expr).expr);
-    case ExprKind::kBinaryOp: return CommonOfBinaryOp(static_cast<const BinaryOpExpr&>(expr));
-    case ExprKind::kFunc: {
-      const auto& func = static_cast<const FuncExpr&>(expr);
-      return ToLower(func.name) == "label_set" ? CommonOfLabelSet(func) : CommonOfFlow(FuncFlow(func));
-    }
-    case ExprKind::kAggr: {
-      const auto& aggr = static_cast<const AggrFuncExpr&>(expr);
-      Filters common = CommonOfFlow(AggrFlow(aggr));
-      TrimByAggrModifier(common, aggr);
-      return common;
-    }
-    default: return {};
-  }
-}
+std::vector<LabelFilter> CommonLabelFilters(const Expr& expr) { return Optimizer().Common(expr); }
 
-void PushDownFilters(Expr& expr, const std::vector<LabelFilter>& filters) {
-  if (filters.empty()) return;
-  const auto through = [&](const Flow& flow, Filters passing) {
-    flow.Apply(passing);
-    // The flow points at arguments of `expr`, which may change here.
-    for (const Expr* arg : flow.args) PushDownFilters(const_cast<Expr&>(*arg), passing);
-  };
-  switch (expr.kind) {
-    case ExprKind::kMetric: return PushDownToMetric(static_cast<MetricExpr&>(expr), filters);
-    case ExprKind::kRollup: return PushDownFilters(*static_cast<RollupExpr&>(expr).expr, filters);
-    case ExprKind::kFunc: return through(FuncFlow(static_cast<FuncExpr&>(expr)), filters);
-    case ExprKind::kAggr: {
-      auto& aggr = static_cast<AggrFuncExpr&>(expr);
-      Filters passing = filters;
-      TrimByAggrModifier(passing, aggr);
-      return through(AggrFlow(aggr), std::move(passing));
-    }
-    case ExprKind::kBinaryOp: {
-      auto& op = static_cast<BinaryOpExpr&>(expr);
-      const Filters passing = TrimByGroupModifier(filters, op);
-      PushDownFilters(*op.left, passing);
-      return PushDownFilters(*op.right, passing);
-    }
-    default: return;
-  }
-}
+void PushDownFilters(Expr& expr, const std::vector<LabelFilter>& filters) { Optimizer().PushDown(expr, filters); }
 
 void Optimize(ExprPtr& expr) {
-  if (HasBinaryOp(*expr)) OptimizeNode(*expr);
+  if (HasBinaryOp(*expr)) Optimizer().Optimize(*expr);
 }
 
 void SwapScalarComparisons(Expr& expr) {

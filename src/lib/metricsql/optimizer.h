@@ -7,7 +7,8 @@
 namespace vm::metricsql {
 
 /// Add to the operands of binary operators the label filters of the other side, where that cannot change the result:
-/// `foo{a="b"} + bar` becomes `foo{a="b"} + bar{a="b"}`. Fewer series are read then.
+/// `foo{a="b"} + bar` becomes `foo{a="b"} + bar{a="b"}`. Fewer series are read then. The effort is bounded: of a huge
+/// query only a part is optimized.
 /// Reference: github.com/VictoriaMetrics/metricsql v0.87.3, optimizer.go.
 void Optimize(ExprPtr& expr);
 

@@ -145,7 +145,9 @@ bool NeedsLeftParens(const BinaryOpExpr& op) { return NeedsOperandParens(*op.lef
 
 bool NeedsRightParens(const BinaryOpExpr& op) {
   if (NeedsOperandParens(*op.right)) return true;
-  if (const auto* metric = As<MetricExpr>(op.right.get())) return IsReservedWord(metric->Name());
+  if (const auto* metric = As<MetricExpr>(op.right.get())) {
+    return IsReservedWord(metric->filter_templates.empty() ? std::string(metric->Name()) : TemplateName(*metric));
+  }
   const auto* func = As<FuncExpr>(op.right.get());
   return func != nullptr && (IsReservedWord(func->name) || func->keep_metric_names || op.keep_metric_names);
 }
