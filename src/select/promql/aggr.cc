@@ -276,7 +276,6 @@ TimeSeries LabelledCopy(const Group& group, std::string_view label, std::string_
   s.name = group.name;
   RemoveTag(s.name, label);
   s.name.AddTag(label, label_value);
-  s.timestamps = group.series[0].timestamps;
   s.values.assign(group.points(), value);
   return s;
 }

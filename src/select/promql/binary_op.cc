@@ -168,7 +168,6 @@ class Matcher {
     s.name = src.name;
     if (!op_.keep_metric_names) s.name.metric_group.clear();
     Reduce(s.name, op_.group_modifier);
-    s.timestamps = src.timestamps;
     s.values.assign(src.values.size(), kNaN);
     return s;
   }

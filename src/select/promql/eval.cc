@@ -123,6 +123,8 @@ Result<SeriesList> Finish(const EvalContext& c, const metricsql::Expr& expr, Ser
       for (double& v : s.values) v = decimal::RoundToDecimalDigits(v, c.round_digits);
     }
   }
+  const auto timestamps = GridTimestamps(c);
+  for (auto& s : list) s.timestamps = timestamps;
   return list;
 }
 
@@ -150,16 +152,20 @@ std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricE
   return groups;
 }
 
-TimeSeries MakeGridSeries(const EvalContext& c, double value) {
-  TimeSeries s;
-  s.name.tenant = c.tenant;
-  s.timestamps.resize(c.PointsCount());
+std::vector<int64_t> GridTimestamps(const EvalContext& c) {
+  std::vector<int64_t> timestamps(c.PointsCount());
   int64_t t = c.start;
-  for (int64_t& timestamp : s.timestamps) {
+  for (int64_t& timestamp : timestamps) {
     timestamp = t;
     t += c.step;
   }
-  s.values.assign(s.timestamps.size(), value);
+  return timestamps;
+}
+
+TimeSeries MakeGridSeries(const EvalContext& c, double value) {
+  TimeSeries s;
+  s.name.tenant = c.tenant;
+  s.values.assign(c.PointsCount(), value);
   return s;
 }
 

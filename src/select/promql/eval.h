@@ -61,17 +61,20 @@ struct EvalContext {
   int64_t SilenceMs() const { return min_staleness_interval_ms > 0 ? min_staleness_interval_ms : 5 * 60 * 1000; }
 };
 
-/// Evaluate a parsed query on the grid of `context`. Runs on a pool and computes there; only waiting for the source
-/// gives the thread away. `context` and `expr` outlive the coroutine. Errors: kInvalidInput, kLimitExceeded, kCancelled,
+/// Evaluate a parsed query on the grid of `context`; the series carry no timestamps, which are those of the grid. Runs on a
+/// pool and computes there; only waiting for the source gives the thread away. `context` and `expr` outlive the coroutine.
+/// Errors: kInvalidInput, kLimitExceeded, kCancelled,
 /// those of the source.
 boost::asio::awaitable<Result<std::vector<TimeSeries>>> Eval(const EvalContext& context, const metricsql::Expr& expr);
-/// Eval, then drop empty series, sort, reject duplicates and round.
+/// Eval, then drop empty series, sort, reject duplicates, round and add the timestamps.
 boost::asio::awaitable<Result<std::vector<TimeSeries>>> Exec(const EvalContext& context, const metricsql::Expr& expr);
 
 /// Groups of the selector joined with the enforced ones, as storage takes them.
 std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricExpr& metric, const std::vector<std::vector<model::TagFilter>>& enforced);
 
-/// One series with `value` on the whole grid.
+/// The times of the grid.
+std::vector<int64_t> GridTimestamps(const EvalContext& context);
+/// One series with `value` on the whole grid, without timestamps.
 TimeSeries MakeGridSeries(const EvalContext& context, double value);
 /// Errors when the time of the query is over or its client is gone.
 Status CheckAlive(const EvalContext& context);

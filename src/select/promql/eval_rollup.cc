@@ -119,7 +119,7 @@ Status TakeMemory(const EvalContext& c, const RollupTask& task, size_t series_co
   return Ok();
 }
 
-/// Run the rollup over all of `list`; the result has no timestamps. The samples of a series go as soon as they are used.
+/// Run the rollup over all of `list`. The samples of a series go as soon as they are used.
 Result<SeriesList> RunOverSeries(const EvalContext& c, const RollupTask& task, const RollupConfig& config, SeriesList list) {
   std::optional<IncrementalAggr> aggr;
   if (task.aggr != nullptr) aggr.emplace(*task.aggr);
@@ -197,7 +197,12 @@ awaitable<Result<SeriesList>> RunOverSubquery(const EvalContext& c, RollupTask& 
   VM_CO_ASSIGN_OR_RETURN(auto list, co_await Eval(sub, *task.source.inner));
   if (list.empty()) co_return std::move(list);
   VM_CO_TRY(AddRollupColumns(task.call, task.func_expr, metricsql::ToString(*task.whole)));
-  for (auto& s : list) DropSamples(s, [](double v) { return std::isnan(v); });
+  // What was evaluated on the grid of the subquery becomes samples.
+  const auto timestamps = GridTimestamps(sub);
+  for (auto& s : list) {
+    s.timestamps = timestamps;
+    DropSamples(s, [](double v) { return std::isnan(v); });
+  }
   co_return RunOverSeries(c, task, MakeConfig(c, *task.call.function, window), std::move(list));
 }
 
@@ -268,18 +273,11 @@ awaitable<Result<SeriesList>> RunAt(const EvalContext& outer, RollupTask& task) 
   co_return std::move(list);
 }
 
+/// Whatever `offset` and `@` say, the values belong to the grid of the query.
 awaitable<Result<SeriesList>> Run(const EvalContext& c, RollupTask& task) {
   const bool has_at = task.source.rollup != nullptr && task.source.rollup->at != nullptr;
-  SeriesList list;
-  if (has_at) {
-    VM_CO_ASSIGN_OR_RETURN(list, co_await RunAt(c, task));
-  } else {
-    VM_CO_ASSIGN_OR_RETURN(list, co_await RunWithoutAt(c, task));
-  }
-  // Whatever the offset was: the values belong to the grid of the query.
-  const TimeSeries grid = MakeGridSeries(c, 0);
-  for (auto& s : list) s.timestamps = grid.timestamps;
-  co_return std::move(list);
+  if (has_at) co_return co_await RunAt(c, task);
+  co_return co_await RunWithoutAt(c, task);
 }
 
 RollupSource SourceOf(const metricsql::Expr& arg) {

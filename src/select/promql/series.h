@@ -12,7 +12,8 @@
 
 namespace vm::select {
 
-/// Samples of one series, or values on the grid of a query. NaN on a grid means no value.
+/// Samples of one series, or values on the grid of a query. NaN on a grid means no value. Inside an evaluation values on a
+/// grid have no timestamps.
 struct TimeSeries {
   model::MetricName name;
   std::vector<int64_t> timestamps;

@@ -183,12 +183,12 @@ void TrimSpikes(double phi, Values& values) {
 Result<SeriesList> RangeLinearRegression(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
   SeriesList list = std::move(call.args[0]);
+  const auto timestamps = GridTimestamps(call.context);
+  const int64_t start = call.context.start;
   for (TimeSeries& series : list) {
-    if (series.timestamps.empty()) continue;
-    const int64_t start = series.timestamps[0];
-    const Line line = LinearRegression(series.values, series.timestamps, start);
+    const Line line = LinearRegression(series.values, timestamps, start);
     for (size_t i = 0; i < series.values.size(); ++i) {
-      series.values[i] = line.value + line.slope_per_second * static_cast<double>(series.timestamps[i] - start) / 1e3;
+      series.values[i] = line.value + line.slope_per_second * static_cast<double>(timestamps[i] - start) / 1e3;
     }
   }
   return list;
