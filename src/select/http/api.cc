@@ -73,8 +73,9 @@ struct Api::Impl {
         options(std::move(options_in)),
         memory(memory_in),
         gate(options.max_concurrent_requests),
-        query_stats(options),
-        metrics(registry, gate) {}
+        tenants(std::chrono::milliseconds(options.tenant_cache_ms)),
+        top_queries(options),
+        metrics(registry, gate, tenants) {}
 
   Target Find(const std::string& path, const http::Headers& headers) const;
   awaitable<bool> Serve(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
@@ -94,7 +95,8 @@ struct Api::Impl {
   std::stop_source stop_all;
   Gate gate;
   ActiveQueries active_queries;
-  TopQueries query_stats;
+  TenantCache tenants;
+  TopQueries top_queries;
   ApiMetrics metrics;
 };
 
@@ -169,12 +171,14 @@ awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& respons
   const bool deny_partial = options.deny_partial_response || ParseBoolArg(request.query.Get("deny_partial_response"));
   const int64_t query_limit = options.max_memory_per_query > 0 ? options.max_memory_per_query : memory.limit_bytes();
   auto budget = std::make_shared<Budget>("-search.maxMemoryPerQuery", query_limit, &memory);
-  FanoutSource source(fanout, pool, pool.threads(), deny_partial, std::move(budget));
+  const bool is_multitenant = !target.tenant && route.scope != Scope::kTenantless;
+  SourceOptions source_options{pool.threads(), deny_partial, is_multitenant, std::move(budget)};
+  FanoutSource source(fanout, pool, tenants, std::move(source_options));
   BodyWriter body(co_await boost::asio::this_coro::executor, response);
   const bool is_traced = !options.deny_tracing && ParseBoolArg(request.query.Get("trace"));
   Trace trace(is_traced, fmt::format("{}: {}", options.version, request.path));
   std::string remote_addr = RemoteAddr(request);
-  Call call{options,       active_queries, query_stats, request.query, url_args, request.headers, std::move(remote_addr),
+  Call call{options,       active_queries, top_queries, request.query, url_args, request.headers, std::move(remote_addr),
             target.tenant, target.path_arg, source,     body,          trace,    NowMs(),         Deadline::Clock::now(),
             std::move(stop)};
   Answer answer = co_await net::SpawnOn(pool, route.handler(call));

@@ -121,6 +121,28 @@ class ApiTest : public testing::Test {
         model::AppendMetadataRow(bytes, row);
         reply.AddItem(bytes);
       }
+    } else if (std::holds_alternative<rpc::TenantsRequest>(args)) {
+      for (const auto* tenant : {"5:7", "0:0", "5:0"}) reply.AddItem(AsBytes(tenant));
+    } else if (std::holds_alternative<rpc::DeleteSeriesRequest>(args)) {
+      reply.number = 2;
+    } else if (std::holds_alternative<rpc::TsdbStatusRequest>(args)) {
+      model::TsdbStatus status;
+      status.total_series = 6;
+      status.total_label_value_pairs = 11;
+      status.series_count_by_metric_name = {{"baz", 1}, {"foo", 1}};
+      status.series_count_by_label_name = {{"a", 2}};
+      status.query_stats_by_metric_name = {{"baz", 1795288000, 4}};
+      ByteBuffer bytes;
+      rpc::MarshalTsdbStatus(bytes, status);
+      reply.AddItem(bytes);
+    } else if (std::holds_alternative<rpc::MetricNamesUsageStatsRequest>(args)) {
+      model::MetricNamesUsageStats stats;
+      stats.collected_since = 1795288000;
+      stats.total_records = 3;
+      stats.records = {{"foo", 0, 0}};
+      ByteBuffer bytes;
+      rpc::MarshalMetricNamesUsageStats(bytes, stats);
+      reply.AddItem(bytes);
     }
     return reply;
   }
@@ -468,6 +490,75 @@ TEST_F(ApiTest, KeepsStatisticsOfQueries) {
   ASSERT_EQ(own["topBySumDuration"].size(), 1u);
   EXPECT_EQ(own["topBySumDuration"][0]["timeRangeSeconds"], 60);
   ExpectError(Get(Url("status/top_queries?topN=x")), 400, "cannot parse `topN` arg \"x\"");
+}
+
+TEST_F(ApiTest, DeletesSeriesByPostOnly) {
+  const std::string target = "/delete/3:4/prometheus/api/v1/admin/tsdb/delete_series";
+  EXPECT_EQ(Get(target + "?match[]=foo").status(), 405);
+  EXPECT_EQ(Get(target + "?match[]=foo").body, "Only POST method is allowed. Got GET.\n");
+  const auto deleted = Post(target, "match[]=foo");
+  EXPECT_EQ(deleted.status(), 204) << deleted.body;
+  EXPECT_EQ(deleted.body, "");
+  const auto query = LastAsked<rpc::DeleteSeriesRequest>().query;
+  EXPECT_EQ(query.tenant, (model::Tenant{3, 4}));
+  EXPECT_EQ(query.tag_filter_groups, (FilterGroups{{{"", "foo"}}}));
+  EXPECT_EQ(Post(target, "x=1").body, "missing `match[]` arg\n");
+  EXPECT_EQ(Post(target, "match[]=foo&start=5").body.substr(0, 50), "delete API does not support specific time ranges u");
+  node_ = nullptr;
+  EXPECT_EQ(Post(target, "match[]=foo").status(), 503);
+}
+
+TEST_F(ApiTest, ListsTenants) {
+  EXPECT_EQ(Get("/admin/tenants?start=5&end=6").body, R"({"status":"success","data":["0:0","5:0","5:7"]})");
+  EXPECT_EQ(LastAsked<rpc::TenantsRequest>().time_range, (model::TimeRange{5000, 6000}));
+  EXPECT_EQ(Get("/admin/tenants?start=x").body.substr(0, 39), "error getting tenants: cannot parse sta");
+}
+
+TEST_F(ApiTest, ShowsWhatTheIndexHolds) {
+  EXPECT_EQ(Get(Url("status/tsdb?date=2026-11-21&topN=5&focusLabel=job")).body,
+            R"({"status":"success","isPartial":false,"data":{"totalSeries":6,"totalLabelValuePairs":11,"seriesCountByMetricName":)"
+            R"([{"name":"baz","value":1,"requestsCount":4,"lastRequestTimestamp":1795288000},{"name":"foo","value":1}],)"
+            R"("seriesCountByLabelName":[{"name":"a","value":2}],"seriesCountByFocusLabelValue":[],"seriesCountByLabelValuePair":[],)"
+            R"("labelValueCountByLabelName":[]}})");
+  const auto asked = LastAsked<rpc::TsdbStatusRequest>();
+  EXPECT_EQ(asked.query.time_range, (model::TimeRange{1795219200000, 1795305599999}));
+  EXPECT_EQ(asked.top_n, 5u);
+  EXPECT_EQ(asked.focus_label, "job");
+  Get(Url("status/tsdb?date=0&topN=100000"));
+  EXPECT_EQ(LastAsked<rpc::TsdbStatusRequest>().query.time_range, (model::TimeRange{0, 86399999}));
+  EXPECT_EQ(LastAsked<rpc::TsdbStatusRequest>().top_n, 1000u);
+  ExpectError(Get(Url("status/tsdb?date=2026")), 400, "cannot parse `date` arg \"2026\"");
+  ExpectError(Get(Url("status/tsdb?topN=x")), 400, "cannot parse `topN` arg \"x\"");
+}
+
+TEST_F(ApiTest, ShowsAndResetsUsage) {
+  EXPECT_EQ(Get(Url("status/metric_names_stats")).body,
+            R"({"status":"success","statsCollectedSince":1795288000,"statsCollectedRecordsTotal":3,"trackerMemoryMaxSizeBytes":0,)"
+            R"("trackerCurrentMemoryUsageBytes":0,"records":[{"metricName":"foo","queryRequestsCount":0,"lastQueryRequestTimestamp":0}]})");
+  EXPECT_EQ(LastAsked<rpc::MetricNamesUsageStatsRequest>().limit, 1000u);
+  EXPECT_EQ(LastAsked<rpc::MetricNamesUsageStatsRequest>().le, -1);
+  EXPECT_EQ(Get(Url("status/metric_names_stats?match_pattern=(")).status(), 400);
+  EXPECT_EQ(Get("/admin/api/v1/admin/status/metric_names_stats/reset").status(), 204);
+  EXPECT_EQ(Get("/internal/resetRollupResultCache").status(), 200);
+}
+
+TEST_F(ApiTest, ReadsManyTenantsAtOnce) {
+  const std::string many = "/select/multitenant/prometheus/api/v1/";
+  const auto labels = Get(many + "labels");
+  EXPECT_EQ(labels.body, R"({"status":"success","isPartial":false,"data":["__name__","instance","job","vm_account_id","vm_project_id"]})");
+  const auto values = Get(many + "label/vm_account_id/values?match[]={vm_project_id=\"0\"}");
+  EXPECT_EQ(values.body, R"({"status":"success","isPartial":false,"data":["0","5"]})");
+  Get(many + "series?match[]={vm_account_id=\"5\",vm_project_id=\"7\",job=\"a\"}");
+  EXPECT_EQ(LastAsked<rpc::SearchMetricNamesRequest>().query.tenant, (model::Tenant{5, 7}));
+  EXPECT_EQ(LastAsked<rpc::SearchMetricNamesRequest>().query.tag_filter_groups, (FilterGroups{{{"job", "a"}}}));
+  const auto exported = Get(many + "export?match[]={vm_account_id=\"5\",vm_project_id=\"7\"}");
+  EXPECT_EQ(exported.body.substr(0, exported.body.find(",\"values\"")),
+            R"({"metric":{"__name__":"foo","instance":"h:1","job":"a","vm_account_id":"0","vm_project_id":"0"})");
+  EXPECT_EQ(LastAsked<rpc::SearchRequest>().query.tag_filter_groups, (FilterGroups{{{"", "", true}}}));
+  const Json vector = Json::parse(Get(many + "query?query=foo{vm_account_id=\"5\",vm_project_id=\"0\"}&time=" + std::to_string(kTime)).body);
+  EXPECT_EQ(vector["data"]["result"].size(), 3u);
+  EXPECT_EQ(vector["data"]["result"][0]["metric"]["vm_project_id"], "0");
+  ExpectError(Get(many + "series/count"), 422, "multi-tenant request to /api/v1/series/count is not supported");
 }
 
 TEST_F(ApiTest, AlignsLongRanges) {

@@ -21,6 +21,7 @@ class BodyWriter {
   void SetContentType(std::string_view type) { content_type_ = type; }
   /// Send `chunk`. Errors: kCancelled when the client is gone.
   boost::asio::awaitable<Status> Write(std::string chunk);
+  const boost::asio::any_io_executor& strand() const noexcept { return strand_; }
   /// The status can no longer change.
   bool started() const noexcept { return started_; }
 

@@ -14,7 +14,7 @@
 #include "select/http/body_writer.h"
 #include "select/http/fanout_source.h"
 #include "select/http/options.h"
-#include "select/http/query_stats.h"
+#include "select/http/top_queries.h"
 #include "select/http/trace.h"
 
 namespace vm::select {
@@ -23,7 +23,7 @@ namespace vm::select {
 struct Call {
   const ApiOptions& options;
   ActiveQueries& active_queries;
-  TopQueries& query_stats;
+  TopQueries& top_queries;
   const http::Args& args;      // Of the form, then of the URL.
   const http::Args& url_args;
   const http::Headers& headers;

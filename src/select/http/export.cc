@@ -33,8 +33,8 @@ std::string_view ContentTypeOf(ExportFormat format) {
 /// Writes series in one of the formats, one after the other.
 class ExportWriter {
  public:
-  ExportWriter(const ExportRequest& request, const http::Headers& headers)
-      : request_(request), names_(FederateNamesFor(headers.Get("Accept"), headers.Get("User-Agent"))) {}
+  ExportWriter(const ExportRequest& request, const FanoutSource& source, const http::Headers& headers)
+      : request_(request), source_(source), names_(FederateNamesFor(headers.Get("Accept"), headers.Get("User-Agent"))) {}
 
   void AppendHead(std::string& dst) const {
     if (request_.format == ExportFormat::kPromApi) dst += kPromApiHead;
@@ -44,7 +44,7 @@ class ExportWriter {
 
   /// Errors: those of unpacking.
   Status AppendSeries(std::string& dst, const PackedSeries& packed, size_t i) {
-    VM_ASSIGN_OR_RETURN(const auto name, model::MetricName::Unmarshal(AsBytes(packed.name(i))));
+    VM_ASSIGN_OR_RETURN(const auto name, source_.UnmarshalName(AsBytes(packed.name(i))));
     if (request_.format == ExportFormat::kNative) {
       return packed.ForEachBlock(i, [&](const model::EncodedBlock& block) {
         AppendNativeBlock(dst, name, block);
@@ -85,6 +85,7 @@ class ExportWriter {
   }
 
   const ExportRequest& request_;
+  const FanoutSource& source_;
   const FederateNames names_;
   bool has_items_ = false;
   PackedSeries::Scratch scratch_;
@@ -92,26 +93,22 @@ class ExportWriter {
   std::vector<double> values_;
 };
 
-awaitable<Status> SendAll(Call& call, const ExportRequest& request, const PackedSeries& packed) {
-  ExportWriter writer(request, call.headers);
-  call.body.SetContentType(ContentTypeOf(request.format));
-  std::string chunk;
-  writer.AppendHead(chunk);
+Status CheckAlive(const Deadline& deadline) {
+  if (deadline.Cancelled()) return Error(ErrorCode::kCancelled, "the request has been cancelled");
+  if (deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during data export");
+  return Ok();
+}
+
+/// Appends all series to `chunk`, which is sent whenever it is big enough.
+awaitable<Status> SendSeries(Call& call, const ExportRequest& request, const PackedSeries& packed, ExportWriter& writer, std::string& chunk) {
   for (size_t i = 0; i < packed.size(); ++i) {
-    if (request.deadline.Cancelled()) co_return Error(ErrorCode::kCancelled, "the request has been cancelled");
-    if (request.deadline.Expired()) co_return Error(ErrorCode::kLimitExceeded, "timeout exceeded during data export");
+    VM_CO_TRY(CheckAlive(request.deadline));
     VM_CO_TRY(writer.AppendSeries(chunk, packed, i));
     if (chunk.size() < kBodyChunkSize) continue;
     VM_CO_TRY(co_await call.body.Write(std::move(chunk)));
     chunk.clear();
   }
-  writer.AppendTail(chunk);
-  if (request.format == ExportFormat::kPromApi) {
-    call.trace.Finish("export format=promapi");
-    call.trace.AppendJson(chunk);
-    chunk += '}';
-  }
-  co_return co_await call.body.Write(std::move(chunk));
+  co_return Ok();
 }
 
 /// Reads what the export endpoints have in common; the search lasts at most `max_ms`.
@@ -143,8 +140,22 @@ awaitable<Status> Export(Call& call, ExportRequest request) {
   // Whoever takes data away expects all of it.
   call.source.DenyPartial();
   request.query.tenant = call.tenant.value_or(model::Tenant());
-  VM_CO_ASSIGN_OR_RETURN(const auto packed, co_await call.source.FetchPacked(request.query, request.deadline));
-  co_return co_await SendAll(call, request, packed);
+  VM_CO_ASSIGN_OR_RETURN(const auto queries, co_await call.source.PerTenant(request.query, request.deadline));
+  ExportWriter writer(request, call.source, call.headers);
+  call.body.SetContentType(ContentTypeOf(request.format));
+  std::string chunk;
+  writer.AppendHead(chunk);
+  for (const auto& query : queries) {
+    VM_CO_ASSIGN_OR_RETURN(const auto packed, co_await call.source.FetchPacked(query, request.deadline));
+    VM_CO_TRY(co_await SendSeries(call, request, packed, writer, chunk));
+  }
+  writer.AppendTail(chunk);
+  if (request.format == ExportFormat::kPromApi) {
+    call.trace.Finish("export format=promapi");
+    call.trace.AppendJson(chunk);
+    chunk += '}';
+  }
+  co_return co_await call.body.Write(std::move(chunk));
 }
 
 awaitable<Answer> HandleExport(Call& call) {

@@ -8,20 +8,31 @@
 #include "lib/base/budget.h"
 #include "lib/net/runtime.h"
 #include "select/fanout/fanout.h"
+#include "select/http/tenant_cache.h"
 #include "select/promql/series.h"
 
 namespace vm::select {
 
+/// How a FanoutSource works for its request.
+struct SourceOptions {
+  size_t workers = 1;              // Threads of the pool that unpack one search.
+  bool deny_partial = false;
+  /// The tenants of a search come from its filters on `vm_account_id` and `vm_project_id`, and go into labels of
+  /// these names; the tenant of the query does not matter.
+  bool is_multitenant = false;
+  std::shared_ptr<Budget> budget;  // May be null.
+};
+
 /// The fanout as one request sees it: remembers whether an answer was partial, unpacks on the pool, charges the
-/// budget until the request ends. One coroutine at a time.
+/// budget until the request ends, reads many tenants as one. One coroutine at a time.
 class FanoutSource : public SeriesSource {
  public:
-  /// `workers`: threads of `pool` that unpack one search. `budget` may be null.
-  FanoutSource(Fanout& fanout, net::Pool& pool, size_t workers, bool deny_partial, std::shared_ptr<Budget> budget);
+  /// All references outlive the source.
+  FanoutSource(Fanout& fanout, net::Pool& pool, TenantCache& tenants, SourceOptions options);
 
   bool is_partial() const noexcept { return is_partial_; }
   /// From here on missing nodes are errors.
-  void DenyPartial() noexcept { deny_partial_ = true; }
+  void DenyPartial() noexcept { options_.deny_partial = true; }
   /// Bytes of samples that were unpacked.
   int64_t unpacked_bytes() const noexcept { return unpacked_bytes_; }
 
@@ -32,23 +43,38 @@ class FanoutSource : public SeriesSource {
                                                                            Deadline deadline) override;
   boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelValues(model::SearchQuery query, std::string label,
                                                                             size_t limit, Deadline deadline) override;
+
+  /// The query of each tenant that is meant; `query` itself when there is one.
+  boost::asio::awaitable<Result<std::vector<model::SearchQuery>>> PerTenant(model::SearchQuery query, Deadline deadline);
+  /// Series of one tenant, packed. Their names still hold the tenant: see UnmarshalName.
   boost::asio::awaitable<Result<PackedSeries>> FetchPacked(model::SearchQuery query, Deadline deadline);
+  /// The name as users see it. Errors: kCorrupted.
+  Result<model::MetricName> UnmarshalName(ByteView bytes) const;
+
   boost::asio::awaitable<Result<uint64_t>> FetchSeriesCount(model::Tenant tenant, Deadline deadline);
   boost::asio::awaitable<Result<std::vector<model::MetadataRow>>> FetchMetadata(std::optional<model::Tenant> tenant,
                                                                                 uint32_t limit, std::string metric_name,
                                                                                 Deadline deadline);
+  boost::asio::awaitable<Result<model::TsdbStatus>> FetchTsdbStatus(rpc::TsdbStatusRequest args, Deadline deadline);
+  boost::asio::awaitable<Result<std::vector<model::Tenant>>> FetchTenants(model::TimeRange range, Deadline deadline);
+  boost::asio::awaitable<Result<model::MetricNamesUsageStats>> FetchUsageStats(rpc::MetricNamesUsageStatsRequest args, Deadline deadline);
+  boost::asio::awaitable<Status> ResetUsageStats(Deadline deadline);
+  /// How many series were deleted.
+  boost::asio::awaitable<Result<uint64_t>> DeleteSeries(model::SearchQuery query, Deadline deadline);
 
  private:
   template <class T>
   Result<T> Note(Result<Partial<T>> found);
   FanoutRequest RequestBy(Deadline deadline) const;
   Status ChargeSamples(const PackedSeries& packed);
+  boost::asio::awaitable<Result<std::vector<model::Tenant>>> KnownTenants(model::TimeRange range, Deadline deadline);
+  boost::asio::awaitable<Status> AppendSeries(model::SearchQuery query, Deadline deadline, std::vector<TimeSeries>& series);
+  Status UnpackBatch(const PackedSeries& packed, size_t begin, size_t end, TimeSeries* series) const;
 
   Fanout& fanout_;
   net::Pool& pool_;
-  const size_t workers_;
-  bool deny_partial_;
-  const std::shared_ptr<Budget> budget_;
+  TenantCache& tenants_;
+  SourceOptions options_;
   std::unique_ptr<BudgetShare> share_;
   bool is_partial_ = false;
   int64_t unpacked_bytes_ = 0;

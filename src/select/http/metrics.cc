@@ -3,21 +3,17 @@
 #include <fmt/format.h>
 
 namespace vm::select {
-namespace {
-
-constexpr std::string_view kCapacity = "vm_concurrent_select_capacity";
-constexpr std::string_view kCurrent = "vm_concurrent_select_current";
-
-}  // namespace
-
-ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate)
+ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants)
     : limit_reached(registry.GetCounter("vm_concurrent_select_limit_reached_total")),
       limit_timeout(registry.GetCounter("vm_concurrent_select_limit_timeout_total")),
       slow_queries(registry.GetCounter("vm_slow_queries_total")),
       request_duration(registry.GetHistogram("vmselect_request_duration_seconds")),
       registry_(registry) {
-  registry.SetGaugeCallback(kCapacity, [&gate] { return static_cast<double>(gate.capacity()); });
-  registry.SetGaugeCallback(kCurrent, [&gate] { return static_cast<double>(gate.current()); });
+  AddGauge("vm_concurrent_select_capacity", [&gate] { return static_cast<double>(gate.capacity()); });
+  AddGauge("vm_concurrent_select_current", [&gate] { return static_cast<double>(gate.current()); });
+  AddGauge("vm_cache_requests_total{type=\"multitenancy/tenants\"}", [&tenants] { return static_cast<double>(tenants.requests()); });
+  AddGauge("vm_cache_misses_total{type=\"multitenancy/tenants\"}", [&tenants] { return static_cast<double>(tenants.misses()); });
+  AddGauge("vm_cache_entries{type=\"multitenancy/tenants\"}", [&tenants] { return static_cast<double>(tenants.entries()); });
   for (const Route& route : Routes()) {
     RouteMetrics& m = routes_[&route];
     if (route.metric_path.empty()) continue;
@@ -29,8 +25,12 @@ ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate)
 }
 
 ApiMetrics::~ApiMetrics() {
-  registry_.RemoveGaugeCallback(kCapacity);
-  registry_.RemoveGaugeCallback(kCurrent);
+  for (const auto& name : gauges_) registry_.RemoveGaugeCallback(name);
+}
+
+void ApiMetrics::AddGauge(std::string name, std::function<double()> read) {
+  registry_.SetGaugeCallback(name, std::move(read));
+  gauges_.push_back(std::move(name));
 }
 
 void ApiMetrics::CountRequest(const Route& route) {

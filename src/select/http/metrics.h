@@ -1,22 +1,25 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/metrics/metrics.h"
 #include "lib/model/tenant.h"
 #include "select/http/gate.h"
 #include "select/http/routes.h"
+#include "select/http/tenant_cache.h"
 
 namespace vm::select {
 
 /// Figures of the query API, named as the reference's. Thread-safe.
 class ApiMetrics {
  public:
-  /// `gate` and `registry` outlive this object.
-  ApiMetrics(metrics::Registry& registry, const Gate& gate);
+  /// All references outlive this object.
+  ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants);
   ~ApiMetrics();
   ApiMetrics(const ApiMetrics&) = delete;
   ApiMetrics& operator=(const ApiMetrics&) = delete;
@@ -32,12 +35,15 @@ class ApiMetrics {
   metrics::Histogram& request_duration;
 
  private:
+  void AddGauge(std::string name, std::function<double()> read);
+
   struct RouteMetrics {
     metrics::Counter* requests = nullptr;
     metrics::Counter* errors = nullptr;
   };
   metrics::Registry& registry_;
   std::map<const Route*, RouteMetrics> routes_;
+  std::vector<std::string> gauges_;
 };
 
 }  // namespace vm::select

@@ -52,7 +52,7 @@ void Register(Call& call, const std::string& query, const Execution& execution, 
   const EvalContext& c = execution.context;
   const auto now = call.now_ms + call.ElapsedMs();
   const auto memory = static_cast<int64_t>(1024 * execution.series_fetched + 16 * samples);
-  call.query_stats.Add({call.tenant, query, (c.end - c.start) / 1000, now, duration.count(), memory});
+  call.top_queries.Add({call.tenant, query, (c.end - c.start) / 1000, now, duration.count(), memory});
 }
 
 /// Evaluate `expr`, seen by active_queries meanwhile and by top_queries afterwards.

@@ -1,5 +1,6 @@
 #include "select/http/routes.h"
 
+#include "select/http/admin.h"
 #include "select/http/export.h"
 #include "select/http/labels.h"
 #include "select/http/query.h"
@@ -26,9 +27,18 @@ constexpr Route Constant(std::string_view path, std::string_view metric_path, st
   return {Scope::kSelect, path, metric_path, {}, false, false, false, nullptr, status, type, body};
 }
 
+constexpr Route WithCors(Route route) {
+  route.has_cors = true;
+  return route;
+}
+
 constexpr Route WithoutCors(Route route) {
   route.has_cors = false;
   return route;
+}
+
+constexpr Route Admin(std::string_view path, std::string_view metric_path, Handler handler) {
+  return {Scope::kTenantless, path, metric_path, {}, true, false, false, handler, 200, {}, {}};
 }
 
 constexpr Route kLabelValues = Api("", "/select/{}/prometheus/api/v1/label/{}/values", "/api/v1/label/{}/values", HandleLabelValues);
@@ -46,6 +56,15 @@ constexpr Route kRoutes[] = {
     Api("prometheus/api/v1/export/native", "/select/{}/prometheus/api/v1/export/native", "/api/v1/export/native", HandleExportNative),
     WithoutCors(Api("prometheus/federate", "/select/{}/prometheus/federate", "/federate", HandleFederate)),
     WithoutCors(Api("prometheus/api/v1/metadata", "/select/{}/prometheus/api/v1/metadata", {}, HandleMetadata)),
+
+    Api("prometheus/api/v1/status/tsdb", "/select/{}/prometheus/api/v1/status/tsdb", "/api/v1/status/tsdb", HandleTsdbStatus),
+    Api("prometheus/api/v1/status/metric_names_stats", "/select/{}/prometheus/api/v1/status/metric_names_stats", {}, HandleUsageStats),
+
+    {Scope::kDelete, "prometheus/api/v1/admin/tsdb/delete_series", "/delete/{}/prometheus/api/v1/admin/tsdb/delete_series",
+     "/api/v1/admin/tsdb/delete_series", true, false, true, HandleDeleteSeries, 200, {}, {}},
+    WithCors(Admin("/admin/tenants", "/admin/tenants", HandleTenants)),
+    Admin("/admin/api/v1/admin/status/metric_names_stats/reset", "/admin/api/v1/admin/status/metric_names_stats/reset", HandleResetUsageStats),
+    Admin("/internal/resetRollupResultCache", {}, HandleResetCache),
 
     Simple(Scope::kSelect, "prometheus/api/v1/status/active_queries", "/select/{}prometheus/api/v1/status/active_queries", HandleActiveQueries),
     Simple(Scope::kSelect, "prometheus/api/v1/status/top_queries", "/select/{}/prometheus/api/v1/status/top_queries", HandleTopQueries),

@@ -10,5 +10,9 @@ namespace vm::select {
 /// `/api/v1/status/active_queries` and `/api/v1/status/top_queries`, of one tenant or of all.
 boost::asio::awaitable<Answer> HandleActiveQueries(Call& call);
 boost::asio::awaitable<Answer> HandleTopQueries(Call& call);
+/// `/api/v1/status/tsdb`: what the index of a day holds.
+boost::asio::awaitable<Answer> HandleTsdbStatus(Call& call);
+/// `/api/v1/status/metric_names_stats`: which names queries ask for.
+boost::asio::awaitable<Answer> HandleUsageStats(Call& call);
 
 }  // namespace vm::select

@@ -47,10 +47,10 @@ model::MetricName Name(std::string_view group, std::vector<model::Tag> tags) {
 
 TEST(Records, TagRowsOfTheWorkedExamples) {
   const auto rows = [](const model::MetricName& name, uint64_t id) {
-    std::vector<ByteBuffer> items;
+    mergeset::ItemRun items;
     AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, {}), name, static_cast<model::MetricId>(id));
     std::vector<std::string> hex;
-    for (const ByteBuffer& item : items) hex.push_back(ToHex(item));
+    for (size_t i = 0; i < items.size(); ++i) hex.push_back(ToHex(items.Item(i)));
     return hex;
   };
   const auto foo = rows(Name("foo", {{"job", "a"}}), 0x18ea24e309263ead);
@@ -64,11 +64,11 @@ TEST(Records, TagRowsOfTheWorkedExamples) {
 
 TEST(Records, RowsOfOneTagAreJoinedButFirstAndLast) {
   mergeset::ItemBlock block;
-  std::vector<ByteBuffer> items;
+  mergeset::ItemRun items;
   for (uint64_t id = 1; id <= 5; ++id) {
     AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, {}), Name("m", {}), static_cast<model::MetricId>(id));
   }
-  for (const ByteBuffer& item : items) block.Add(item);
+  for (size_t i = 0; i < items.size(); ++i) block.Add(items.Item(i));
   MergeTagRows(block);
   ASSERT_EQ(block.size(), 3u);
   EXPECT_EQ(ToHex(block.Item(1)), Blankless("01 00000000 00000000 01 6d 01 0000000000000002 0000000000000003"

@@ -1,4 +1,4 @@
-#include "select/http/query_stats.h"
+#include "select/http/top_queries.h"
 
 #include <fmt/format.h>
 

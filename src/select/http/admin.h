@@ -1,0 +1,17 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "select/http/answer.h"
+#include "select/http/call.h"
+
+namespace vm::select {
+
+/// `/delete/<tenant>/prometheus/api/v1/admin/tsdb/delete_series`, `/admin/tenants`,
+/// `/internal/resetRollupResultCache`, `/admin/api/v1/admin/status/metric_names_stats/reset`.
+boost::asio::awaitable<Answer> HandleDeleteSeries(Call& call);
+boost::asio::awaitable<Answer> HandleTenants(Call& call);
+boost::asio::awaitable<Answer> HandleResetCache(Call& call);
+boost::asio::awaitable<Answer> HandleResetUsageStats(Call& call);
+
+}  // namespace vm::select
