@@ -97,6 +97,8 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
           "Whether to track ingest and query requests for timeseries metric names")),
       name_usage_size_(set.Bytes("storage.cacheSizeMetricNamesStats", 0,
                                  "Overrides max size for storage/metricNamesStatsTracker cache")),
+      retention_timezone_offset_(set.Duration("retentionTimezoneOffset", std::chrono::nanoseconds(0),
+                                              "The offset for performing indexdb rotation")),
       max_hourly_series_(set.Int("storage.maxHourlySeries", 0,
                                  "The maximum number of unique series can be added to the storage during the last "
                                  "hour. Excess series are logged and dropped. -1 sets the greatest possible limit")),
@@ -142,6 +144,7 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   options.min_free_disk_space_bytes = static_cast<uint64_t>(std::max<int64_t>(*min_free_disk_space_, 0));
   options.max_unique_timeseries =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_unique_timeseries_, 0, INT32_MAX));
+  options.retention_timezone_offset_ms = duration_cast<milliseconds>(*retention_timezone_offset_).count();
   options.max_hourly_series = SeriesLimit(*max_hourly_series_);
   options.max_daily_series = SeriesLimit(*max_daily_series_);
   options.log_new_series = *log_new_series_;

@@ -48,6 +48,7 @@ class StorageFlags {
   const bool* disable_per_day_index_;
   const bool* track_metric_names_stats_;
   const int64_t* name_usage_size_;
+  const std::chrono::nanoseconds* retention_timezone_offset_;
   const int64_t* max_hourly_series_;
   const int64_t* max_daily_series_;
   const bool* log_new_series_;

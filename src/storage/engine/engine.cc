@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 
+#include "lib/encoding/int.h"
 #include "lib/log/log.h"
 #include "storage/engine/cache_file.h"
 #include "storage/engine/directory.h"
@@ -56,6 +57,7 @@ Status EngineImpl::OpenTable() {
   table_options.background = options_.start_background;
   VM_ASSIGN_OR_RETURN(table_, Table::Open(std::move(table_options)));
   VM_TRY(InitMetricIds());
+  VM_TRY(OpenLegacyIndexes());
   // As the original does: the months of the current hour and of the next day always exist.
   const int64_t now = options_.now_ms();
   for (const int64_t at : {now, now + model::kMsecPerDay}) {
@@ -65,6 +67,28 @@ Status EngineImpl::OpenTable() {
     watcher_ = std::jthread([this](std::stop_token stop) { WatchDisk(std::move(stop)); });
   }
   return Ok();
+}
+
+Status EngineImpl::OpenLegacyIndexes() {
+  VM_ASSIGN_OR_RETURN(const ByteBuffer since, file_system_.ReadFile(options_.path + "/metadata/minTimestampForCompositeIndex"));
+  const int64_t composite_since = since.size() == 8 ? encoding::UnZigZag64(LoadBigEndian<uint64_t>(since.data())) : 0;
+  VM_ASSIGN_OR_RETURN(legacy_, LegacyIndexes::Open(file_system_, options_.path + "/indexdb", composite_since));
+  // What was deleted there stays hidden in all months.
+  for (const auto& table : legacy_->All()) {
+    const auto deleted = table->index().DeletedIds();
+    for (const PartitionRef& partition : table_->AllPartitions()) partition->index().HideIds(deleted);
+    for (const auto& other : legacy_->All()) other->index().HideIds(deleted);
+  }
+  next_legacy_deadline_s_ = NextLegacyDeadline(options_.now_ms() / 1000, options_.retention_ms / 1000,
+                                               options_.retention_timezone_offset_ms / 1000);
+  return Ok();
+}
+
+void EngineImpl::RotateLegacyIndexes() {
+  const int64_t now_s = options_.now_ms() / 1000;
+  if (legacy_->empty() || now_s < next_legacy_deadline_s_.load()) return;
+  legacy_->DropOldest();
+  next_legacy_deadline_s_ = now_s + options_.retention_ms / 1000;
 }
 
 Status EngineImpl::InitMetricIds() {
@@ -98,6 +122,8 @@ EngineStats EngineImpl::Stats() {
   const auto partitions = table_->AllPartitions();
   stats.months = partitions.size();
   for (const PartitionRef& partition : partitions) stats.index += partition->index().Figures();
+  for (const auto& table : legacy_->All()) stats.index += table->index().Figures();
+  if (!legacy_->empty()) stats.next_legacy_deadline_s = next_legacy_deadline_s_.load() - options_.now_ms() / 1000;
   if (!partitions.empty()) stats.last_month = partitions.back()->Stats();
   stats.tsid_cache = {tsids_.entries(), tsids_.size_bytes(), options_.tsid_cache_bytes, tsids_.requests(),
                       tsids_.misses()};
@@ -149,6 +175,7 @@ void EngineImpl::WatchDisk(std::stop_token stop) {
     }
     if (stop.stop_requested()) return;
     UpdateReadOnly(true);
+    RotateLegacyIndexes();
     if (options_.snapshots_max_age_ms <= 0 || options_.now_ms() < next_snapshot_check) continue;
     next_snapshot_check = options_.now_ms() + kSnapshotCheckIntervalMs;
     if (Status status = DeleteStaleSnapshots(options_.snapshots_max_age_ms); !status.ok()) {
@@ -171,6 +198,7 @@ Status EngineImpl::Close() {
   Status status = Ok();
   if (table_) {
     status = table_->Close();
+    if (status.ok() && legacy_) status = legacy_->Close();
     if (status.ok()) SaveCaches();
   }
   table_.reset();

@@ -31,6 +31,7 @@ struct EngineOptions {
   int64_t retention_ms = 31 * model::kMsecPerDay;
   int64_t future_retention_ms = 2 * model::kMsecPerDay;
   int64_t max_backfill_age_ms = 0;          // 0: the retention.
+  int64_t retention_timezone_offset_ms = 0; // -retentionTimezoneOffset: when indexes of old versions go.
   int64_t inmemory_data_flush_interval_ms = 5000;
   int64_t dedup_interval_ms = 0;
   uint8_t precision_bits = 64;
@@ -85,6 +86,7 @@ struct EngineStats {
   CacheStats tsid_cache, name_usage;
   SeriesLimitStats hourly_series, daily_series;
   uint64_t registered_pairs = 0, registered_bytes = 0;  // (day, series) known to be in the index.
+  int64_t next_legacy_deadline_s = 0;  // In so many seconds an index of an old version goes.
   uint64_t months = 0, snapshots = 0, metadata_entries = 0, metadata_bytes = 0;
   uint64_t free_bytes = 0;
 };

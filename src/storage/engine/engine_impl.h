@@ -13,6 +13,7 @@
 #include "lib/containers/generation_set.h"
 #include "lib/model/metric_name.h"
 #include "storage/engine/engine.h"
+#include "storage/engine/legacy_index.h"
 #include "storage/engine/metadata_store.h"
 #include "storage/engine/name_usage.h"
 #include "storage/engine/series_limiter.h"
@@ -114,13 +115,18 @@ class EngineImpl final : public Engine {
 
   /// The first millisecond that is still kept.
   int64_t RetentionDeadline() const { return options_.now_ms() / 1000 * 1000 - options_.retention_ms; }
-  /// Months that a search of the index looks at. An upside-down range gives none.
-  std::vector<PartitionRef> PartitionsToSearch(model::TimeRange range) const;
+  /// The indexes that a search looks at, kept alive: those of months, then those of old versions, newest first.
+  struct SearchedIndexes {
+    std::vector<PartitionRef> partitions;
+    std::vector<std::shared_ptr<LegacyIndex>> legacy;
+    std::vector<indexdb::IndexDb*> all;
+  };
+  /// An upside-down range gives none.
+  SearchedIndexes IndexesToSearch(model::TimeRange range) const;
   /// Errors: kInvalidInput with -denyQueriesOutsideRetention.
   Status CheckTimeRange(const model::TimeRange& range) const;
   Result<std::vector<model::Tsid>> SearchTsids(const model::SearchQuery& query,
-                                               const std::vector<PartitionRef>& partitions,
-                                               const Deadline& deadline) const;
+                                               const SearchedIndexes& indexes, const Deadline& deadline) const;
   /// Limit of a search for samples.
   uint32_t MaxMetrics(uint32_t requested) const;
   /// Limit of other searches.
@@ -141,6 +147,11 @@ class EngineImpl final : public Engine {
   void SaveCaches();
   /// Start above all ids of the directory, also when the clock went back.
   Status InitMetricIds();
+  Status OpenLegacyIndexes();
+  /// The TSID under which an old version knows the series, of today or of yesterday.
+  Result<std::optional<model::Tsid>> FindInLegacyIndexes(uint64_t date, const model::MetricName& name) const;
+  /// Drop the oldest index of an old version when its time has come.
+  void RotateLegacyIndexes();
   void UpdateReadOnly(bool log);
   /// Free space, and at times old snapshots.
   void WatchDisk(std::stop_token stop);
@@ -149,6 +160,8 @@ class EngineImpl final : public Engine {
   fs::FileSystem& file_system_;
   std::unique_ptr<fs::FileLock> lock_;
   std::unique_ptr<Table> table_;
+  std::unique_ptr<LegacyIndexes> legacy_;
+  std::atomic<int64_t> next_legacy_deadline_s_{0};
   containers::ByteKeyCache<model::Tsid> tsids_;
   containers::GenerationSet registered_;  // (date, metric id).
   MetadataStore metadata_;

@@ -212,6 +212,9 @@ Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date
     if (previous) {
       VM_ASSIGN_OR_RETURN(tsid, previous->index().GetTsidByName(date - 1, name));
     }
+    if (!tsid) {
+      VM_ASSIGN_OR_RETURN(tsid, FindInLegacyIndexes(date, name));
+    }
     if (tsid && !index.IsDeleted(tsid->metric_id)) {
       metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
       VM_ASSIGN_OR_RETURN(const bool has_id, HasGlobalRecords(partition, name.tenant, tsid->metric_id));
@@ -232,6 +235,18 @@ Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date
   metrics_.new_timeseries_created.fetch_add(1, std::memory_order_relaxed);
   if (LogsNewSeries()) VM_LOG_INFO("new series created: {}", NameForLog(name));
   return created;
+}
+
+Result<std::optional<model::Tsid>> EngineImpl::FindInLegacyIndexes(uint64_t date,
+                                                                   const model::MetricName& name) const {
+  const auto tables = legacy_->All();
+  for (const uint64_t day : {date, date - 1}) {
+    for (auto table = tables.rbegin(); table != tables.rend(); ++table) {
+      VM_ASSIGN_OR_RETURN(const std::optional<model::Tsid> tsid, (*table)->index().GetTsidByName(day, name));
+      if (tsid) return tsid;
+    }
+  }
+  return std::optional<model::Tsid>();
 }
 
 model::Tsid EngineImpl::NewTsid(const model::MetricName& name) {

@@ -12,8 +12,8 @@ namespace vm::storage {
 namespace {
 
 /// What the reference says where an index fails: `failed to <operation> in indexDB "<month>"`.
-Error InIndex(Error error, std::string_view operation, const Partition& partition) {
-  return std::move(error).WithContext(fmt::format("failed to {} in indexDB \"{}\"", operation, partition.name()));
+Error InIndex(Error error, std::string_view operation, const indexdb::IndexDb& index) {
+  return std::move(error).WithContext(fmt::format("failed to {} in indexDB \"{}\"", operation, index.name()));
 }
 
 Error MissingFilters() { return Error(ErrorCode::kInvalidInput, "missing tag filters"); }
@@ -25,10 +25,17 @@ std::string DurationText(int64_t ms) {
 
 }  // namespace
 
-std::vector<PartitionRef> EngineImpl::PartitionsToSearch(model::TimeRange range) const {
+EngineImpl::SearchedIndexes EngineImpl::IndexesToSearch(model::TimeRange range) const {
+  SearchedIndexes indexes;
   range.min_timestamp = std::max(range.min_timestamp, model::kMsecPerDay);
-  if (range.max_timestamp < range.min_timestamp) return {};
-  return table_->Partitions(range);
+  if (range.max_timestamp < range.min_timestamp) return indexes;
+  indexes.partitions = table_->Partitions(range);
+  indexes.legacy = legacy_->All();
+  for (const PartitionRef& partition : indexes.partitions) indexes.all.push_back(&partition->index());
+  for (auto table = indexes.legacy.rbegin(); table != indexes.legacy.rend(); ++table) {
+    indexes.all.push_back(&(*table)->index());
+  }
+  return indexes;
 }
 
 uint32_t EngineImpl::MaxMetrics(uint32_t requested) const {
@@ -49,19 +56,19 @@ Status EngineImpl::CheckTimeRange(const model::TimeRange& range) const {
 }
 
 Result<std::vector<model::Tsid>> EngineImpl::SearchTsids(const model::SearchQuery& query,
-                                                         const std::vector<PartitionRef>& partitions,
+                                                         const SearchedIndexes& indexes,
                                                          const Deadline& deadline) const {
   VM_TRY(CheckTimeRange(query.time_range));
   const uint32_t max_metrics = MaxMetrics(query.max_metrics);
   std::vector<model::Tsid> tsids;
-  for (const PartitionRef& partition : partitions) {
-    auto ids = partition->index().SearchMetricIds(query.tenant, query.tag_filter_groups, query.time_range,
+  for (indexdb::IndexDb* index : indexes.all) {
+    auto ids = index->SearchMetricIds(query.tenant, query.tag_filter_groups, query.time_range,
                                                   max_metrics, deadline);
     if (!ids.ok()) {
-      return InIndex(std::move(ids).error().WithContext("failed to search metricIDs"), "search TSIDs", *partition);
+      return InIndex(std::move(ids).error().WithContext("failed to search metricIDs"), "search TSIDs", *index);
     }
-    auto found = partition->index().GetTsidsByMetricIds(query.tenant, ids.value(), deadline);
-    if (!found.ok()) return InIndex(std::move(found).error(), "search TSIDs", *partition);
+    auto found = index->GetTsidsByMetricIds(query.tenant, ids.value(), deadline);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search TSIDs", *index);
     tsids.insert(tsids.end(), found.value().begin(), found.value().end());
   }
   std::sort(tsids.begin(), tsids.end());
@@ -72,15 +79,15 @@ Result<std::vector<model::Tsid>> EngineImpl::SearchTsids(const model::SearchQuer
 /// The blocks of one search with the names of their series.
 class EngineImpl::Cursor final : public rpc::BlockCursor {
  public:
-  Cursor(EngineImpl& engine, const model::SearchQuery& query, Deadline deadline, std::vector<PartitionRef> partitions,
+  Cursor(EngineImpl& engine, const model::SearchQuery& query, Deadline deadline, SearchedIndexes indexes,
          std::span<const model::Tsid> tsids, const model::TimeRange& range)
       : engine_(engine),
         query_(query),
         deadline_(std::move(deadline)),
-        partitions_(std::move(partitions)),
+        indexes_(std::move(indexes)),
         retention_deadline_(engine.RetentionDeadline()),
         search_(engine.table_->Search(tsids, range)) {
-    for (const PartitionRef& partition : partitions_) names_.emplace_back(partition->index(), query_.tenant);
+    for (const indexdb::IndexDb* index : indexes_.all) names_.emplace_back(*index, query_.tenant);
   }
   ~Cursor() override { PassOnCount(); }
 
@@ -150,11 +157,11 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
   EngineImpl& engine_;
   const model::SearchQuery query_;
   const Deadline deadline_;
-  const std::vector<PartitionRef> partitions_;
+  const SearchedIndexes indexes_;
   const int64_t retention_deadline_;
   TableSearch search_;
   std::optional<model::MetricId> current_;
-  std::vector<indexdb::IndexDb::NameReader> names_;  // One per partition.
+  std::vector<indexdb::IndexDb::NameReader> names_;  // One per index.
   ByteView name_;  // Of the current series, in one of `names_`; empty when it has none.
   std::string counted_group_;
   uint64_t counted_series_ = 0;  // Of counted_group_, not yet told to the tracker.
@@ -163,14 +170,14 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
 Result<std::unique_ptr<rpc::BlockCursor>> EngineImpl::StartSearch(const model::SearchQuery& query,
                                                                   const Deadline& deadline) {
   if (query.tag_filter_groups.empty()) return MissingFilters();
-  std::vector<PartitionRef> partitions = PartitionsToSearch(query.time_range);
-  auto tsids = SearchTsids(query, partitions, deadline);
+  SearchedIndexes indexes = IndexesToSearch(query.time_range);
+  auto tsids = SearchTsids(query, indexes, deadline);
   if (!tsids.ok()) return Cursor::WithQuery(std::move(tsids).error(), query);
   model::TimeRange range = query.time_range;
   range.min_timestamp = std::max(range.min_timestamp, RetentionDeadline());
   if (range.max_timestamp < range.min_timestamp) tsids.value().clear();
   return std::unique_ptr<rpc::BlockCursor>(
-      std::make_unique<Cursor>(*this, query, deadline, std::move(partitions), tsids.value(), range));
+      std::make_unique<Cursor>(*this, query, deadline, std::move(indexes), tsids.value(), range));
 }
 
 Status Engine::Search(const model::SearchQuery& query, const Deadline& deadline, const BlockSink& sink) {
@@ -189,19 +196,20 @@ Result<std::vector<ByteBuffer>> EngineImpl::SearchMetricNames(const model::Searc
   const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
   std::set<ByteBuffer> names;
   std::unordered_set<uint64_t> seen;
-  for (const PartitionRef& partition : PartitionsToSearch(query.time_range)) {
-    auto ids = partition->index().SearchMetricIds(query.tenant, query.tag_filter_groups, query.time_range,
+  const SearchedIndexes indexes = IndexesToSearch(query.time_range);
+  for (indexdb::IndexDb* index : indexes.all) {
+    auto ids = index->SearchMetricIds(query.tenant, query.tag_filter_groups, query.time_range,
                                                   max_metrics, deadline);
     if (!ids.ok()) {
       return InIndex(std::move(ids).error().WithContext("failed to search metricIDs"), "search metric names",
-                     *partition);
+                     *index);
     }
     for (const model::MetricId id : ids.value()) {
       if (seen.contains(static_cast<uint64_t>(id))) continue;
       if (deadline.Expired() || deadline.Cancelled()) {
-        return InIndex(Error(ErrorCode::kCancelled, "deadline exceeded"), "search metric names", *partition);
+        return InIndex(Error(ErrorCode::kCancelled, "deadline exceeded"), "search metric names", *index);
       }
-      VM_ASSIGN_OR_RETURN(std::optional<ByteBuffer> name, partition->index().GetMetricName(query.tenant, id));
+      VM_ASSIGN_OR_RETURN(std::optional<ByteBuffer> name, index->GetMetricName(query.tenant, id));
       if (!name) continue;
       seen.insert(static_cast<uint64_t>(id));
       names.insert(std::move(*name));
@@ -214,10 +222,11 @@ Result<std::vector<std::string>> EngineImpl::SearchLabelNames(const model::Searc
                                                               const Deadline& deadline) {
   const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
   std::set<std::string> names;
-  for (const PartitionRef& partition : PartitionsToSearch(query.time_range)) {
-    auto found = partition->index().SearchLabelNames(query.tenant, query.tag_filter_groups, query.time_range,
+  const SearchedIndexes indexes = IndexesToSearch(query.time_range);
+  for (indexdb::IndexDb* index : indexes.all) {
+    auto found = index->SearchLabelNames(query.tenant, query.tag_filter_groups, query.time_range,
                                                      max_names, max_metrics, deadline);
-    if (!found.ok()) return InIndex(std::move(found).error(), "search label names", *partition);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search label names", *index);
     names.insert(found.value().begin(), found.value().end());
   }
   std::vector<std::string> result(names.begin(), names.end());
@@ -230,10 +239,11 @@ Result<std::vector<std::string>> EngineImpl::SearchLabelValues(const model::Sear
                                                                const Deadline& deadline) {
   const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
   std::set<std::string> values;
-  for (const PartitionRef& partition : PartitionsToSearch(query.time_range)) {
-    auto found = partition->index().SearchLabelValues(query.tenant, label_name, query.tag_filter_groups,
+  const SearchedIndexes indexes = IndexesToSearch(query.time_range);
+  for (indexdb::IndexDb* index : indexes.all) {
+    auto found = index->SearchLabelValues(query.tenant, label_name, query.tag_filter_groups,
                                                       query.time_range, max_values, max_metrics, deadline);
-    if (!found.ok()) return InIndex(std::move(found).error(), "search label values", *partition);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search label values", *index);
     values.insert(found.value().begin(), found.value().end());
   }
   values.erase("");
@@ -248,10 +258,11 @@ Result<std::vector<std::string>> EngineImpl::SearchTagValueSuffixes(model::Tenan
                                                                     std::string_view value_prefix, char delimiter,
                                                                     size_t max_suffixes, const Deadline& deadline) {
   std::set<std::string> suffixes;
-  for (const PartitionRef& partition : PartitionsToSearch(time_range)) {
-    auto found = partition->index().SearchTagValueSuffixes(tenant, time_range, label_name, value_prefix, delimiter,
+  const SearchedIndexes indexes = IndexesToSearch(time_range);
+  for (indexdb::IndexDb* index : indexes.all) {
+    auto found = index->SearchTagValueSuffixes(tenant, time_range, label_name, value_prefix, delimiter,
                                                            max_suffixes, deadline);
-    if (!found.ok()) return InIndex(std::move(found).error(), "search tag value suffixes", *partition);
+    if (!found.ok()) return InIndex(std::move(found).error(), "search tag value suffixes", *index);
     suffixes.merge(found.value());
   }
   std::vector<std::string> result(suffixes.begin(), suffixes.end());
@@ -261,9 +272,10 @@ Result<std::vector<std::string>> EngineImpl::SearchTagValueSuffixes(model::Tenan
 
 Result<uint64_t> EngineImpl::SeriesCount(model::Tenant tenant, const Deadline& deadline) {
   uint64_t count = 0;
-  for (const PartitionRef& partition : PartitionsToSearch({0, options_.now_ms()})) {
-    auto n = partition->index().SeriesCount(tenant, deadline);
-    if (!n.ok()) return InIndex(std::move(n).error(), "get series count", *partition);
+  const SearchedIndexes indexes = IndexesToSearch({0, options_.now_ms()});
+  for (indexdb::IndexDb* index : indexes.all) {
+    auto n = index->SeriesCount(tenant, deadline);
+    if (!n.ok()) return InIndex(std::move(n).error(), "get series count", *index);
     count += n.value();
   }
   return count;
@@ -273,14 +285,20 @@ Result<model::TsdbStatus> EngineImpl::GetTsdbStatus(const model::SearchQuery& qu
                                                     size_t top_n, const Deadline& deadline) {
   if (query.time_range.min_timestamp < 0) return model::TsdbStatus();
   const uint64_t date = DateOf(query.time_range.min_timestamp);
-  const PartitionRef partition = table_->GetPartition(static_cast<int64_t>(date) * model::kMsecPerDay);
-  if (!partition) return model::TsdbStatus();
-  auto status = partition->index().GetTsdbStatus(query.tenant, query.tag_filter_groups, date, focus_label, top_n,
-                                                 MaxMetricsOrDefault(query.max_metrics), deadline);
-  if (!status.ok()) return InIndex(std::move(status).error(), "collect TSDB status", *partition);
+  const int64_t day = static_cast<int64_t>(date) * model::kMsecPerDay;
+  if (table_->GetPartition(day) == nullptr) return model::TsdbStatus();
+  model::TsdbStatus status;
+  const SearchedIndexes indexes = IndexesToSearch({day, day});
+  // The first index that knows something about the day: they cannot be added up.
+  for (indexdb::IndexDb* index : indexes.all) {
+    auto found = index->GetTsdbStatus(query.tenant, query.tag_filter_groups, date, focus_label, top_n,
+                                      MaxMetricsOrDefault(query.max_metrics), deadline);
+    if (!found.ok()) return InIndex(std::move(found).error(), "collect TSDB status", *index);
+    status = std::move(found).value();
+    if (!status.series_count_by_label_value_pair.empty()) break;
+  }
   if (options_.track_metric_names_stats) {
-    status.value().query_stats_by_metric_name =
-        name_usage_.Find(query.tenant, status.value().series_count_by_metric_name);
+    status.query_stats_by_metric_name = name_usage_.Find(query.tenant, status.series_count_by_metric_name);
   }
   return status;
 }
@@ -288,8 +306,9 @@ Result<model::TsdbStatus> EngineImpl::GetTsdbStatus(const model::SearchQuery& qu
 Result<std::vector<model::Tenant>> EngineImpl::SearchTenants(const model::TimeRange& time_range,
                                                              const Deadline& deadline) {
   std::set<model::Tenant> tenants;
-  for (const PartitionRef& partition : PartitionsToSearch(time_range)) {
-    VM_ASSIGN_OR_RETURN(const auto found, partition->index().SearchTenants(time_range, deadline));
+  const SearchedIndexes indexes = IndexesToSearch(time_range);
+  for (indexdb::IndexDb* index : indexes.all) {
+    VM_ASSIGN_OR_RETURN(const auto found, index->SearchTenants(time_range, deadline));
     tenants.insert(found.begin(), found.end());
   }
   return std::vector<model::Tenant>(tenants.begin(), tenants.end());
@@ -299,11 +318,21 @@ Result<uint64_t> EngineImpl::DeleteSeries(const model::SearchQuery& query, const
   if (query.tag_filter_groups.empty()) return MissingFilters();
   const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
   std::unordered_set<uint64_t> deleted;
-  for (const PartitionRef& partition : table_->AllPartitions()) {
-    auto ids = partition->index().DeleteSeries(query.tenant, query.tag_filter_groups, max_metrics, deadline);
-    if (!ids.ok()) return InIndex(std::move(ids).error(), "delete series", *partition);
+  const auto delete_in = [&](indexdb::IndexDb& index) -> Result<std::vector<model::MetricId>> {
+    auto ids = index.DeleteSeries(query.tenant, query.tag_filter_groups, max_metrics, deadline);
+    if (!ids.ok()) return InIndex(std::move(ids).error(), "delete series", index);
     for (const model::MetricId id : ids.value()) deleted.insert(static_cast<uint64_t>(id));
+    return ids;
+  };
+  const std::vector<PartitionRef> partitions = table_->AllPartitions();
+  const auto legacy = legacy_->All();
+  for (const auto& table : legacy) {
+    VM_ASSIGN_OR_RETURN(const auto ids, delete_in(table->index()));
+    // The samples lie in the months.
+    for (const PartitionRef& partition : partitions) partition->index().HideIds(ids);
   }
+  if (!legacy.empty()) VM_TRY(legacy_->Flush());
+  for (const PartitionRef& partition : partitions) VM_TRY(delete_in(partition->index()));
   return deleted.size();
 }
 

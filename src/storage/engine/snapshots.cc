@@ -78,6 +78,12 @@ Status EngineImpl::WriteSnapshot(const std::string& name) {
     VM_TRY(file_system_.SymLink(fmt::format("../../../data/{}/snapshots/{}", kind, name), fs::Join(data, kind)));
   }
   VM_TRY(file_system_.SyncDirectory(data));
+  if (!legacy_->empty()) {
+    const std::string links = options_.path + "/indexdb/snapshots/" + name;
+    VM_TRY(legacy_->CreateSnapshot(links));
+    VM_TRY(fs::SyncDirectoryAndParent(file_system_, links));
+    VM_TRY(file_system_.SymLink("../../indexdb/snapshots/" + name, path + "/indexdb"));
+  }
   const std::string metadata = options_.path + "/metadata";
   VM_TRY(file_system_.CreateDirectories(path + "/metadata"));
   VM_ASSIGN_OR_RETURN(const auto entries, file_system_.ListDirectory(metadata));

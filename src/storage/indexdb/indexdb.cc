@@ -50,6 +50,21 @@ std::shared_ptr<const IndexDb::IdSet> IndexDb::Deleted() const {
   return deleted_;
 }
 
+void IndexDb::HideIds(const std::vector<model::MetricId>& ids) {
+  if (ids.empty()) return;
+  MutexLock lock(deleted_mutex_);
+  auto deleted = std::make_shared<IdSet>(*deleted_);
+  for (const model::MetricId id : ids) deleted->insert(static_cast<uint64_t>(id));
+  deleted_ = std::move(deleted);
+  has_deleted_.store(true, std::memory_order_release);
+}
+
+std::vector<model::MetricId> IndexDb::DeletedIds() const {
+  std::vector<model::MetricId> ids;
+  for (const uint64_t id : *Deleted()) ids.push_back(static_cast<model::MetricId>(id));
+  return ids;
+}
+
 bool IndexDb::IsDeleted(model::MetricId id) const {
   if (!has_deleted_.load(std::memory_order_acquire)) return false;
   return Deleted()->contains(static_cast<uint64_t>(id));
@@ -243,13 +258,7 @@ Result<std::vector<model::MetricId>> IndexDb::DeleteSeries(const model::Tenant& 
     AppendBigEndian(item, id);
     items.Add(item);
   }
-  {
-    MutexLock lock(deleted_mutex_);
-    auto deleted = std::make_shared<IdSet>(*deleted_);
-    deleted->insert(ids.begin(), ids.end());
-    deleted_ = std::move(deleted);
-    has_deleted_.store(true, std::memory_order_release);
-  }
+  HideIds(result);
   VM_TRY(AddItems(items));
   return result;
 }

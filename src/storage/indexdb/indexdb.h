@@ -34,6 +34,8 @@ struct Options {
   /// What the table covers: one month. A query that covers all of it reads the global rows.
   model::TimeRange time_range;
   bool disable_per_day_index = false;
+  /// Composite rows exist for all series of days that start from this Unix millisecond on; 0: for all series.
+  int64_t composite_since_ms = 0;
   size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
   std::function<void()> wants_work;            // Called without locks when FlushToDisk or TryMerge have something to do.
   uint64_t filter_cache_bytes = uint64_t{8} << 20;  // For the ids that filters select.
@@ -144,6 +146,9 @@ class IndexDb {
   Result<std::vector<model::MetricId>> DeleteSeries(const model::Tenant& tenant, const FilterGroups& groups,
                                                     uint64_t max_metrics, const Deadline& deadline);
   bool IsDeleted(model::MetricId id) const;
+  /// Count `ids` as deleted until the index is closed; nothing is written.
+  void HideIds(const std::vector<model::MetricId>& ids);
+  std::vector<model::MetricId> DeletedIds() const;
 
   /// Make what was added durable.
   Status FlushToDisk();
@@ -180,6 +185,13 @@ class IndexDb {
   ByteBuffer NameKey(const model::MetricName& name, uint64_t date) const;
   /// Days to read; nothing: the global rows. An empty list: no overlap.
   std::optional<std::vector<uint64_t>> DatesToSearch(const model::TimeRange& time_range) const;
+  /// Whether composite rows may stand for the plain ones on these days.
+  bool HasComposite(const std::optional<std::vector<uint64_t>>& dates) const {
+    if (options_.composite_since_ms == 0) return true;
+    return dates && !dates->empty() &&
+           dates->front() * static_cast<uint64_t>(model::kMsecPerDay) >=
+               static_cast<uint64_t>(options_.composite_since_ms);
+  }
   static std::vector<ByteBuffer> TagPrefixes(const model::Tenant& tenant,
                                              const std::optional<std::vector<uint64_t>>& dates);
   Result<std::vector<uint64_t>> SearchIds(const model::Tenant& tenant, const FilterGroups& groups,

@@ -51,7 +51,7 @@ Result<std::vector<std::string>> IndexDb::SearchLabelNames(const model::Tenant& 
   std::set<std::string> names;
   Pacer pacer(deadline);
   std::optional<Ids> wanted;
-  const std::optional<std::string_view> metric = SingleName(groups);
+  const std::optional<std::string_view> metric = HasComposite(dates) ? SingleName(groups) : std::nullopt;
   if (!groups.empty() && !metric) {
     VM_ASSIGN_OR_RETURN(wanted, SearchIds(tenant, groups, dates, max_metrics, deadline));
     if (wanted->size() <= kMaxNamesToRead) {
@@ -164,7 +164,7 @@ Result<std::vector<std::string>> IndexDb::SearchLabelValues(const model::Tenant&
     }
     if (is_all || values.size() >= limit) return to_list(values);
   }
-  const std::optional<std::string_view> metric = SingleName(groups);
+  const std::optional<std::string_view> metric = HasComposite(dates) ? SingleName(groups) : std::nullopt;
   if (metric && !label.empty()) {
     VM_ASSIGN_OR_RETURN(const auto values, ScanValues(tenant, CompositeKey(*metric, label), dates, std::nullopt, limit,
                                                       deadline));

@@ -241,7 +241,12 @@ Result<std::vector<std::vector<Filter>>> IndexDb::PrepareGroup(const model::Tena
     filters.push_back(std::move(filter));
   }
   bool converted = false;
-  auto groups = ToComposite(std::move(filters), converted);
+  std::vector<std::vector<Filter>> groups;
+  if (HasComposite(dates)) {
+    groups = ToComposite(std::move(filters), converted);
+  } else {
+    groups.push_back(std::move(filters));
+  }
   (converted ? counters_.composite_success : counters_.composite_missing).fetch_add(1, std::memory_order_relaxed);
   return groups;
 }

@@ -1,5 +1,6 @@
 #include "storage/server/engine_metrics.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -193,6 +194,8 @@ void RegisterEngineMetrics(metrics::Registry& registry, Engine& engine, const En
   });
   out.Gauge("vm_search_max_unique_timeseries",
             [limit = options.max_unique_timeseries](const EngineStats&) { return limit; });
+  out.Gauge("vm_next_retention_seconds",
+            [](const EngineStats& s) { return static_cast<uint64_t>(std::max<int64_t>(s.next_legacy_deadline_s, 0)); });
   out.Gauge("vm_snapshots", [](const EngineStats& s) { return s.snapshots; });
 
   PublishDataParts(out);
