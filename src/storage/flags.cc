@@ -99,6 +99,9 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
                                  "Overrides max size for storage/metricNamesStatsTracker cache")),
       retention_timezone_offset_(set.Duration("retentionTimezoneOffset", std::chrono::nanoseconds(0),
                                               "The offset for performing indexdb rotation")),
+      idb_prefill_start_(set.Duration(
+          "storage.idbPrefillStart", std::chrono::hours(1),
+          "Specifies how early the indexDB records of the next month are pre-filled. The maximum allowed value is 23h")),
       max_hourly_series_(set.Int("storage.maxHourlySeries", 0,
                                  "The maximum number of unique series can be added to the storage during the last "
                                  "hour. Excess series are logged and dropped. -1 sets the greatest possible limit")),
@@ -145,6 +148,11 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   options.max_unique_timeseries =
       static_cast<uint32_t>(std::clamp<int64_t>(*max_unique_timeseries_, 0, INT32_MAX));
   options.retention_timezone_offset_ms = duration_cast<milliseconds>(*retention_timezone_offset_).count();
+  options.idb_prefill_start_ms = duration_cast<milliseconds>(*idb_prefill_start_).count();
+  if (options.idb_prefill_start_ms > 23 * 3'600'000LL) {
+    return Error(ErrorCode::kInvalidInput, "-storage.idbPrefillStart cannot exceed 23 hours; got " +
+                                               std::to_string(options.idb_prefill_start_ms) + "ms");
+  }
   options.max_hourly_series = SeriesLimit(*max_hourly_series_);
   options.max_daily_series = SeriesLimit(*max_daily_series_);
   options.log_new_series = *log_new_series_;

@@ -49,6 +49,7 @@ class StorageFlags {
   const bool* track_metric_names_stats_;
   const int64_t* name_usage_size_;
   const std::chrono::nanoseconds* retention_timezone_offset_;
+  const std::chrono::nanoseconds* idb_prefill_start_;
   const int64_t* max_hourly_series_;
   const int64_t* max_daily_series_;
   const bool* log_new_series_;

@@ -41,6 +41,7 @@ struct EngineOptions {
   uint32_t automatic_max_unique_timeseries = 300'000;  // Used when that is 0.
   uint64_t memory_limit_bytes = 1ull << 30; // Bytes for caches and in-memory parts.
   uint64_t name_usage_bytes = 8 << 20;      // -storage.cacheSizeMetricNamesStats; for NameUsageTracker.
+  int64_t idb_prefill_start_ms = 3'600'000; // -storage.idbPrefillStart
   bool track_metric_names_stats = true;     // -storage.trackMetricNamesStats
   bool disable_per_day_index = false;       // -disablePerDayIndex
   uint64_t max_hourly_series = 0;           // -storage.maxHourlySeries; 0: no limit.

@@ -87,6 +87,18 @@ class EngineImpl final : public Engine {
   void StopMerges() override { table_->StopMerges(); }
 
  private:
+  struct Batch;
+
+  /// Which series are registered ahead of midnight, so that not all have to be at once: more and more of them, the nearer
+  /// it is.
+  struct Prefill {
+    uint64_t share = 0;           // Of 2^32; 0: none.
+    uint64_t date = 0;            // Tomorrow.
+    int64_t first_timestamp = 0;  // Rows of the current hour count.
+  };
+  Prefill PrefillAt(int64_t now_ms) const;
+  void RegisterAhead(Batch& batch, const model::Tsid& tsid, const model::MetricRow& row);
+
   /// What one AddRows call remembers from row to row.
   struct Batch {
     PartitionRef partition;
@@ -94,6 +106,7 @@ class EngineImpl final : public Engine {
     std::optional<model::Tsid> previous_tsid;
     uint64_t previous_date = 0;
     std::optional<std::string> first_problem;
+    Prefill prefill;
     std::vector<RawRow> rows;
   };
 
@@ -103,7 +116,7 @@ class EngineImpl final : public Engine {
   /// Whether the month has the records of the series that belong to no day.
   Result<bool> HasGlobalRecords(Partition& partition, const model::Tenant& tenant, model::MetricId id);
   Status EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
-                          ByteView metric_name_raw);
+                          ByteView metric_name_raw, bool count = true);
   Result<model::Tsid> FindOrCreate(Partition& partition, uint64_t date,
                                    const model::MetricName& name);
   model::Tsid NewTsid(const model::MetricName& name);

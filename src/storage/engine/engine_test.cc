@@ -139,7 +139,9 @@ TEST(EngineTest, FindsTheSeriesOfYesterdayInThePreviousMonth) {
   const auto path = NewDirectory("midnight");
   const ByteBuffer a = Raw("a", {{"job", "x"}});
   {
-    auto engine = OpenOrFail(OptionsFor(path, kFirstOfDecember - 1000));
+    auto options = OptionsFor(path, kFirstOfDecember - 1000);
+    options.idb_prefill_start_ms = 0;
+    auto engine = OpenOrFail(std::move(options));
     ASSERT_TRUE(engine);
     const model::MetricRow row{a, kFirstOfDecember - 1000, 1};
     engine->AddRows({&row, 1});
@@ -316,6 +318,47 @@ TEST(EngineTest, RegistersNamesWithoutSamples) {
   EXPECT_EQ(engine->SearchMetricNames(Everything(), Deadline()).value().size(), 1u);
   EXPECT_TRUE(Read(*engine, Everything()).empty());
   EXPECT_EQ(engine->metrics().rows_added, 0u);
+}
+
+TEST(EngineTest, RegistersSeriesAheadOfMidnight) {
+  constexpr int64_t kFirstOfDecember = 1796083200000;
+  constexpr int64_t kHalfHour = 1'800'000;
+  std::vector<ByteBuffer> names;
+  for (int i = 0; i < 400; ++i) names.push_back(Raw("m", {{"i", std::to_string(i)}}));
+  // A day in the middle of a month, and the end of a month.
+  for (const int64_t midnight : {kNow - 123 + model::kMsecPerDay, kFirstOfDecember}) {
+    auto options = OptionsFor(NewDirectory("prefill"));
+    int64_t now = midnight - 2 * kHalfHour - 1;
+    options.now_ms = [&now] { return now; };
+    options.start_background = false;
+    auto engine = OpenOrFail(std::move(options));
+    ASSERT_TRUE(engine);
+    const auto add_all = [&] {
+      std::vector<model::MetricRow> rows;
+      for (const auto& name : names) rows.push_back({name, now, 1});
+      engine->AddRows(rows);
+    };
+    const auto registered_tomorrow = [&] {
+      const model::TimeRange tomorrow{midnight, midnight + 1};
+      return engine->SearchMetricNames(QueryFor({{"", "m", false, false}}, tomorrow), Deadline()).value().size();
+    };
+    add_all();
+    EXPECT_EQ(registered_tomorrow(), 0u);
+    now = midnight - kHalfHour;
+    add_all();
+    EXPECT_GT(registered_tomorrow(), 150u);
+    EXPECT_LT(registered_tomorrow(), 250u);
+    now = midnight - 1;
+    add_all();
+    EXPECT_GT(registered_tomorrow(), 395u);
+    EXPECT_EQ(engine->metrics().timeseries_precreated, midnight == kFirstOfDecember ? registered_tomorrow() : 0u);
+    EXPECT_EQ(engine->metrics().slow_per_day_index_inserts, 0u);
+    now = midnight + 1;
+    add_all();
+    EXPECT_LT(engine->metrics().slow_per_day_index_inserts, 5u);
+    EXPECT_EQ(engine->metrics().new_timeseries_created, 400u);
+    ASSERT_TRUE(engine->Close().ok());
+  }
 }
 
 TEST(EngineTest, RefusesSeriesAboveTheLimitsUntilThePeriodEnds) {

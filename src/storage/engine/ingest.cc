@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "lib/decimal/decimal.h"
+#include "lib/hash/rendezvous.h"
 #include "lib/hash/xxhash.h"
 #include "lib/log/log.h"
 #include "storage/engine/engine_impl.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr size_t kMaxRowsPerBatch = 8000;
 /// At most one line about bad rows in this time.
 constexpr int64_t kWarnIntervalMs = 5000;
+constexpr int64_t kPrefillWindowMs = 3'600'000;
 
 /// "AccountID=0, ProjectID=0, name{a="b"}", for log lines.
 std::string NameForLog(const model::MetricName& n) {
@@ -57,6 +59,7 @@ void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samp
   const model::TimeRange accepted =
       AcceptedTimestamps(options_.now_ms(), options_.retention_ms, options_.max_backfill_age_ms,
                          options_.future_retention_ms);
+  batch.prefill = PrefillAt(options_.now_ms());
   for (const model::MetricRow& row : rows) {
     if (std::isnan(row.value) && !decimal::IsStaleNaN(row.value)) continue;
     if (row.timestamp < accepted.min_timestamp) {
@@ -82,6 +85,7 @@ void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samp
     }
     const std::optional<model::Tsid> tsid = Resolve(batch, row);
     if (!tsid) continue;
+    if (batch.prefill.share > 0 && row.timestamp >= batch.prefill.first_timestamp) RegisterAhead(batch, *tsid, row);
     if (with_samples) {
       batch.rows.push_back({*tsid, row.timestamp, row.value, options_.precision_bits});
     }
@@ -94,6 +98,37 @@ void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samp
     metrics_.rows_added.fetch_add(batch.rows.size() - skipped, std::memory_order_relaxed);
   }
   if (batch.first_problem) WarnAboutRows(*batch.first_problem);
+}
+
+EngineImpl::Prefill EngineImpl::PrefillAt(int64_t now_ms) const {
+  if (options_.disable_per_day_index || now_ms < 0) return {};
+  const uint64_t today = DateOf(now_ms);
+  const int64_t midnight = static_cast<int64_t>(today + 1) * model::kMsecPerDay;
+  const bool is_other_month = MonthOf(midnight) != MonthOf(now_ms);
+  // Tomorrow's records alone, or all of them when tomorrow is in another month.
+  const int64_t window = is_other_month ? options_.idb_prefill_start_ms : kPrefillWindowMs;
+  const int64_t left = midnight - now_ms;
+  if (window <= 0 || left > window) return {};
+  Prefill prefill;
+  prefill.share = static_cast<uint64_t>(static_cast<double>(window - left) / static_cast<double>(window) * 0x1p32);
+  prefill.date = today + 1;
+  prefill.first_timestamp = now_ms / 3'600'000 * 3'600'000;
+  return prefill;
+}
+
+void EngineImpl::RegisterAhead(Batch& batch, const model::Tsid& tsid, const model::MetricRow& row) {
+  const auto id = static_cast<uint64_t>(tsid.metric_id);
+  if ((hash::Mix(id) & 0xffffffff) >= batch.prefill.share || registered_.Has(batch.prefill.date, id)) return;
+  auto partition = table_->GetOrCreatePartition(static_cast<int64_t>(batch.prefill.date) * model::kMsecPerDay);
+  if (!partition.ok()) return;  // Midnight comes anyway, and then it is told.
+  auto has_id = partition.value()->index().HasMetricId({tsid.account_id, tsid.project_id}, tsid.metric_id);
+  if (!has_id.ok()) return;
+  if (!has_id.value()) metrics_.timeseries_precreated.fetch_add(1, std::memory_order_relaxed);
+  const Status status =
+      EnsureRegistered(*partition.value(), tsid, batch.prefill.date, row.metric_name_raw, /*count=*/false);
+  if (!status.ok() && !batch.first_problem) {
+    batch.first_problem = "cannot prefill next indexdb: " + status.error().message();
+  }
 }
 
 std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::MetricRow& row) {
@@ -177,7 +212,7 @@ Result<bool> EngineImpl::HasGlobalRecords(Partition& partition, const model::Ten
 }
 
 Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
-                                    ByteView metric_name_raw) {
+                                    ByteView metric_name_raw, bool count) {
   const auto id = static_cast<uint64_t>(tsid.metric_id);
   if (registered_.Has(date, id)) return Ok();
   VM_ASSIGN_OR_RETURN(model::MetricName name, model::MetricName::UnmarshalRaw(metric_name_raw));
@@ -185,12 +220,12 @@ Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsi
   indexdb::IndexDb& index = partition.index();
   VM_ASSIGN_OR_RETURN(const bool has_date, index.HasDate(name.tenant, date, tsid.metric_id));
   if (!has_date) {
-    metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
+    if (count) metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
     VM_ASSIGN_OR_RETURN(const bool has_id, HasGlobalRecords(partition, name.tenant, tsid.metric_id));
     if (has_id) {
       VM_TRY(index.AddDate(name, tsid, date));
     } else {
-      metrics_.timeseries_repopulated.fetch_add(1, std::memory_order_relaxed);
+      if (count) metrics_.timeseries_repopulated.fetch_add(1, std::memory_order_relaxed);
       VM_TRY(index.CreateSeries(name, tsid, date));
       registered_.Add(GlobalScope(partition), id);
     }
