@@ -71,8 +71,8 @@ Status EngineImpl::OpenTable() {
 
 Status EngineImpl::OpenLegacyIndexes() {
   VM_ASSIGN_OR_RETURN(const ByteBuffer since, file_system_.ReadFile(options_.path + "/metadata/minTimestampForCompositeIndex"));
-  const int64_t composite_since = since.size() == 8 ? encoding::UnZigZag64(LoadBigEndian<uint64_t>(since.data())) : 0;
-  VM_ASSIGN_OR_RETURN(legacy_, LegacyIndexes::Open(file_system_, options_.path + "/indexdb", composite_since));
+  if (since.size() == 8) composite_since_ms_ = encoding::UnZigZag64(LoadBigEndian<uint64_t>(since.data()));
+  VM_ASSIGN_OR_RETURN(legacy_, LegacyIndexes::Open(file_system_, options_.path + "/indexdb", composite_since_ms_));
   // What was deleted there stays hidden in all months.
   for (const auto& table : legacy_->All()) {
     const auto deleted = table->index().DeletedIds();
@@ -127,6 +127,9 @@ EngineStats EngineImpl::Stats() {
   if (!partitions.empty()) stats.last_month = partitions.back()->Stats();
   stats.tsid_cache = {tsids_.entries(), tsids_.size_bytes(), options_.tsid_cache_bytes, tsids_.requests(),
                       tsids_.misses()};
+  const IndexBlockCache::Stats blocks = table_->IndexBlocksStats();
+  stats.index_blocks = {blocks.entries, blocks.size_bytes, blocks.max_bytes, blocks.requests, blocks.misses};
+  stats.composite_since_ms = composite_since_ms_;
   stats.registered_pairs = registered_.entries();
   stats.registered_bytes = registered_.size_bytes();
   stats.name_usage = {name_usage_.entries(), name_usage_.size_bytes(), name_usage_.max_bytes(), 0, 0};

@@ -66,6 +66,7 @@ struct EngineMetrics {
   std::atomic<uint64_t> timeseries_precreated{0};
   std::atomic<uint64_t> slow_row_inserts{0};
   std::atomic<uint64_t> slow_per_day_index_inserts{0};
+  std::atomic<uint64_t> tsid_cache_collisions{0};  // Entries of another tenant under the same hash.
   std::atomic<uint64_t> missing_metric_names{0};  // Blocks whose series has no name in the index.
 };
 
@@ -84,9 +85,10 @@ struct EngineStats {
   PartitionStats table;
   PartitionStats last_month;
   indexdb::IndexStats index;
-  CacheStats tsid_cache, name_usage;
+  CacheStats tsid_cache, name_usage, index_blocks;
   SeriesLimitStats hourly_series, daily_series;
   uint64_t registered_pairs = 0, registered_bytes = 0;  // (day, series) known to be in the index.
+  int64_t composite_since_ms = 0;      // metadata/minTimestampForCompositeIndex
   int64_t next_legacy_deadline_s = 0;  // In so many seconds an index of an old version goes.
   uint64_t months = 0, snapshots = 0, metadata_entries = 0, metadata_bytes = 0;
   uint64_t free_bytes = 0;

@@ -174,6 +174,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<fs::FileLock> lock_;
   std::unique_ptr<Table> table_;
   std::unique_ptr<LegacyIndexes> legacy_;
+  int64_t composite_since_ms_ = 0;
   std::atomic<int64_t> next_legacy_deadline_s_{0};
   containers::ByteKeyCache<model::Tsid> tsids_;
   containers::GenerationSet registered_;  // (date, metric id).

@@ -17,6 +17,12 @@ constexpr size_t kMaxRowsPerBatch = 8000;
 constexpr int64_t kWarnIntervalMs = 5000;
 constexpr int64_t kPrefillWindowMs = 3'600'000;
 
+/// Whether the series belongs to the tenant of the raw name.
+bool IsTenantOf(const model::Tsid& tsid, ByteView metric_name_raw) {
+  return metric_name_raw.size() >= 8 && LoadBigEndian<uint32_t>(metric_name_raw.data()) == tsid.account_id &&
+         LoadBigEndian<uint32_t>(metric_name_raw.data() + 4) == tsid.project_id;
+}
+
 /// "AccountID=0, ProjectID=0, name{a="b"}", for log lines.
 std::string NameForLog(const model::MetricName& n) {
   std::string text = fmt::format("AccountID={}, ProjectID={}, {}{{", n.tenant.account_id,
@@ -159,6 +165,11 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
 
   auto from_cache = [&]() -> std::optional<model::Tsid> {
     auto tsid = tsids_.Get(row.metric_name_raw);
+    if (tsid && !IsTenantOf(*tsid, row.metric_name_raw)) {
+      // Keys are hashes: one of another tenant must never be taken.
+      metrics_.tsid_cache_collisions.fetch_add(1, std::memory_order_relaxed);
+      tsid.reset();
+    }
     if (tsid && partition.index().IsDeleted(tsid->metric_id)) tsid.reset();
     return tsid;
   };

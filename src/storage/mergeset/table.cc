@@ -409,11 +409,16 @@ Stats Table::stats() const {
   stats.active_merges = active_merges_.load(std::memory_order_relaxed);
   MutexLock lock(mutex_);
   stats.memory_items = memory_->count();
-  for (const auto& items : flushing_) stats.memory_items += items->count();
+  stats.memory_bytes = memory_->bytes();
+  for (const auto& items : flushing_) {
+    stats.memory_items += items->count();
+    stats.memory_bytes += items->bytes();
+  }
   stats.memory_sets = flushing_.size();
   stats.file_parts = parts_.size();
   for (const auto& part : parts_) {
     stats.file_items += part->header().items_count;
+    stats.file_blocks += part->header().blocks_count;
     stats.file_bytes += part->size_bytes();
   }
   return stats;

@@ -36,8 +36,10 @@ struct Stats {
   uint64_t items_added = 0;
   uint64_t too_long_items_dropped = 0;
   uint64_t memory_items = 0;
+  uint64_t memory_bytes = 0;
   uint64_t memory_sets = 0;  // Full ones that wait for their file.
   uint64_t file_parts = 0;
+  uint64_t file_blocks = 0;
   uint64_t file_items = 0;
   uint64_t file_bytes = 0;
   uint64_t merges = 0;

@@ -109,6 +109,10 @@ void PublishIndex(Publisher& out) {
   out.Gauge(OfType("vm_parts", "indexdb/inmemory"), table(&mergeset::Stats::memory_sets));
   out.Gauge(OfType("vm_parts", "indexdb/file"), table(&mergeset::Stats::file_parts));
   out.Gauge(OfType("vm_data_size_bytes", "indexdb/file"), table(&mergeset::Stats::file_bytes));
+  out.Gauge(OfType("vm_data_size_bytes", "indexdb/inmemory"), table(&mergeset::Stats::memory_bytes));
+  out.Gauge(OfType("vm_blocks", "indexdb/file"), table(&mergeset::Stats::file_blocks));
+  out.Gauge("vm_composite_index_min_timestamp",
+            [](const EngineStats& s) { return static_cast<uint64_t>(s.composite_since_ms / 1000); });
   out.Gauge(OfType("vm_pending_rows", "indexdb"), table(&mergeset::Stats::memory_items));
   out.Gauge(OfType("vm_active_merges", "indexdb/file"), table(&mergeset::Stats::active_merges));
   out.Counter(OfType("vm_merges_total", "indexdb/file"), table(&mergeset::Stats::merges));
@@ -126,13 +130,17 @@ void PublishIndex(Publisher& out) {
   out.Counter("vm_missing_tsids_for_metric_id_total", index(&indexdb::IndexStats::missing_tsids));
 }
 
+void PublishCache(Publisher& out, const char* type, const CacheStats EngineStats::*cache) {
+  out.Gauge(OfType("vm_cache_entries", type), [cache](const EngineStats& s) { return (s.*cache).entries; });
+  out.Gauge(OfType("vm_cache_size_bytes", type), [cache](const EngineStats& s) { return (s.*cache).size_bytes; });
+  out.Gauge(OfType("vm_cache_size_max_bytes", type), [cache](const EngineStats& s) { return (s.*cache).max_bytes; });
+  out.Counter(OfType("vm_cache_requests_total", type), [cache](const EngineStats& s) { return (s.*cache).requests; });
+  out.Counter(OfType("vm_cache_misses_total", type), [cache](const EngineStats& s) { return (s.*cache).misses; });
+}
+
 void PublishCaches(Publisher& out, bool track_names) {
-  const char* tsid = "storage/tsid";
-  out.Gauge(OfType("vm_cache_entries", tsid), [](const EngineStats& s) { return s.tsid_cache.entries; });
-  out.Gauge(OfType("vm_cache_size_bytes", tsid), [](const EngineStats& s) { return s.tsid_cache.size_bytes; });
-  out.Gauge(OfType("vm_cache_size_max_bytes", tsid), [](const EngineStats& s) { return s.tsid_cache.max_bytes; });
-  out.Counter(OfType("vm_cache_requests_total", tsid), [](const EngineStats& s) { return s.tsid_cache.requests; });
-  out.Counter(OfType("vm_cache_misses_total", tsid), [](const EngineStats& s) { return s.tsid_cache.misses; });
+  PublishCache(out, "storage/tsid", &EngineStats::tsid_cache);
+  PublishCache(out, "storage/indexBlocks", &EngineStats::index_blocks);
   out.Gauge(OfType("vm_cache_entries", "indexdb/date_metricID"), [](const EngineStats& s) { return s.registered_pairs; });
   out.Gauge(OfType("vm_cache_size_bytes", "indexdb/date_metricID"),
             [](const EngineStats& s) { return s.registered_bytes; });
@@ -179,6 +187,7 @@ void RegisterEngineMetrics(metrics::Registry& registry, Engine& engine, const En
   out.Counter("vm_timeseries_precreated_total", m.timeseries_precreated);
   out.Counter("vm_slow_row_inserts_total", m.slow_row_inserts);
   out.Counter("vm_slow_per_day_index_inserts_total", m.slow_per_day_index_inserts);
+  out.Counter(OfType("vm_cache_collisions_total", "storage/tsid"), m.tsid_cache_collisions);
   out.Counter("vm_missing_metric_names_for_metric_id_total", m.missing_metric_names);
 
   const std::string of_path = "{path=\"" + options.path + "\"}";

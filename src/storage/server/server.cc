@@ -35,6 +35,8 @@ class EngineSink final : public rpc::InsertSink {
         metrics_(metrics),
         rows_read_(registry.GetCounter("vm_vminsert_metrics_read_total")),
         metadata_read_(registry.GetCounter("vm_vminsert_metadata_read_total")),
+        // The original's index merges help writers there; ours only make them wait.
+        waits_for_room_(registry.GetCounter("vm_assisted_merges_total{type=\"indexdb/inmemory\"}")),
         rows_parsed_(registry.GetCounter(
             "vm_protoparser_rows_read_total{type=\"clusternative\",block_type=\"metric_rows\"}")),
         metadata_parsed_(registry.GetCounter(
@@ -43,6 +45,7 @@ class EngineSink final : public rpc::InsertSink {
 
   net::asio::awaitable<void> OnRows(ByteBuffer rows) override {
     // The peer waits with us: its buffers are the queue.
+    if (!engine_.HasRoom()) waits_for_room_.Inc();
     while (!engine_.HasRoom() && !stop_.stop_requested()) co_await net::SleepFor(kRoomCheckInterval);
     auto work = [this, &rows]() noexcept {
       AddRows(rows);
@@ -98,6 +101,7 @@ class EngineSink final : public rpc::InsertSink {
   rpc::InsertServerMetrics& metrics_;
   metrics::Counter& rows_read_;
   metrics::Counter& metadata_read_;
+  metrics::Counter& waits_for_room_;
   metrics::Counter& rows_parsed_;
   metrics::Counter& metadata_parsed_;
   const std::stop_token stop_;
