@@ -2,7 +2,9 @@
 """What vmstorage answers besides samples: the original's vminsert and vmselect in front of the original's vmstorage and
 in front of ours must give the same answers.
 
-    storage_calls.py --bin DIR [--peer-bin DIR]
+    storage_calls.py --bin DIR [--peer-bin DIR] [--daemon vmselect]
+
+With --daemon another one of the three is ours, to look at its side of the calls.
 
 Without --peer-bin (or VM_PEER_BIN) it is skipped.
 """
@@ -176,6 +178,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True)
     parser.add_argument("--peer-bin", default=None)
+    parser.add_argument("--daemon", default="vmstorage", help="which of the three is ours")
     args = parser.parse_args()
     peer = args.peer_bin or harness.peer_bin()
     if peer is None:
@@ -185,9 +188,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="vmtest-") as root:
         root = pathlib.Path(root)
         want, want_now = scenario(root / "theirs", theirs)
-        got, got_now = scenario(root / "ours", {**theirs, "vmstorage": args.bin})
+        got, got_now = scenario(root / "ours", {**theirs, args.daemon: args.bin})
         for first, second in (("ours", "theirs"), ("theirs", "ours")):
-            bins = theirs if second == "theirs" else {**theirs, "vmstorage": args.bin}
+            bins = theirs if second == "theirs" else {**theirs, args.daemon: args.bin}
             with harness.Cluster(root / first, bins) as cluster:
                 name = f"snapshot of {first} opened by {second}"
                 exported = mask(cluster.export('{__name__!=""}'))
