@@ -24,6 +24,7 @@ Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::string& path, std::str
   table_options.prepare_block = MergeTagRows;
   table_options.max_memory_bytes = options.max_memory_bytes;
   table_options.wants_work = options.wants_work;
+  table_options.caches = options.caches;
   VM_ASSIGN_OR_RETURN(db->table_, mergeset::Table::Open(path, std::move(table_options)));
   VM_TRY(db->LoadDeleted());
   return db;

@@ -38,6 +38,7 @@ struct Options {
   int64_t composite_since_ms = 0;
   size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
   std::function<void()> wants_work;            // Called without locks when FlushToDisk or TryMerge have something to do.
+  std::shared_ptr<mergeset::Caches> caches;  // Of all tables of a storage; null: small ones of its own.
   uint64_t filter_cache_bytes = uint64_t{8} << 20;  // For the ids that filters select.
   /// Reading the rows of one filter may always take so many steps; past that the names of the series that are left may
   /// be read instead, and another filter may go first.

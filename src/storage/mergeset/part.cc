@@ -12,7 +12,6 @@ namespace {
 
 constexpr size_t kMaxIndexSize = 4 * kMaxBlockSize;  // Compressed frame of index.bin.
 constexpr size_t kMaxUnpackedSize = size_t{256} << 20;
-constexpr size_t kMaxCachedBlocks = 128;
 constexpr size_t kWriteOutSize = size_t{1} << 20;
 
 Error Corrupted(std::string what) { return Error(ErrorCode::kCorrupted, std::move(what)); }
@@ -177,8 +176,9 @@ Result<bool> PartWriter::Finish(fs::FileSystem& fs, const std::string& dir) {
   return true;
 }
 
-Result<std::shared_ptr<Part>> Part::Open(fs::FileSystem& fs, const std::string& dir) {
-  std::shared_ptr<Part> part(new Part(fs, dir));
+Result<std::shared_ptr<Part>> Part::Open(fs::FileSystem& fs, const std::string& dir,
+                                         std::shared_ptr<Caches> caches) {
+  std::shared_ptr<Part> part(new Part(fs, dir, std::move(caches)));
   part->name_ = dir.substr(dir.rfind('/') + 1);
   VM_ASSIGN_OR_RETURN(const ByteBuffer metadata, fs.ReadFile(fs::Join(dir, "metadata.json")));
   auto header = UnmarshalPartHeader(AsText(metadata));
@@ -196,6 +196,10 @@ Result<std::shared_ptr<Part>> Part::Open(fs::FileSystem& fs, const std::string& 
 }
 
 Part::~Part() {
+  if (caches_ != nullptr) {
+    caches_->headers.Forget(id_);
+    caches_->blocks.Forget(id_);
+  }
   if (!dropped_.load(std::memory_order_acquire)) return;
   items_.reset();
   lens_.reset();
@@ -206,10 +210,12 @@ Part::~Part() {
   }
 }
 
-Result<std::shared_ptr<const std::vector<BlockHeader>>> Part::ReadHeaders(size_t row_index) const {
-  {
-    MutexLock lock(cache_mutex_);
-    if (const auto it = headers_cache_.find(row_index); it != headers_cache_.end()) return it->second;
+Result<std::shared_ptr<const std::vector<BlockHeader>>> Part::ReadHeaders(size_t row_index, bool use_cache) const {
+  use_cache = use_cache && caches_ != nullptr;
+  if (use_cache) {
+    if (auto cached = caches_->headers.Get(id_, row_index)) {
+      return std::static_pointer_cast<const std::vector<BlockHeader>>(std::move(cached));
+    }
   }
   const MetaindexRow& row = metaindex_[row_index];
   ByteBuffer scratch;
@@ -219,28 +225,29 @@ Result<std::shared_ptr<const std::vector<BlockHeader>>> Part::ReadHeaders(size_t
     return std::move(status).error().WithContext("cannot decode an index frame of part \"" + dir_ + "\"");
   }
   auto headers = std::make_shared<std::vector<BlockHeader>>();
+  size_t size = row.block_headers_count * sizeof(BlockHeader);
   ByteView src = bytes;
   for (uint32_t i = 0; i < row.block_headers_count; ++i) {
     VM_ASSIGN_OR_RETURN(BlockHeader header, UnmarshalBlockHeader(src));
     if (i > 0 && Less(header.first_item, headers->back().first_item)) {
       return Corrupted("block headers are not sorted in part \"" + dir_ + "\"");
     }
+    size += header.common_prefix.capacity() + header.first_item.capacity();
     headers->push_back(std::move(header));
   }
   if (!src.empty()) return Corrupted("bytes left over in an index frame of part \"" + dir_ + "\"");
   std::shared_ptr<const std::vector<BlockHeader>> result = std::move(headers);
-  MutexLock lock(cache_mutex_);
-  if (headers_cache_.size() >= kMaxCachedBlocks) headers_cache_.clear();
-  headers_cache_.emplace(row_index, result);
+  if (use_cache) caches_->headers.Put(id_, row_index, result, size);
   return result;
 }
 
-Result<std::shared_ptr<const ItemBlock>> Part::ReadBlock(const BlockHeader& header) const {
-  // Single-item blocks take no bytes, so offsets do not name them.
-  const bool cached = header.items_count > 1;
-  if (cached) {
-    MutexLock lock(cache_mutex_);
-    if (const auto it = blocks_cache_.find(header.items_offset); it != blocks_cache_.end()) return it->second;
+Result<std::shared_ptr<const ItemBlock>> Part::ReadBlock(const BlockHeader& header, bool use_cache) const {
+  // Blocks that take no bytes, as those of a single item do, have no offset of their own.
+  use_cache = use_cache && caches_ != nullptr && header.items_count > 1 && header.items_size > 0;
+  if (use_cache) {
+    if (auto cached = caches_->blocks.Get(id_, header.items_offset)) {
+      return std::static_pointer_cast<const ItemBlock>(std::move(cached));
+    }
   }
   ByteBuffer items_scratch;
   ByteBuffer lens_scratch;
@@ -251,23 +258,19 @@ Result<std::shared_ptr<const ItemBlock>> Part::ReadBlock(const BlockHeader& head
     return std::move(status).error().WithContext("cannot decode a block of part \"" + dir_ + "\"");
   }
   std::shared_ptr<const ItemBlock> result = std::move(block);
-  if (cached && header.items_size > 0) {
-    MutexLock lock(cache_mutex_);
-    if (blocks_cache_.size() >= kMaxCachedBlocks) blocks_cache_.clear();
-    blocks_cache_.emplace(header.items_offset, result);
-  }
+  if (use_cache) caches_->blocks.Put(id_, header.items_offset, result, result->memory_bytes());
   return result;
 }
 
 Status PartCursor::LoadRow(size_t row, size_t header) {
   valid_ = false;
   if (row != row_ || headers_ == nullptr) {
-    VM_ASSIGN_OR_RETURN(headers_, part_->ReadHeaders(row));
+    VM_ASSIGN_OR_RETURN(headers_, part_->ReadHeaders(row, use_cache_));
     row_ = row;
     block_ = nullptr;
   }
   if (block_ == nullptr || header != header_) {
-    VM_ASSIGN_OR_RETURN(block_, part_->ReadBlock((*headers_)[header]));
+    VM_ASSIGN_OR_RETURN(block_, part_->ReadBlock((*headers_)[header], use_cache_));
     header_ = header;
   }
   item_ = 0;

@@ -5,14 +5,13 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
-#include "lib/base/mutex.h"
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 #include "lib/fs/file_system.h"
 #include "storage/mergeset/block.h"
+#include "storage/mergeset/block_cache.h"
 
 namespace vm::mergeset {
 
@@ -76,7 +75,9 @@ class PartWriter {
 /// An immutable part on disk. Thread-safe. A dropped part removes its directory with the last reference.
 class Part {
  public:
-  static Result<std::shared_ptr<Part>> Open(fs::FileSystem& fs, const std::string& dir);
+  /// `caches` null: nothing is kept in memory.
+  static Result<std::shared_ptr<Part>> Open(fs::FileSystem& fs, const std::string& dir,
+                                            std::shared_ptr<Caches> caches = nullptr);
   ~Part();
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
@@ -89,30 +90,31 @@ class Part {
   void Drop() noexcept { dropped_.store(true, std::memory_order_release); }
 
   /// Errors: kCorrupted, kIo.
-  Result<std::shared_ptr<const std::vector<BlockHeader>>> ReadHeaders(size_t row) const;
-  Result<std::shared_ptr<const ItemBlock>> ReadBlock(const BlockHeader& header) const;
+  /// `use_cache` false is for scans that read each piece once.
+  Result<std::shared_ptr<const std::vector<BlockHeader>>> ReadHeaders(size_t row, bool use_cache = true) const;
+  Result<std::shared_ptr<const ItemBlock>> ReadBlock(const BlockHeader& header, bool use_cache = true) const;
 
  private:
-  Part(fs::FileSystem& fs, std::string dir) : fs_(fs), dir_(std::move(dir)) {}
+  Part(fs::FileSystem& fs, std::string dir, std::shared_ptr<Caches> caches)
+      : fs_(fs), dir_(std::move(dir)), caches_(std::move(caches)), id_(caches_ ? caches_->NewPartId() : 0) {}
 
   fs::FileSystem& fs_;
   const std::string dir_;
+  const std::shared_ptr<Caches> caches_;  // May be null.
+  const uint64_t id_;                     // In the caches.
   std::string name_;
   PartHeader header_;
   std::vector<MetaindexRow> metaindex_;
   uint64_t size_bytes_ = 0;
   std::unique_ptr<fs::FileReader> items_, lens_, index_;
   std::atomic<bool> dropped_{false};
-  mutable Mutex cache_mutex_;
-  mutable std::unordered_map<size_t, std::shared_ptr<const std::vector<BlockHeader>>> headers_cache_
-      VM_GUARDED_BY(cache_mutex_);
-  mutable std::unordered_map<uint64_t, std::shared_ptr<const ItemBlock>> blocks_cache_ VM_GUARDED_BY(cache_mutex_);
 };
 
 /// Walks over the items of one part. Not thread-safe.
 class PartCursor {
  public:
-  explicit PartCursor(std::shared_ptr<const Part> part) : part_(std::move(part)) {}
+  explicit PartCursor(std::shared_ptr<const Part> part, bool use_cache = true)
+      : part_(std::move(part)), use_cache_(use_cache) {}
 
   /// Go to the first item not below `key`.
   Status Seek(ByteView key);
@@ -124,6 +126,7 @@ class PartCursor {
   Status LoadRow(size_t row, size_t header);
 
   std::shared_ptr<const Part> part_;
+  bool use_cache_;
   std::shared_ptr<const std::vector<BlockHeader>> headers_;
   std::shared_ptr<const ItemBlock> block_;
   size_t row_ = 0, header_ = 0, item_ = 0;

@@ -19,8 +19,15 @@ namespace vm::mergeset {
 namespace {
 
 constexpr uint64_t kMaxPartSize = uint64_t{400} * 1000 * 1000 * 1000;
+constexpr size_t kOwnHeadersCacheBytes = 4 << 20;
+constexpr size_t kOwnBlocksCacheBytes = 16 << 20;
 // Stop requests are looked at after that many items.
 constexpr uint64_t kCheckStopEvery = 4096;
+
+Options WithCaches(Options options) {
+  if (options.caches == nullptr) options.caches = std::make_shared<Caches>(kOwnHeadersCacheBytes, kOwnBlocksCacheBytes);
+  return options;
+}
 
 /// A folder of a part that is not listed yet: it goes unless it is kept.
 class UnlistedFolder {
@@ -97,7 +104,7 @@ bool Search::PickSmallest() {
 
 Table::Table(std::string path, Options options)
     : path_(std::move(path)),
-      options_(std::move(options)),
+      options_(WithCaches(std::move(options))),
       fs_(options_.file_system != nullptr ? *options_.file_system : fs::RealFileSystem()),
       next_part_(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
                                            std::chrono::system_clock::now().time_since_epoch())
@@ -138,7 +145,7 @@ Status Table::OpenParts() {
   }
   std::vector<std::shared_ptr<Part>> parts;
   for (const std::string& name : names) {
-    VM_ASSIGN_OR_RETURN(auto part, Part::Open(fs_, fs::Join(path_, name)));
+    VM_ASSIGN_OR_RETURN(auto part, Part::Open(fs_, fs::Join(path_, name), options_.caches));
     parts.push_back(std::move(part));
     uint64_t number = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number, 16);
@@ -227,7 +234,7 @@ Status Table::Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) {
   VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
   std::shared_ptr<Part> part;
   if (written) {
-    VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir));
+    VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir, options_.caches));
   }
   folder.Keep();
   VM_TRY(SwapParts({}, std::move(part)));
@@ -339,7 +346,7 @@ Result<std::shared_ptr<Part>> Table::WriteMerged(const Parts& sources) {
   std::vector<PartCursor> cursors;
   for (const auto& part : sources) {
     items_count += part->header().items_count;
-    cursors.emplace_back(part);
+    cursors.emplace_back(part, /*use_cache=*/false);
     VM_TRY(cursors.back().Seek({}));
   }
   const std::string dir = fs::Join(path_, NextPartName());
@@ -362,7 +369,7 @@ Result<std::shared_ptr<Part>> Table::WriteMerged(const Parts& sources) {
   VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
   std::shared_ptr<Part> part;
   if (written) {
-    VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir));
+    VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir, options_.caches));
   }
   folder.Keep();
   return part;

@@ -26,6 +26,7 @@ struct Options {
   uint64_t min_merge_free_space_bytes = 0;     // Parts are not joined when the disk has less.
   /// Called without locks when TryMerge has something to do. Empty: the adding thread writes full sets itself.
   std::function<void()> wants_work;
+  std::shared_ptr<Caches> caches;  // Shared by many tables; null: small ones of its own.
 };
 
 /// Full sets of items that may wait for their file; who adds must wait when there are more. Fixed by the original's limit of

@@ -186,6 +186,8 @@ Status Partition::OpenFiles() {
   index_options.max_memory_bytes = std::max<uint64_t>(
       options_.memory_limit_bytes / 100 * kIndexMemoryPercent / mergeset::kMaxMemorySets, kMinInmemoryPartSize);
   index_options.wants_work = options_.parts_added;
+  index_options.caches = options_.index_caches;
+  index_options.filter_cache_bytes = options_.filter_cache_bytes;
   VM_ASSIGN_OR_RETURN(index_, indexdb::IndexDb::Open(IndexPath(), name_, index_options));
   return Ok();
 }

@@ -39,6 +39,8 @@ struct PartitionOptions {
   uint64_t min_free_disk_space_bytes = 0;     // Files are not merged below it: -storage.minFreeDiskSpaceBytes.
   std::function<int64_t()> now_ms;            // Required: Unix milliseconds.
   std::function<void()> parts_added;          // Called without locks when there may be something to merge.
+  std::shared_ptr<mergeset::Caches> index_caches;   // Of the indexes of all months; null: small ones for each.
+  uint64_t filter_cache_bytes = 8ull << 20;         // Of each month's index, see indexdb::Options.
   std::shared_ptr<IndexBlockCache> index_blocks;  // Of all months; null: nothing is cached.
   bool disable_per_day_index = false;         // -disablePerDayIndex
 };
