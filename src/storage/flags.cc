@@ -102,6 +102,13 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
       idb_prefill_start_(set.Duration(
           "storage.idbPrefillStart", std::chrono::hours(1),
           "Specifies how early the indexDB records of the next month are pre-filled. The maximum allowed value is 23h")),
+      tsid_cache_size_(set.Bytes("storage.cacheSizeStorageTSID", 0, "Overrides max size for storage/tsid cache")),
+      index_headers_cache_size_(set.Bytes("storage.cacheSizeIndexDBIndexBlocks", 0,
+                                          "Overrides max size for indexdb/indexBlocks cache")),
+      index_items_cache_size_(set.Bytes("storage.cacheSizeIndexDBDataBlocks", 0,
+                                        "Overrides max size for indexdb/dataBlocks cache")),
+      filter_cache_size_(set.Bytes("storage.cacheSizeIndexDBTagFilters", 0,
+                                   "Overrides max size for indexdb/tagFiltersToMetricIDs cache")),
       max_hourly_series_(set.Int("storage.maxHourlySeries", 0,
                                  "The maximum number of unique series can be added to the storage during the last "
                                  "hour. Excess series are logged and dropped. -1 sets the greatest possible limit")),
@@ -175,12 +182,22 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
     // The original's shares of the allowed memory: 37 % for the TSID cache; what remains is free for queries.
     options.memory_limit_bytes = static_cast<uint64_t>(allowed_memory_bytes);
     options.tsid_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 100 * 37);
+    options.index_headers_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 10);
+    options.index_items_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 4);
+    options.filter_cache_bytes = static_cast<uint64_t>(allowed_memory_bytes / 32);
     const int64_t remaining = std::max<int64_t>(
         sys::AvailableMemoryBytes() - allowed_memory_bytes, allowed_memory_bytes);
     const int64_t slots = std::max<int64_t>(*max_concurrent_requests_, 1);
     options.automatic_max_unique_timeseries =
         static_cast<uint32_t>(std::clamp<int64_t>(remaining / 200 / slots, 1, INT32_MAX));
   }
+  const auto override_size = [](const int64_t* flag, auto& size) {
+    if (*flag > 0) size = static_cast<std::remove_reference_t<decltype(size)>>(*flag);
+  };
+  override_size(tsid_cache_size_, options.tsid_cache_bytes);
+  override_size(index_headers_cache_size_, options.index_headers_cache_bytes);
+  override_size(index_items_cache_size_, options.index_items_cache_bytes);
+  override_size(filter_cache_size_, options.filter_cache_bytes);
   return options;
 }
 

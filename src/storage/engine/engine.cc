@@ -24,6 +24,8 @@ EngineImpl::EngineImpl(EngineOptions options, std::unique_ptr<fs::FileLock> lock
     : options_(std::move(options)),
       file_system_(*options_.file_system),
       lock_(std::move(lock)),
+      index_caches_(std::make_shared<mergeset::Caches>(options_.index_headers_cache_bytes,
+                                                       options_.index_items_cache_bytes)),
       tsids_(options_.tsid_cache_bytes),
       registered_(kMaxRegisteredPairs),
       name_usage_(options_.name_usage_bytes, options_.now_ms()),
@@ -50,6 +52,8 @@ Status EngineImpl::OpenTable() {
   table_options.partition.retention_ms = options_.retention_ms;
   table_options.partition.memory_limit_bytes = options_.memory_limit_bytes;
   table_options.partition.min_free_disk_space_bytes = options_.min_free_disk_space_bytes;
+  table_options.partition.index_caches = index_caches_;
+  table_options.partition.filter_cache_bytes = options_.filter_cache_bytes;
   table_options.partition.now_ms = options_.now_ms;
   table_options.partition.disable_per_day_index = options_.disable_per_day_index;
   table_options.final_dedup_interval_ms = options_.final_dedup_interval_ms;
@@ -72,7 +76,8 @@ Status EngineImpl::OpenTable() {
 Status EngineImpl::OpenLegacyIndexes() {
   VM_ASSIGN_OR_RETURN(const ByteBuffer since, file_system_.ReadFile(options_.path + "/metadata/minTimestampForCompositeIndex"));
   if (since.size() == 8) composite_since_ms_ = encoding::UnZigZag64(LoadBigEndian<uint64_t>(since.data()));
-  VM_ASSIGN_OR_RETURN(legacy_, LegacyIndexes::Open(file_system_, options_.path + "/indexdb", composite_since_ms_));
+  VM_ASSIGN_OR_RETURN(legacy_, LegacyIndexes::Open(file_system_, options_.path + "/indexdb", composite_since_ms_,
+                                                   index_caches_));
   // What was deleted there stays hidden in all months.
   for (const auto& table : legacy_->All()) {
     const auto deleted = table->index().DeletedIds();
@@ -129,6 +134,12 @@ EngineStats EngineImpl::Stats() {
                       tsids_.misses()};
   const IndexBlockCache::Stats blocks = table_->IndexBlocksStats();
   stats.index_blocks = {blocks.entries, blocks.size_bytes, blocks.max_bytes, blocks.requests, blocks.misses};
+  const auto of_index = [](const mergeset::BlockCache& cache) {
+    const mergeset::BlockCache::Stats s = cache.stats();
+    return CacheStats{s.entries, s.size_bytes, s.max_bytes, s.requests, s.misses};
+  };
+  stats.index_headers = of_index(index_caches_->headers);
+  stats.index_items = of_index(index_caches_->blocks);
   stats.composite_since_ms = composite_since_ms_;
   stats.registered_pairs = registered_.entries();
   stats.registered_bytes = registered_.size_bytes();

@@ -37,6 +37,9 @@ struct EngineOptions {
   uint8_t precision_bits = 64;
   uint64_t min_free_disk_space_bytes = 100'000'000;
   size_t tsid_cache_bytes = 256 << 20;
+  size_t index_headers_cache_bytes = 64 << 20;  // -storage.cacheSizeIndexDBIndexBlocks
+  size_t index_items_cache_bytes = 128 << 20;   // -storage.cacheSizeIndexDBDataBlocks
+  uint64_t filter_cache_bytes = 16 << 20;       // -storage.cacheSizeIndexDBTagFilters; of each month.
   uint32_t max_unique_timeseries = 0;       // -search.maxUniqueTimeseries; 0: automatic.
   uint32_t automatic_max_unique_timeseries = 300'000;  // Used when that is 0.
   uint64_t memory_limit_bytes = 1ull << 30; // Bytes for caches and in-memory parts.
@@ -85,7 +88,7 @@ struct EngineStats {
   PartitionStats table;
   PartitionStats last_month;
   indexdb::IndexStats index;
-  CacheStats tsid_cache, name_usage, index_blocks;
+  CacheStats tsid_cache, name_usage, index_blocks, index_headers, index_items;
   SeriesLimitStats hourly_series, daily_series;
   uint64_t registered_pairs = 0, registered_bytes = 0;  // (day, series) known to be in the index.
   int64_t composite_since_ms = 0;      // metadata/minTimestampForCompositeIndex

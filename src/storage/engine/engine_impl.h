@@ -172,6 +172,7 @@ class EngineImpl final : public Engine {
   const EngineOptions options_;
   fs::FileSystem& file_system_;
   std::unique_ptr<fs::FileLock> lock_;
+  const std::shared_ptr<mergeset::Caches> index_caches_;
   std::unique_ptr<Table> table_;
   std::unique_ptr<LegacyIndexes> legacy_;
   int64_t composite_since_ms_ = 0;

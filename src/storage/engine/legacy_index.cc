@@ -32,7 +32,8 @@ LegacyIndex::~LegacyIndex() {
 }
 
 Result<std::unique_ptr<LegacyIndexes>> LegacyIndexes::Open(fs::FileSystem& files, const std::string& path,
-                                                           int64_t composite_since_ms) {
+                                                           int64_t composite_since_ms,
+                                                           std::shared_ptr<mergeset::Caches> caches) {
   auto indexes = std::make_unique<LegacyIndexes>();
   if (!files.Exists(path)) return indexes;
   VM_ASSIGN_OR_RETURN(const auto entries, files.ListDirectory(path));
@@ -62,6 +63,7 @@ Result<std::unique_ptr<LegacyIndexes>> LegacyIndexes::Open(fs::FileSystem& files
     options.file_system = &files;
     options.time_range = {0, INT64_MAX};
     options.composite_since_ms = composite_since_ms;
+    options.caches = caches;
     const std::string table_path = fs::Join(path, name);
     VM_ASSIGN_OR_RETURN(auto index, indexdb::IndexDb::Open(table_path, name, options));
     MutexLock lock(indexes->mutex_);

@@ -40,7 +40,8 @@ class LegacyIndexes {
   /// Open what is there; surplus tables are removed as the reference does. Without the directory there are none.
   /// `composite_since_ms` is the content of metadata/minTimestampForCompositeIndex. Errors: kIo, kCorrupted.
   static Result<std::unique_ptr<LegacyIndexes>> Open(fs::FileSystem& files, const std::string& path,
-                                                     int64_t composite_since_ms);
+                                                     int64_t composite_since_ms,
+                                                     std::shared_ptr<mergeset::Caches> caches);
 
   /// Oldest first.
   std::vector<std::shared_ptr<LegacyIndex>> All() const VM_EXCLUDES(mutex_);

@@ -150,7 +150,7 @@ TEST_F(LegacyIndexTest, TheNextAndOlderTablesGo) {
 }
 
 TEST_F(LegacyIndexTest, ADroppedTableGoesWithItsLastReader) {
-  auto indexes = LegacyIndexes::Open(fs::RealFileSystem(), (path_ / "indexdb").string(), 0);
+  auto indexes = LegacyIndexes::Open(fs::RealFileSystem(), (path_ / "indexdb").string(), 0, nullptr);
   ASSERT_TRUE(indexes.ok());
   auto reader = indexes.value()->All();
   ASSERT_EQ(reader.size(), 1u);

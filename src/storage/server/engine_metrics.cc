@@ -141,6 +141,8 @@ void PublishCache(Publisher& out, const char* type, const CacheStats EngineStats
 void PublishCaches(Publisher& out, bool track_names) {
   PublishCache(out, "storage/tsid", &EngineStats::tsid_cache);
   PublishCache(out, "storage/indexBlocks", &EngineStats::index_blocks);
+  PublishCache(out, "indexdb/indexBlocks", &EngineStats::index_headers);
+  PublishCache(out, "indexdb/dataBlocks", &EngineStats::index_items);
   out.Gauge(OfType("vm_cache_entries", "indexdb/date_metricID"), [](const EngineStats& s) { return s.registered_pairs; });
   out.Gauge(OfType("vm_cache_size_bytes", "indexdb/date_metricID"),
             [](const EngineStats& s) { return s.registered_bytes; });
