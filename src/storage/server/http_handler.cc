@@ -3,6 +3,7 @@
 #include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <stop_token>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -22,8 +23,12 @@ std::string JsonString(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Result<std::string> CreateSnapshot(Engine& engine) {
+Result<std::string> CreateSnapshot(Engine& engine, const std::stop_token& client_gone) {
   VM_ASSIGN_OR_RETURN(const std::string name, engine.CreateSnapshot());
+  if (client_gone.stop_requested()) {
+    VM_LOG_INFO("deleting already created snapshot at {} because the client canceled the request", name);
+    VM_TRY(engine.DeleteSnapshot(name));
+  }
   return "{\"status\":\"ok\",\"snapshot\":" + JsonString(name) + "}";
 }
 
@@ -67,7 +72,7 @@ metrics::Counter& HttpHandler::Counter(std::string_view name, std::string_view p
   return registry_.GetCounter(fmt::format("{}{{path=\"{}\"}}", name, path));
 }
 
-awaitable<bool> HttpHandler::Answer(http::Response& response, std::string path,
+awaitable<void> HttpHandler::Answer(http::Response& response, std::string path,
                                     std::function<Result<std::string>()> work) {
   auto run = [&work]() noexcept { return work(); };
   auto body = co_await net::RunOn(pool_, run);
@@ -82,15 +87,16 @@ awaitable<bool> HttpHandler::Answer(http::Response& response, std::string path,
     response.SetStatus(500);
     text = "{\"status\":\"error\",\"msg\":" + JsonString(body.error().message()) + "}";
   }
+  // A client that has gone needs no answer.
   const auto written = co_await response.Write(text);
-  co_return written.ok();
+  static_cast<void>(written.ok());
 }
 
 awaitable<bool> HttpHandler::HandleSnapshot(std::string action, http::Request& request, http::Response& response) {
   std::function<Result<std::string>()> work;
   const std::string name(request.query.Get("snapshot"));
   if (action == "create") {
-    work = [this] { return CreateSnapshot(engine_); };
+    work = [this, client_gone = request.ClientGone()] { return CreateSnapshot(engine_, client_gone); };
   } else if (action == "list") {
     work = [this] { return ListSnapshots(engine_); };
   } else if (action == "delete") {
@@ -101,8 +107,7 @@ awaitable<bool> HttpHandler::HandleSnapshot(std::string action, http::Request& r
     co_return false;
   }
   Counter("vm_http_requests_total", request.path).Inc();
-  const bool written = co_await Answer(response, request.path, std::move(work));
-  if (!written && action == "create") VM_LOG_INFO("the client of /snapshot/create has gone; its snapshot stays");
+  co_await Answer(response, request.path, std::move(work));
   co_return true;
 }
 

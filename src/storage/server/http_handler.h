@@ -27,7 +27,8 @@ class HttpHandler {
  private:
   net::asio::awaitable<bool> HandleSnapshot(std::string action, http::Request& request, http::Response& response);
   /// Run `work` on the pool; answer with what it returns, or with the error as JSON.
-  net::asio::awaitable<bool> Answer(http::Response& response, std::string path, std::function<Result<std::string>()> work);
+  net::asio::awaitable<void> Answer(http::Response& response, std::string path,
+                                    std::function<Result<std::string>()> work);
   void StartForceMerge(std::string prefix);
   metrics::Counter& Counter(std::string_view name, std::string_view path);
 

@@ -32,6 +32,9 @@ class FakeRequest : public http::Request {
     if (mark != std::string::npos) query = http::ParseQuery(url.substr(mark + 1));
   }
   awaitable<Result<size_t>> ReadBody(std::span<uint8_t>) override { co_return size_t{0}; }
+  std::stop_token ClientGone() override { return gone.get_token(); }
+
+  std::stop_source gone;
 };
 
 class FakeResponse : public http::Response {
@@ -210,6 +213,15 @@ TEST_F(ServerTest, ServesSnapshots) {
   FakeRequest request("/snapshot/other");
   FakeResponse response;
   EXPECT_FALSE(net::BlockOn(runtime_.MakeStrand(), Handle(request, response)));
+}
+
+TEST_F(ServerTest, ASnapshotNobodyWaitsForGoesAgain) {
+  Start();
+  FakeRequest request("/snapshot/create");
+  request.gone.request_stop();
+  FakeResponse response;
+  EXPECT_TRUE(net::BlockOn(runtime_.MakeStrand(), Handle(request, response)));
+  EXPECT_TRUE(engine_->ListSnapshots().value().empty());
 }
 
 TEST_F(ServerTest, PublishesTheMetricsOfTheReference) {
