@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/log/log.h"
 #include "lib/sys/sys.h"
 
 namespace vm::storage {
@@ -26,6 +27,8 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
           "retentionPeriod", "1M",
           "Data with timestamps outside the retentionPeriod is automatically deleted. The minimum "
           "retentionPeriod is 24h or 1d")),
+      retention_text_(set.String("retentionPeriod", "1M", "")),
+      future_retention_text_(set.String("futureRetention", "2d", "")),
       future_retention_ms_(set.Retention(
           "futureRetention", "2d",
           "Data with timestamps bigger than now+futureRetention is automatically deleted. The "
@@ -134,12 +137,19 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
     options.retention_ms = kMaxRetentionMs;
   }
   if (options.retention_ms < model::kMsecPerDay) {
+    return Error(ErrorCode::kInvalidInput, "-retentionPeriod cannot be smaller than a day; got " + *retention_text_ +
+                                               ". See https://docs.victoriametrics.com/victoriametrics/"
+                                               "single-server-victoriametrics/#retention");
+  }
+  if (*future_retention_ms_ < 2 * model::kMsecPerDay) {
     return Error(ErrorCode::kInvalidInput,
-                 "-retentionPeriod cannot be smaller than a day; got " +
-                     std::to_string(options.retention_ms) + "ms");
+                 "-futureRetention cannot be smaller than 2 days; got " + *future_retention_text_ +
+                     ". See https://docs.victoriametrics.com/victoriametrics/single-server-victoriametrics/#retention");
   }
   if (*precision_bits_ < 1 || *precision_bits_ > 64) {
-    return Error(ErrorCode::kInvalidInput, "invalid `-precisionBits`: must be in the range [1..64]");
+    return Error(ErrorCode::kInvalidInput,
+                 "invalid -precisionBits=" + std::to_string(*precision_bits_) +
+                     ": precisionBits must be in the range [1...64]; got " + std::to_string(*precision_bits_));
   }
   options.precision_bits = static_cast<uint8_t>(*precision_bits_);
   options.future_retention_ms = std::max(*future_retention_ms_, 2 * model::kMsecPerDay);
@@ -185,11 +195,17 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
     options.index_headers_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 10);
     options.index_items_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 4);
     options.filter_cache_bytes = static_cast<uint64_t>(allowed_memory_bytes / 32);
-    const int64_t remaining = std::max<int64_t>(
-        sys::AvailableMemoryBytes() - allowed_memory_bytes, allowed_memory_bytes);
+    const int64_t remaining = std::max<int64_t>(sys::AvailableMemoryBytes() - allowed_memory_bytes, 1);
     const int64_t slots = std::max<int64_t>(*max_concurrent_requests_, 1);
     options.automatic_max_unique_timeseries =
         static_cast<uint32_t>(std::clamp<int64_t>(remaining / 200 / slots, 1, INT32_MAX));
+    if (options.max_unique_timeseries == 0) {
+      VM_LOG_INFO(
+          "limiting -search.maxUniqueTimeseries to {} according to -search.maxConcurrentRequests={} and remaining "
+          "memory={} bytes. To increase the limit, reduce -search.maxConcurrentRequests or increase memory available to "
+          "the process.",
+          options.automatic_max_unique_timeseries, slots, remaining);
+    }
   }
   const auto override_size = [](const int64_t* flag, auto& size) {
     if (*flag > 0) size = static_cast<std::remove_reference_t<decltype(size)>>(*flag);

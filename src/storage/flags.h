@@ -17,6 +17,8 @@ class StorageFlags {
   explicit StorageFlags(flags::FlagSet& set);
 
   const std::string& data_path() const { return *data_path_; }
+  /// -retentionPeriod as it was given.
+  const std::string& retention_text() const { return *retention_text_; }
   /// Errors: kInvalidInput for values that cannot be used.
   Result<EngineOptions> MakeEngineOptions(int64_t allowed_memory_bytes) const;
   ServerOptions MakeServerOptions() const;
@@ -24,6 +26,8 @@ class StorageFlags {
  private:
   const std::string* data_path_;
   const int64_t* retention_ms_;
+  const std::string* retention_text_;
+  const std::string* future_retention_text_;
   const int64_t* future_retention_ms_;
   const int64_t* max_backfill_age_ms_;
   const std::string* vminsert_addr_;

@@ -34,15 +34,20 @@ int main(int argc, char** argv) {
                                               ? options.value().max_unique_timeseries
                                               : options.value().automatic_max_unique_timeseries;
   metrics_options.track_metric_names_stats = options.value().track_metric_names_stats;
-  VM_LOG_INFO("opening storage at \"{}\"", flags.data_path());
+  VM_LOG_INFO("opening storage at \"{}\" with -retentionPeriod={}", flags.data_path(), flags.retention_text());
   const auto opened_at = std::chrono::steady_clock::now();
   auto opened = vm::storage::Engine::Open(std::move(options).value());
   if (!opened.ok()) {
     VM_FATAL("cannot open a storage at {}: {}", flags.data_path(), opened.error().message());
   }
   std::unique_ptr<vm::storage::Engine> engine = std::move(opened).value();
-  VM_LOG_INFO("successfully opened storage \"{}\" in {:.3f} seconds", flags.data_path(),
-              SecondsSince(opened_at));
+  const vm::storage::PartitionStats parts = engine->Stats().table;
+  VM_LOG_INFO(
+      "successfully opened storage \"{}\" in {:.3f} seconds; partsCount: {}; blocksCount: {}; rowsCount: {}; "
+      "sizeBytes: {}",
+      flags.data_path(), SecondsSince(opened_at), parts.small.parts + parts.big.parts,
+      parts.small.blocks + parts.big.blocks, parts.small.rows + parts.big.rows,
+      parts.small.size_bytes + parts.big.size_bytes);
   // The registry may call into the engine until the HTTP server is gone.
   vm::storage::RegisterEngineMetrics(daemon.metrics(), *engine, metrics_options);
 
@@ -65,11 +70,13 @@ int main(int argc, char** argv) {
   server->Stop();
   daemon.StopRuntime();
   server.reset();
+  VM_LOG_INFO("successfully shut down the service in {:.3f} seconds", SecondsSince(stopping_at));
   VM_LOG_INFO("gracefully closing the storage at {}", flags.data_path());
+  const auto closing_at = std::chrono::steady_clock::now();
   if (auto status = engine->Close(); !status.ok()) {
     VM_FATAL("cannot close the storage at {}: {}", flags.data_path(), status.error().message());
   }
-  VM_LOG_INFO("the storage has been closed in {:.3f} seconds", SecondsSince(stopping_at));
+  VM_LOG_INFO("successfully closed the storage in {:.3f} seconds", SecondsSince(closing_at));
   daemon.LogStopped(SecondsSince(stopping_at));
   return 0;
 }
