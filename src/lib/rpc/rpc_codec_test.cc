@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <string>
 
 #include "lib/model/block.h"
@@ -224,6 +225,41 @@ TEST(SelectCodecTest, WritesTsdbStatusAnswersExactly) {
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_FALSE(UnmarshalTsdbStatus(ByteView(bytes).first(size)).ok());
   }
+}
+
+/// Random changes of valid requests: what is still accepted must be stable, and nothing must break.
+TEST(SelectCodecTest, ChangedRequestsAreRefusedOrStable) {
+  model::SearchQuery query;
+  query.time_range = {1000, 2000};
+  query.tag_filter_groups = {{{"", "up", false, false}, {"job", "a|b", true, true}}, {}};
+  RegisterMetricNamesRequest names;
+  names.names = {{ByteBuffer{1, 2, 3}, 4}, {ByteBuffer{}, -1}};
+  MetricNamesUsageStatsRequest usage;
+  usage.tenant = model::Tenant{1, 2};
+  usage.match_pattern = "x.*";
+  const std::vector<SelectArgs> requests = {SearchRequest{query}, LabelValuesRequest{"job", query, 7}, names, usage,
+                                            TsdbStatusRequest{query, "job", 3}};
+  std::mt19937 random(11);
+  size_t accepted = 0;
+  for (int round = 0; round < 20000; ++round) {
+    const SelectArgs& args = requests[random() % requests.size()];
+    ByteBuffer bytes;
+    AppendSelectArgs(bytes, args);
+    for (size_t changes = 1 + random() % 3; changes > 0 && !bytes.empty(); --changes) {
+      bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
+    }
+    if (random() % 4 == 0) bytes.resize(random() % (bytes.size() + 1));
+    const auto changed = UnmarshalSelectArgs(MethodOf(args), bytes);
+    if (!changed.ok()) continue;
+    ++accepted;
+    ByteBuffer once, twice;
+    AppendSelectArgs(once, changed.value());
+    const auto again = UnmarshalSelectArgs(MethodOf(args), once);
+    ASSERT_TRUE(again.ok());
+    AppendSelectArgs(twice, again.value());
+    ASSERT_EQ(once, twice);
+  }
+  EXPECT_GT(accepted, 100u);
 }
 
 TEST(SelectCodecTest, RejectsTooManyNames) {
