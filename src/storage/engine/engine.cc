@@ -209,15 +209,15 @@ Status EngineImpl::Close() {
     wake_.NotifyAll();
     watcher_.join();
   }
+  const Status legacy_status = legacy_ ? legacy_->Close() : Ok();
   Status status = Ok();
   if (table_) {
     status = table_->Close();
-    if (status.ok() && legacy_) status = legacy_->Close();
     if (status.ok()) SaveCaches();
   }
   table_.reset();
   lock_.reset();
-  return status;
+  return status.ok() ? legacy_status : status;
 }
 
 Result<std::unique_ptr<Engine>> Engine::Open(EngineOptions options) {
