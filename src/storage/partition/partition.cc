@@ -222,21 +222,29 @@ void Partition::AddRows(std::span<const RawRow> rows) {
   while (!rows.empty()) {
     Shard& shard = *shards_[next_shard_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
     std::vector<RawRow> full;
+    uint64_t conversion = 0;
     {
       MutexLock lock(shard.mutex);
       const size_t count = std::min(rows.size(), kMaxRowsPerShard - shard.rows.size());
       shard.rows.insert(shard.rows.end(), rows.begin(), rows.begin() + static_cast<ptrdiff_t>(count));
       rows = rows.subspan(count);
-      if (shard.rows.size() >= kMaxRowsPerShard) full.swap(shard.rows);
+      if (shard.rows.size() >= kMaxRowsPerShard) full = TakeRowsLocked(shard, &conversion);
     }
     if (!full.empty()) {
-      const Status status = AddInmemoryPart(std::move(full));
+      const Status status = AddInmemoryPart(std::move(full), {&conversion, 1});
       VM_CHECK_MSG(status.ok(), status.ok() ? "" : status.error().message());
     }
   }
 }
 
-Status Partition::AddInmemoryPart(std::vector<RawRow> rows) {
+std::vector<RawRow> Partition::TakeRowsLocked(Shard& shard, uint64_t* conversion) {
+  MutexLock lock(conversions_mutex_);
+  *conversion = next_conversion_++;
+  conversions_.insert(*conversion);
+  return std::exchange(shard.rows, {});
+}
+
+Status Partition::AddInmemoryPart(std::vector<RawRow> rows, std::span<const uint64_t> conversions) {
   uint64_t lossy_blocks = 0;
   VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks));
   lossy_blocks_.fetch_add(lossy_blocks, std::memory_order_relaxed);
@@ -246,27 +254,42 @@ Status Partition::AddInmemoryPart(std::vector<RawRow> rows) {
     MutexLock lock(mutex_);
     List(PartClass::kInmemory).push_back({std::move(part), false, options_.now_ms() + options_.inmemory_flush_interval_ms});
   }
+  {
+    MutexLock lock(conversions_mutex_);
+    for (const uint64_t conversion : conversions) conversions_.erase(conversion);
+    conversion_done_.NotifyAll();
+  }
   NotifyAdded();
   return Ok();
 }
 
 Status Partition::FlushRawRows() {
   std::vector<RawRow> rows;
+  std::vector<uint64_t> taken_from;
   for (const auto& shard : shards_) {
     std::vector<RawRow> taken;
     {
       MutexLock lock(shard->mutex);
-      taken.swap(shard->rows);
+      if (shard->rows.empty()) continue;
+      taken_from.emplace_back();
+      taken = TakeRowsLocked(*shard, &taken_from.back());
     }
     if (rows.empty()) {
       rows = std::move(taken);
     } else {
       rows.insert(rows.end(), taken.begin(), taken.end());
     }
-    if (rows.size() >= kMaxRowsPerShard) VM_TRY(AddInmemoryPart(std::exchange(rows, {})));
+    if (rows.size() >= kMaxRowsPerShard) {
+      VM_TRY(AddInmemoryPart(std::exchange(rows, {}), taken_from));
+      taken_from.clear();
+    }
   }
-  if (rows.empty()) return Ok();
-  return AddInmemoryPart(std::move(rows));
+  if (!rows.empty()) VM_TRY(AddInmemoryPart(std::move(rows), taken_from));
+  // Rows that other threads have taken from the shards before belong to what was added so far.
+  MutexLock lock(conversions_mutex_);
+  const uint64_t later = next_conversion_;
+  while (!conversions_.empty() && *conversions_.begin() < later) conversion_done_.Wait(conversions_mutex_);
+  return Ok();
 }
 
 void Partition::WaitForMergesLocked(PartClass part_class) {

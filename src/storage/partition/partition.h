@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -84,7 +85,7 @@ class Partition {
   /// Take rows of this month. They are searchable after the next FlushRawRows.
   void AddRows(std::span<const RawRow> rows);
 
-  /// Make the rows added so far searchable.
+  /// Make the rows added so far searchable, also those that another thread is about to.
   Status FlushRawRows();
   /// Write in-memory parts to files: those whose deadline has passed, or all with `force`. The index is made durable
   /// before a file part is listed. After an error the parts are still in memory and are tried again with the next call.
@@ -136,7 +137,9 @@ class Partition {
   uint64_t MaxInmemoryPartSize() const;
   uint64_t MaxSmallPartSize() const;
   uint64_t MaxBigPartSize() const;
-  Status AddInmemoryPart(std::vector<RawRow> rows);
+  /// Take the rows of a shard, to become a part: `*conversion` is for AddInmemoryPart.
+  std::vector<RawRow> TakeRowsLocked(Shard& shard, uint64_t* conversion);
+  Status AddInmemoryPart(std::vector<RawRow> rows, std::span<const uint64_t> conversions);
   /// Merge parts that were marked as being in a merge; they are released whatever happens.
   Status Merge(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop);
   Status MergeMarked(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop);
@@ -170,6 +173,10 @@ class Partition {
   std::unique_ptr<indexdb::IndexDb> index_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<uint32_t> next_shard_{0};
+  Mutex conversions_mutex_;  // After shard mutexes.
+  CondVar conversion_done_;
+  uint64_t next_conversion_ VM_GUARDED_BY(conversions_mutex_) = 0;
+  std::set<uint64_t> conversions_ VM_GUARDED_BY(conversions_mutex_);  // Rows that left a shard and are in no part yet.
   std::atomic<uint64_t> part_counter_;
   std::atomic<uint32_t> refs_{0};
   std::atomic<bool> must_drop_{false};

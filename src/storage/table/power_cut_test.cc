@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "lib/decimal/decimal.h"
 #include "lib/fs/fault_file_system.h"
@@ -435,6 +436,107 @@ TEST(TableFaultTest, ACorruptPartIsNamedAtTheStart) {
       EXPECT_FALSE(Table::Open(Options(*copy, now)).ok());
     }
   }
+}
+
+// Everything at once: rows, background work, forced merges and searches, on a disk that fails now and then and whose power is cut
+// now and then.
+TEST(TableStressTest, ConcurrentWorkOnABadDiskLosesNothing) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  std::atomic<int64_t> now = kNow;
+  TableOptions options = Options(disk, now);
+  options.background = true;
+  options.rows_flush_interval_ms = 2;
+  options.partition.inmemory_flush_interval_ms = 1;
+  options.on_background_error = [](const Error& error) { EXPECT_EQ(error.code(), ErrorCode::kIo) << error.message(); };
+  auto table = Table::Open(std::move(options)).value();
+  for (uint64_t id = 1; id <= 6; ++id) {
+    for (const int64_t at : {kNow, kOctober}) {
+      ASSERT_TRUE(table->GetOrCreatePartition(at).value()->index().AddGlobal(Name(id), Series(id)).ok());
+    }
+  }
+  Mutex mutex;
+  Expected expected;
+  std::atomic<uint64_t> failures = 0, cuts = 0;
+  disk.SetFault([&](const FileOperation& operation) {
+    // Every 61st change: no row of failures, no pattern either.
+    if (!operation.changes() || operation.number % 61 != 0) return 0;
+    failures.fetch_add(1);
+    return operation.number % 2 == 0 ? EIO : ENOSPC;
+  });
+  disk.SetObserver([&](const FileOperation& operation) {
+    if (operation.number % 97 != 0 || testing::Test::HasFailure()) return;
+    Expected before;
+    {
+      MutexLock lock(mutex);
+      before = expected;
+    }
+    const auto left = disk.AfterPowerCut(operation.number % 2 == 0 ? PowerCut::kDropUnsynced : PowerCut::kMixed,
+                                         operation.number);
+    {
+      MutexLock lock(mutex);
+      before.added = expected.added;
+    }
+    CheckDisk(*left, before, false);
+    cuts.fetch_add(1);
+  });
+  {
+    std::atomic<bool> done = false;
+    std::vector<std::jthread> threads;
+    for (uint64_t writer = 0; writer < 2; ++writer) {
+      threads.emplace_back([&, writer] {
+        for (int64_t i = 0; i < 400; ++i) {
+          const uint64_t id = 1 + writer * 3 + static_cast<uint64_t>(i % 3);
+          const int64_t at = (i % 2 == 0 ? kNow - 1000 : kOctober) + i;
+          const double value = static_cast<double>(i) / 8;
+          {
+            MutexLock lock(mutex);
+            expected.added.emplace(Sample{id, at}, value);
+          }
+          ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(id), at, value}}).ok());
+          if (i % 20 != 19) continue;
+          // Rows of this writer so far are durable when this succeeds.
+          if (!table->FlushToDisk().ok()) continue;
+          MutexLock lock(mutex);
+          for (const auto& [sample, added] : expected.added) {
+            if ((sample.first - 1) / 3 != writer) continue;
+            const int64_t number = sample.second - (sample.second > kOctober + 1'000'000 ? kNow - 1000 : kOctober);
+            if (number <= i) expected.durable.emplace(sample, added);
+          }
+        }
+      });
+    }
+    std::jthread merger([&] {
+      while (!done) {
+        const Status status = table->ForceMerge("");
+        EXPECT_TRUE(status.ok() || status.error().code() == ErrorCode::kIo) << status.error().message();
+        now += 10;
+      }
+    });
+    std::jthread reader([&] {
+      while (!done) {
+        bool doubled = false;
+        Samples must;
+        {
+          MutexLock lock(mutex);
+          must = expected.durable;
+        }
+        const Samples found = ReadAll(*table, &doubled);
+        EXPECT_FALSE(doubled);
+        for (const auto& [sample, value] : must) EXPECT_TRUE(found.contains(sample));
+      }
+    });
+    threads.clear();
+    done = true;
+  }
+  EXPECT_GT(failures, 10u);
+  EXPECT_GT(cuts, 10u);
+  disk.SetFault({});
+  disk.SetObserver({});
+  ASSERT_TRUE(table->Close().ok());
+  expected.durable = expected.added;
+  table.reset();
+  CheckDisk(*disk.AfterPowerCut(PowerCut::kDropUnsynced), expected, true);
 }
 
 TEST(TableMergeTest, StoppingEndsAMergeAndRemovesItsOutput) {
