@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two storage nodes, one of them in trouble, under load.
+"""Storage nodes in trouble, under load.
 
     trouble.py --bin DIR [--seed N]
 
@@ -7,9 +7,12 @@
    the counters of vminsert tell that rows went to the other node.
 2. With -replicationFactor=2 one node is killed: answers stay complete and are not called partial. These nodes read their files
    without mmap.
+3. The disk of a node takes nothing for a while (a limit on the size of files, 0 bytes): rows are taken and found all the same, and
+   are in files soon after the disk is back, as a kill shows.
 """
 import argparse
 import json
+import resource
 import signal
 import tempfile
 import time
@@ -84,6 +87,46 @@ def killed_replica(bins, folder, seed):
           f"{incomplete:.0f} rows with one copy", flush=True)
 
 
+def failing_disk(bins, folder, seed):
+    ledger = Ledger(seed)
+    cluster = harness.Cluster(folder, bins, storage_args=["-inmemoryDataFlushInterval=1s"])
+    storage = cluster.storages[0]
+    # A write beyond the limit is an error then, not the end of the process.
+    storage.command[:0] = ["env", "--ignore-signal=XFSZ"]
+
+    def rows(kind):
+        return metric(storage, "vm_rows", type=f"storage/{kind}")
+
+    def limit_files(size):
+        resource.prlimit(storage.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    with cluster:
+        with Load(ledger, cluster) as load:
+            load.wait_for_batches(20)
+            harness.wait_for("rows in files", lambda: rows("small") > 0)
+            limit_files(0)
+            load.wait_for_batches(60)
+        wait_until_sent(cluster)
+        wait_for_all(ledger, cluster)
+        in_files, in_memory = rows("small"), rows("inmemory")
+        assert in_memory > 0, "rows went to files although the disk takes nothing"
+        # Nothing is thrown away while it is tried again.
+        before = ledger.count()
+        with Load(ledger, cluster) as load:
+            load.wait_for_batches(60)
+        wait_until_sent(cluster)
+        wait_for_all(ledger, cluster)
+        assert rows("small") == in_files, (rows("small"), in_files)
+        assert rows("inmemory") == in_memory + (ledger.count() - before) * ledger.series
+        limit_files(resource.RLIM_INFINITY)
+        harness.wait_for("rows in files once the disk is back", lambda: rows("inmemory") == 0)
+        storage.stop(signal.SIGKILL)
+        storage.start()
+        report = wait_for_all(ledger, cluster)
+    print(f"ok: a disk that took nothing for a while, {len(ledger.batches)} batches: {report.summary()}, "
+          f"{in_memory:.0f} rows waited in memory", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True)
@@ -94,6 +137,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="vmtest-") as root:
         stopped_node(bins, f"{root}/stopped", args.seed)
         killed_replica(bins, f"{root}/replicas", args.seed + 1)
+        failing_disk(bins, f"{root}/disk", args.seed + 2)
 
 
 if __name__ == "__main__":
