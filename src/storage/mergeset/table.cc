@@ -119,8 +119,28 @@ Result<std::unique_ptr<Table>> Table::Open(const std::string& path, Options opti
   return table;
 }
 
-Status Table::OpenParts() {
+Status Table::EnsureFolder() {
+  MutexLock lock(folder_mutex_);
+  if (has_folder_) return Ok();
   VM_TRY(fs::CreateDirectoriesSynced(fs_, path_));
+  if (fs_.Exists(fs::Join(path_, storage::kPartsFile))) {
+    // Whoever wrote the list may have been cut off before it was durable. Without it unfinished parts would count.
+    VM_TRY(fs_.SyncDirectory(path_));
+  } else {
+    VM_TRY(WritePartsJson({}));
+  }
+  has_folder_ = true;
+  return Ok();
+}
+
+Status Table::OpenParts() {
+  if (!fs_.Exists(path_)) {
+    if (Status status = EnsureFolder(); !status.ok()) {
+      VM_LOG_ERROR("cannot create the index table \"{}\", which is tried again before it is written: {}", path_,
+                   status.error().message());
+      return Ok();
+    }
+  }
   const std::string list_path = fs::Join(path_, storage::kPartsFile);
   std::vector<std::string> names;
   const bool listed = fs_.Exists(list_path);
@@ -158,9 +178,11 @@ Status Table::OpenParts() {
   // After the parts were opened: what cannot be read is not made worse.
   VM_TRY(storage::RemoveUnlistedParts(fs_, path_, names));
   if (!listed) VM_TRY(WritePartsJson(parts));
-  MutexLock lock(mutex_);
-  parts_ = std::move(parts);
-  return Ok();
+  {
+    MutexLock lock(mutex_);
+    parts_ = std::move(parts);
+  }
+  return EnsureFolder();
 }
 
 Status Table::WritePartsJson(const Parts& parts) {
@@ -221,6 +243,7 @@ Search Table::NewSearch(SearchScope scope) const {
 }
 
 Status Table::Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) {
+  VM_TRY(EnsureFolder());
   size_t count = 0;
   for (const auto& items : sets) count += items->count();
   const std::string dir = fs::Join(path_, NextPartName());
@@ -281,6 +304,10 @@ Result<bool> Table::TryMerge() {
 
 Result<bool> Table::TryMergeParts() {
   if (stop_merges_.stop_requested()) return false;
+  {
+    MutexLock lock(mutex_);
+    if (parts_.size() < 2) return false;
+  }
   uint64_t max_output = kMaxPartSize;
   VM_ASSIGN_OR_RETURN(const uint64_t free, fs_.FreeSpace(path_));
   if (free < options_.min_merge_free_space_bytes) return false;

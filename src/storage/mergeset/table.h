@@ -93,7 +93,8 @@ class Table {
  public:
   static constexpr size_t kMaxItemSize = 64 * 1024;
 
-  /// Open or create the table in directory `path`. Directories that `parts.json` does not name are removed.
+  /// Open or create the table in directory `path`. Directories that `parts.json` does not name are removed. When a new table's
+  /// folder cannot be created, that is logged and tried again with each flush: items stay in memory until then.
   /// Errors: kIo; kCorrupted, naming the part that is missing or unreadable.
   static Result<std::unique_ptr<Table>> Open(const std::string& path, Options options);
   ~Table();
@@ -129,6 +130,8 @@ class Table {
 
   Table(std::string path, Options options);
   Status OpenParts();
+  /// Create the folder of a new table if that was not possible when it was opened.
+  Status EnsureFolder() VM_EXCLUDES(folder_mutex_);
   std::string NextPartName();
   Result<bool> TryMergeParts() VM_EXCLUDES(mutex_);
   /// Write the sets as one part and list it.
@@ -150,6 +153,8 @@ class Table {
   std::atomic<uint64_t> next_part_;
   std::stop_source stop_merges_;
 
+  Mutex folder_mutex_;
+  bool has_folder_ VM_GUARDED_BY(folder_mutex_) = false;
   Mutex flush_mutex_;   // One flush at a time. Before commit_mutex_.
   Mutex commit_mutex_;  // Held while parts.json is written, so that it always equals the list. Before mutex_.
   Parts uncertain_ VM_GUARDED_BY(commit_mutex_);  // parts.json may name them.

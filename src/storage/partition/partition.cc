@@ -154,23 +154,42 @@ Result<PartitionRef> Partition::Open(const std::string& name, PartitionOptions o
   return partition;
 }
 
-Status Partition::OpenFiles() {
+Status Partition::EnsureFolders() {
+  MutexLock lock(folders_mutex_);
+  if (has_folders_) return Ok();
   fs::FileSystem& files = *options_.fs;
   for (const std::string& path : {SmallPath(), BigPath(), IndexPath()}) {
     VM_TRY(fs::CreateDirectoriesSynced(files, path));
   }
+  // A month with folders and without a list is one of an old version, or was cut off here.
   const std::string list_path = fs::Join(SmallPath(), kPartsFile);
-  PartNames names;
   if (files.Exists(list_path)) {
-    VM_ASSIGN_OR_RETURN(const ByteBuffer json, files.ReadFile(list_path));
-    auto parsed = ParsePartNames(AsText(json));
-    if (!parsed.ok()) return std::move(parsed).error().WithContext("\"" + list_path + "\"");
-    names = std::move(parsed).value();
+    // Whoever wrote the list may have been cut off before it was durable. Without it unfinished parts would count.
+    VM_TRY(files.SyncDirectory(SmallPath()));
   } else {
+    PartNames names;
     VM_ASSIGN_OR_RETURN(names.small, ListPartFolders(files, SmallPath()));
     VM_ASSIGN_OR_RETURN(names.big, ListPartFolders(files, BigPath()));
-    VM_TRY(files.AtomicWriteFile(list_path, AsBytes(FormatPartNames(names))));
+    VM_TRY(files.AtomicWriteFile(list_path, AsBytes(FormatPartNames(std::move(names)))));
   }
+  has_folders_ = true;
+  return Ok();
+}
+
+Status Partition::OpenFiles() {
+  fs::FileSystem& files = *options_.fs;
+  const bool is_new = !files.Exists(SmallPath()) && !files.Exists(BigPath()) && !files.Exists(IndexPath());
+  if (Status status = EnsureFolders(); !status.ok()) {
+    if (!is_new) return status;
+    VM_LOG_ERROR("cannot create the folders of month \"{}\", which is tried again before it is written: {}", name_,
+                 status.error().message());
+    return OpenIndex();
+  }
+  const std::string list_path = fs::Join(SmallPath(), kPartsFile);
+  VM_ASSIGN_OR_RETURN(const ByteBuffer json, files.ReadFile(list_path));
+  auto parsed = ParsePartNames(AsText(json));
+  if (!parsed.ok()) return std::move(parsed).error().WithContext("\"" + list_path + "\"");
+  const PartNames names = std::move(parsed).value();
   {
     MutexLock lock(mutex_);
     // A missing part is found before anything is removed.
@@ -179,8 +198,12 @@ Status Partition::OpenFiles() {
   }
   VM_TRY(RemoveUnlistedParts(files, SmallPath(), names.small));
   VM_TRY(RemoveUnlistedParts(files, BigPath(), names.big));
+  return OpenIndex();
+}
+
+Status Partition::OpenIndex() {
   indexdb::Options index_options;
-  index_options.file_system = &files;
+  index_options.file_system = options_.fs;
   index_options.time_range = time_range_;
   index_options.disable_per_day_index = options_.disable_per_day_index;
   index_options.max_memory_bytes = std::max<uint64_t>(
@@ -334,6 +357,10 @@ std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& 
 Result<bool> Partition::TryMerge(PartClass part_class) {
   const std::stop_token stop = stop_merges_.get_token();
   if (stop.stop_requested()) return false;
+  {
+    MutexLock lock(mutex_);
+    if (List(part_class).size() < 2) return false;
+  }
   if (part_class != PartClass::kInmemory && options_.min_free_disk_space_bytes > 0) {
     VM_ASSIGN_OR_RETURN(const uint64_t free, options_.fs->FreeSpace(SmallPath()));
     if (free < options_.min_free_disk_space_bytes) return false;
@@ -480,6 +507,7 @@ Result<std::shared_ptr<Partition::ListedPart>> Partition::WriteMerged(const std:
   }
 
   const std::string path = fs::Join(target == PartClass::kBig ? BigPath() : SmallPath(), part_name);
+  VM_TRY(EnsureFolders());
   // A sample must never be durable without the name of its series.
   VM_TRY(index_->FlushToDisk());
   if (sources.size() == 1 && sources.front().part->path.empty() && options_.dedup_interval_ms == 0) {

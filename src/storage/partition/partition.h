@@ -72,7 +72,8 @@ struct PartitionStats {
 /// FlushRawRows, FlushInmemoryParts and TryMerge. Reference: VictoriaMetrics lib/storage/partition.go.
 class Partition {
  public:
-  /// Open or create the directories of month `name`. Errors: kCorrupted when a listed part is missing or unreadable.
+  /// Open or create the directories of month `name`. When those of a new month cannot be created, that is logged and tried again
+  /// with each flush: rows stay in memory until then. Errors: kCorrupted when a listed part is missing or unreadable; kIo.
   static Result<boost::intrusive_ptr<Partition>> Open(const std::string& name, PartitionOptions options);
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
@@ -129,6 +130,9 @@ class Partition {
   ~Partition();
 
   Status OpenFiles();
+  Status OpenIndex();
+  /// Create the folders of a new month if that was not possible when it was opened.
+  Status EnsureFolders() VM_EXCLUDES(folders_mutex_);
   Status OpenParts(const std::string& path, const std::vector<std::string>& names, std::vector<Entry>& entries);
   std::string SmallPath() const;
   std::string BigPath() const;
@@ -185,6 +189,8 @@ class Partition {
   std::array<MergeCounters, kPartClasses> counters_;  // By the class of the result.
   std::atomic<uint64_t> lossy_blocks_{0};
 
+  Mutex folders_mutex_;
+  bool has_folders_ VM_GUARDED_BY(folders_mutex_) = false;
   Mutex flush_mutex_;   // One flush to disk at a time. Before commit_mutex_.
   Mutex commit_mutex_;  // Held while parts.json is written, so that it always equals the lists. Before mutex_.
   std::vector<std::shared_ptr<ListedPart>> uncertain_ VM_GUARDED_BY(commit_mutex_);  // parts.json may name them.

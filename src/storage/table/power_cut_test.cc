@@ -359,6 +359,40 @@ TEST(TableFaultTest, AFullDiskKeepsRowsInMemoryUntilThereIsRoom) {
   for (const auto& [sample, value] : ReadAll(*opened.value(), &doubled)) EXPECT_EQ(value, expected.added.at(sample));
 }
 
+TEST(TableFaultTest, ANewMonthDoesNotNeedTheDiskToTakeRows) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  auto table = Table::Open(Options(disk, now)).value();
+  // Creating the folders gets this far, then one step further with each try.
+  Expected expected;
+  for (uint64_t nth = 1; nth < 40; ++nth) {
+    disk.SetFault([first = disk.changes() + nth](const FileOperation& operation) {
+      return operation.number >= first ? ENOSPC : 0;
+    });
+    const int64_t at = kOctober + static_cast<int64_t>(nth);
+    auto month = table->GetOrCreatePartition(at);
+    ASSERT_TRUE(month.ok()) << month.error().message();
+    if (nth == 1) {
+      ASSERT_TRUE(month.value()->index().CreateSeries(Name(1), Series(1), 20'000).ok());
+    }
+    ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), at, 2}}).ok());
+    expected.added.emplace(Sample{1, at}, 2);
+    ASSERT_TRUE(table->FlushToSearchable().ok());
+    bool doubled = false;
+    EXPECT_EQ(ReadAll(*table, &doubled), expected.added);
+    static_cast<void>(table->FlushToDisk().ok());
+    EXPECT_EQ(ReadAll(*table, &doubled), expected.added);
+    EXPECT_FALSE(doubled);
+    CheckDisk(*disk.AfterPowerCut(PowerCut::kMixed, nth), expected, false);
+  }
+  disk.SetFault({});
+  ASSERT_TRUE(table->FlushToDisk().ok());
+  expected.durable = expected.added;
+  CheckDisk(*disk.AfterPowerCut(PowerCut::kDropUnsynced), expected, true);
+  ASSERT_TRUE(table->Close().ok());
+}
+
 TEST(TableFaultTest, AFailingReadIsAnErrorOfTheQueryAlone) {
   FaultFileSystem disk;
   Life life(disk);
