@@ -1,7 +1,9 @@
 // The whole storage directory at each point where the power may go: it opens, and what was durable is found by name.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include "lib/decimal/decimal.h"
 #include "lib/fs/fault_file_system.h"
@@ -19,9 +21,9 @@ constexpr int64_t kNow = 1'795'392'000'123;  // 2026-11-23.
 
 using Samples = std::map<std::pair<std::string, int64_t>, double>;
 
-EngineOptions Options(FaultFileSystem& disk) {
+EngineOptions Options(FaultFileSystem& disk, const std::string& path = "/var/storage") {
   EngineOptions options;
-  options.path = "/var/storage";
+  options.path = path;
   options.file_system = &disk;
   options.start_background = false;
   options.now_ms = [] { return kNow; };
@@ -54,7 +56,9 @@ TEST(EnginePowerCutTest, TheStorageOpensAndHoldsWhatWasDurable) {
   FaultFileSystem disk;
   ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/var").ok());
   Samples durable, added;
-  uint64_t cuts = 0;
+  std::set<std::string> snapshots;  // Those that were created.
+  Samples in_snapshots;             // What was there when one was begun.
+  uint64_t cuts = 0, snapshots_opened = 0;
   disk.SetObserver([&](const FileOperation& operation) {
     if (testing::Test::HasFailure()) return;
     SCOPED_TRACE(operation.path + " change " + std::to_string(operation.number));
@@ -71,6 +75,23 @@ TEST(EnginePowerCutTest, TheStorageOpensAndHoldsWhatWasDurable) {
       }
       for (const auto& [key, value] : found) EXPECT_TRUE(added.contains(key)) << "made up: " << key.first;
       ++cuts;
+      // Whole snapshots alone are listed, and none is lost.
+      const auto listed = engine.value()->ListSnapshots();
+      ASSERT_TRUE(listed.ok()) << listed.error().message();
+      for (const std::string& name : snapshots) {
+        EXPECT_TRUE(std::find(listed.value().begin(), listed.value().end(), name) != listed.value().end()) << name;
+      }
+      ASSERT_TRUE(engine.value()->Close().ok());
+      for (const std::string& name : listed.value()) {
+        SCOPED_TRACE(name);
+        auto snapshot = Engine::Open(Options(*left, "/var/storage/snapshots/" + name));
+        ASSERT_TRUE(snapshot.ok()) << snapshot.error().message();
+        const Samples kept = Read(*snapshot.value());
+        for (const auto& [key, value] : in_snapshots) {
+          EXPECT_TRUE(kept.contains(key)) << "the snapshot lacks " << key.first << " at " << key.second;
+        }
+        ++snapshots_opened;
+      }
     }
   });
   for (int life = 0; life < 2; ++life) {
@@ -94,9 +115,16 @@ TEST(EnginePowerCutTest, TheStorageOpensAndHoldsWhatWasDurable) {
       durable = added;
     }
     EXPECT_EQ(Read(*engine.value()), added);
+    if (life == 0) {
+      in_snapshots = added;
+      auto name = engine.value()->CreateSnapshot();
+      ASSERT_TRUE(name.ok()) << name.error().message();
+      snapshots.insert(name.value());
+    }
     ASSERT_TRUE(engine.value()->Close().ok());
   }
   EXPECT_GT(cuts, 800u);
+  EXPECT_GT(snapshots_opened, 100u);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@ namespace vm::storage {
 namespace {
 
 constexpr const char* kKinds[] = {"small", "big", "indexdb"};
+// Ends the name of a snapshot that is being made; such names are not listed.
+constexpr std::string_view kUnfinished = ".tmp";
 
 /// Unix milliseconds of the name of a snapshot, "20240910123456-18EA24E83B59AE86"; nothing for other names.
 std::optional<int64_t> SnapshotTime(std::string_view name) {
@@ -67,8 +69,9 @@ Result<std::string> EngineImpl::CreateSnapshot() {
 
 Status EngineImpl::WriteSnapshot(const std::string& name) {
   for (const PartitionRef& partition : table_->AllPartitions()) VM_TRY(partition->CreateSnapshot(name));
-  // The directory under its own name comes last: only whole snapshots are listed.
-  const std::string path = SnapshotPaths(name).front();
+  // The directory gets its own name last: only whole snapshots are listed.
+  const std::string final_path = SnapshotPaths(name).front();
+  const std::string path = final_path + std::string(kUnfinished);
   const std::string data = path + "/data";
   VM_TRY(file_system_.CreateDirectories(data));
   for (const char* kind : kKinds) {
@@ -93,7 +96,9 @@ Status EngineImpl::WriteSnapshot(const std::string& name) {
     VM_TRY(fs::WriteFileSynced(file_system_, fs::Join(path + "/metadata", entry.name), bytes));
   }
   VM_TRY(file_system_.SyncDirectory(path + "/metadata"));
-  return fs::SyncDirectoryAndParent(file_system_, path);
+  VM_TRY(file_system_.SyncDirectory(path));
+  VM_TRY(file_system_.Rename(path, final_path));
+  return file_system_.SyncDirectory(fs::ParentPath(final_path));
 }
 
 Result<std::vector<std::string>> EngineImpl::ListSnapshots() {
@@ -107,7 +112,8 @@ Result<std::vector<std::string>> EngineImpl::ListSnapshots() {
 }
 
 Status EngineImpl::RemoveSnapshot(const std::string& name) {
-  const std::vector<std::string> paths = SnapshotPaths(name);
+  std::vector<std::string> paths = SnapshotPaths(name);
+  paths.push_back(paths.front() + std::string(kUnfinished));
   // Its own name last: an interrupted deletion can be repeated.
   for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
     if (file_system_.Exists(*path)) VM_TRY(fs::RemoveDirectory(file_system_, *path));
