@@ -212,7 +212,13 @@ Status EngineImpl::Close() {
   const Status legacy_status = legacy_ ? legacy_->Close() : Ok();
   Status status = Ok();
   if (table_) {
-    status = table_->Close();
+    // What is only in memory is lost after this: a disk that fails for a moment gets another chance, six seconds in all.
+    for (auto pause = std::chrono::milliseconds(50);; pause *= 2) {
+      status = table_->Close();
+      if (status.ok() || pause > std::chrono::seconds(4)) break;
+      VM_LOG_ERROR("cannot write to {}, which is tried again: {}", options_.path, status.error().message());
+      std::this_thread::sleep_for(pause);
+    }
     if (status.ok()) SaveCaches();
   }
   table_.reset();

@@ -134,13 +134,6 @@ Status Table::EnsureFolder() {
 }
 
 Status Table::OpenParts() {
-  if (!fs_.Exists(path_)) {
-    if (Status status = EnsureFolder(); !status.ok()) {
-      VM_LOG_ERROR("cannot create the index table \"{}\", which is tried again before it is written: {}", path_,
-                   status.error().message());
-      return Ok();
-    }
-  }
   const std::string list_path = fs::Join(path_, storage::kPartsFile);
   std::vector<std::string> names;
   const bool listed = fs_.Exists(list_path);
@@ -149,9 +142,17 @@ Status Table::OpenParts() {
     auto parsed = storage::ParsePartNameList(AsText(json));
     if (!parsed.ok()) return std::move(parsed).error().WithContext("\"" + list_path + "\"");
     names = std::move(parsed).value();
-  } else {
+  } else if (fs_.Exists(path_)) {
     VM_ASSIGN_OR_RETURN(names, storage::ListPartFolders(fs_, path_));
     std::erase(names, "cache");
+  }
+  if (!listed && names.empty()) {
+    // A new table.
+    if (Status status = EnsureFolder(); !status.ok()) {
+      VM_LOG_ERROR("cannot create the index table \"{}\", which is tried again before it is written: {}", path_,
+                   status.error().message());
+      return Ok();
+    }
   }
   for (const std::string& name : names) {
     const std::string dir = fs::Join(path_, name);
@@ -177,7 +178,7 @@ Status Table::OpenParts() {
   }
   // After the parts were opened: what cannot be read is not made worse.
   VM_TRY(storage::RemoveUnlistedParts(fs_, path_, names));
-  if (!listed) VM_TRY(WritePartsJson(parts));
+  if (!listed && !names.empty()) VM_TRY(WritePartsJson(parts));
   {
     MutexLock lock(mutex_);
     parts_ = std::move(parts);
