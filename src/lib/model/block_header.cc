@@ -61,25 +61,28 @@ Result<BlockHeader> UnmarshalBlockHeader(ByteView& src) {
     return Error(ErrorCode::kCorrupted, fmt::format("cannot unmarshal block header: got {} bytes; want {}",
                                                     src.size(), kBlockHeaderSize));
   }
-  ByteView in = src;  // `src` moves only when the whole header is good.
   BlockHeader h;
-  VM_ASSIGN_OR_RETURN(h.tsid, UnmarshalTsid(in));
-  h.min_timestamp = encoding::UnZigZag64(TakeBigEndian<uint64_t>(in));
-  h.max_timestamp = encoding::UnZigZag64(TakeBigEndian<uint64_t>(in));
-  h.first_value = encoding::UnZigZag64(TakeBigEndian<uint64_t>(in));
-  h.timestamps_offset = TakeBigEndian<uint64_t>(in);
-  h.values_offset = TakeBigEndian<uint64_t>(in);
-  h.timestamps_size = TakeBigEndian<uint32_t>(in);
-  h.values_size = TakeBigEndian<uint32_t>(in);
-  h.rows_count = TakeBigEndian<uint32_t>(in);
-  h.scale = encoding::UnZigZag16(TakeBigEndian<uint16_t>(in));
-  h.timestamps_type = static_cast<encoding::MarshalType>(TakeBigEndian<uint8_t>(in));
-  h.values_type = static_cast<encoding::MarshalType>(TakeBigEndian<uint8_t>(in));
-  h.precision_bits = TakeBigEndian<uint8_t>(in);
+  ByteView tsid = src;
+  VM_ASSIGN_OR_RETURN(h.tsid, UnmarshalTsid(tsid));
+  // One check of the size is enough for all: a search reads hundreds of headers for a block it wants.
+  const uint8_t* const at = src.data() + kTsidSize;
+  h.min_timestamp = encoding::UnZigZag64(LoadBigEndian<uint64_t>(at));
+  h.max_timestamp = encoding::UnZigZag64(LoadBigEndian<uint64_t>(at + 8));
+  h.first_value = encoding::UnZigZag64(LoadBigEndian<uint64_t>(at + 16));
+  h.timestamps_offset = LoadBigEndian<uint64_t>(at + 24);
+  h.values_offset = LoadBigEndian<uint64_t>(at + 32);
+  h.timestamps_size = LoadBigEndian<uint32_t>(at + 40);
+  h.values_size = LoadBigEndian<uint32_t>(at + 44);
+  h.rows_count = LoadBigEndian<uint32_t>(at + 48);
+  h.scale = encoding::UnZigZag16(LoadBigEndian<uint16_t>(at + 52));
+  h.timestamps_type = static_cast<encoding::MarshalType>(at[54]);
+  h.values_type = static_cast<encoding::MarshalType>(at[55]);
+  h.precision_bits = at[56];
+  static_assert(kTsidSize + 57 == kBlockHeaderSize);
   if (Status s = CheckBlockHeader(h); !s.ok()) {
     return std::move(s).error().WithContext("cannot unmarshal block header");
   }
-  src = in;
+  src = src.subspan(kBlockHeaderSize);  // Only when the whole header is good.
   return h;
 }
 

@@ -3,12 +3,15 @@
 namespace vm::model {
 
 void MarshalTsid(ByteBuffer& dst, const Tsid& tsid) {
-  AppendBigEndian(dst, tsid.account_id);
-  AppendBigEndian(dst, tsid.project_id);
-  AppendBigEndian(dst, tsid.metric_group_id);
-  AppendBigEndian(dst, tsid.job_id);
-  AppendBigEndian(dst, tsid.instance_id);
-  AppendBigEndian(dst, static_cast<uint64_t>(tsid.metric_id));
+  uint8_t bytes[kTsidSize];
+  uint8_t* at = bytes;
+  at = StoreBigEndian(at, tsid.account_id);
+  at = StoreBigEndian(at, tsid.project_id);
+  at = StoreBigEndian(at, tsid.metric_group_id);
+  at = StoreBigEndian(at, tsid.job_id);
+  at = StoreBigEndian(at, tsid.instance_id);
+  StoreBigEndian(at, static_cast<uint64_t>(tsid.metric_id));
+  Append(dst, ByteView(bytes));
 }
 
 Result<Tsid> UnmarshalTsid(ByteView& src) {
@@ -17,12 +20,14 @@ Result<Tsid> UnmarshalTsid(ByteView& src) {
                                             " bytes; want " + std::to_string(kTsidSize));
   }
   Tsid tsid;
-  tsid.account_id = TakeBigEndian<uint32_t>(src);
-  tsid.project_id = TakeBigEndian<uint32_t>(src);
-  tsid.metric_group_id = TakeBigEndian<uint64_t>(src);
-  tsid.job_id = TakeBigEndian<uint32_t>(src);
-  tsid.instance_id = TakeBigEndian<uint32_t>(src);
-  tsid.metric_id = MetricId{TakeBigEndian<uint64_t>(src)};
+  const uint8_t* const at = src.data();
+  tsid.account_id = LoadBigEndian<uint32_t>(at);
+  tsid.project_id = LoadBigEndian<uint32_t>(at + 4);
+  tsid.metric_group_id = LoadBigEndian<uint64_t>(at + 8);
+  tsid.job_id = LoadBigEndian<uint32_t>(at + 16);
+  tsid.instance_id = LoadBigEndian<uint32_t>(at + 20);
+  tsid.metric_id = MetricId{LoadBigEndian<uint64_t>(at + 24)};
+  src = src.subspan(kTsidSize);
   return tsid;
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <queue>
 #include <utility>
 #include <vector>
 
@@ -57,6 +56,59 @@ class Source {
   model::Tsid previous_;
   uint64_t rows_ = 0;
   uint64_t blocks_ = 0;
+};
+
+/// Which source has the block that comes next: by TSID, then time, then number.
+class SourceHeap {
+ public:
+  bool empty() const noexcept { return entries_.empty(); }
+  size_t top() const noexcept { return entries_.front().source; }
+
+  void Push(const BlockHeader& header, size_t source) {
+    entries_.push_back({header.tsid, header.min_timestamp, source});
+    size_t at = entries_.size() - 1;
+    while (at > 0 && entries_[at].Before(entries_[(at - 1) / 2])) {
+      std::swap(entries_[at], entries_[(at - 1) / 2]);
+      at = (at - 1) / 2;
+    }
+  }
+  /// The source on top has moved on to this block.
+  void ReplaceTop(const BlockHeader& header) {
+    entries_.front() = {header.tsid, header.min_timestamp, entries_.front().source};
+    SiftDown();
+  }
+  void Pop() {
+    entries_.front() = entries_.back();
+    entries_.pop_back();
+    SiftDown();
+  }
+
+ private:
+  // The keys lie here, so that comparing touches no source.
+  struct Entry {
+    model::Tsid tsid;
+    int64_t min_timestamp = 0;
+    size_t source = 0;
+
+    bool Before(const Entry& other) const noexcept {
+      if (tsid != other.tsid) return tsid < other.tsid;
+      if (min_timestamp != other.min_timestamp) return min_timestamp < other.min_timestamp;
+      return source < other.source;
+    }
+  };
+
+  void SiftDown() {
+    for (size_t at = 0;;) {
+      size_t child = 2 * at + 1;
+      if (child >= entries_.size()) return;
+      if (child + 1 < entries_.size() && entries_[child + 1].Before(entries_[child])) ++child;
+      if (!entries_[child].Before(entries_[at])) return;
+      std::swap(entries_[at], entries_[child]);
+      at = child;
+    }
+  }
+
+  std::vector<Entry> entries_;
 };
 
 /// Samples with an exponent each, between being merged and being cut into blocks.
@@ -336,25 +388,17 @@ bool CommonScale::JoinAll(std::span<const int64_t> mantissas, int16_t exponent) 
 Status MergeParts(std::span<const std::shared_ptr<const PartReader>> parts, PartWriter& writer,
                   const MergePolicy& policy, std::stop_token stop, MergeStats& stats) {
   std::vector<std::unique_ptr<Source>> sources;
-  const auto later = [&](size_t a, size_t b) {
-    const BlockHeader& x = sources[a]->block().header;
-    const BlockHeader& y = sources[b]->block().header;
-    if (x.tsid != y.tsid) return y.tsid < x.tsid;
-    if (x.min_timestamp != y.min_timestamp) return y.min_timestamp < x.min_timestamp;
-    return b < a;
-  };
-  std::priority_queue<size_t, std::vector<size_t>, decltype(later)> queue(later);
+  SourceHeap heap;
   for (const auto& part : parts) {
     sources.push_back(std::make_unique<Source>(part));
     VM_ASSIGN_OR_RETURN(const bool found, sources.back()->Next());
-    if (found) queue.push(sources.size() - 1);
+    if (found) heap.Push(sources.back()->block().header, sources.size() - 1);
   }
   Pending pending(writer, policy, stats);
-  while (!queue.empty()) {
+  while (!heap.empty()) {
     if (stop.stop_requested()) return Error(ErrorCode::kCancelled, "the merge was stopped");
-    const size_t at = queue.top();
-    queue.pop();
-    const EncodedBlock& block = sources[at]->block();
+    Source& source = *sources[heap.top()];
+    const EncodedBlock& block = source.block();
     stats.rows_read += block.header.rows_count;
     if (block.header.max_timestamp < policy.retention_deadline_ms ||
         (policy.is_deleted && policy.is_deleted(block.header.tsid.metric_id))) {
@@ -362,8 +406,12 @@ Status MergeParts(std::span<const std::shared_ptr<const PartReader>> parts, Part
     } else {
       VM_TRY(pending.Add(block));
     }
-    VM_ASSIGN_OR_RETURN(const bool found, sources[at]->Next());
-    if (found) queue.push(at);
+    VM_ASSIGN_OR_RETURN(const bool found, source.Next());
+    if (found) {
+      heap.ReplaceTop(source.block().header);
+    } else {
+      heap.Pop();
+    }
   }
   return pending.Write();
 }
