@@ -44,6 +44,7 @@ EngineImpl::~EngineImpl() {
 
 Status EngineImpl::OpenTable() {
   UpdateReadOnly(false);
+  VM_TRY(RemoveUnfinishedSnapshots());
   TableOptions table_options;
   table_options.partition.fs = &file_system_;
   table_options.partition.data_path = options_.path + "/data";

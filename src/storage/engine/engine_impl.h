@@ -152,6 +152,8 @@ class EngineImpl final : public Engine {
   std::vector<std::string> SnapshotPaths(const std::string& name) const;
   Status WriteSnapshot(const std::string& name) VM_REQUIRES(snapshot_mutex_);
   Status RemoveSnapshot(const std::string& name) VM_REQUIRES(snapshot_mutex_);
+  /// What an interrupted creation or deletion left.
+  Status RemoveUnfinishedSnapshots() VM_EXCLUDES(snapshot_mutex_);
   Status LoadSeriesCache(uint64_t digest);
   Status SaveSeriesCache();
   Status LoadNameUsage();

@@ -68,6 +68,8 @@ Result<std::string> EngineImpl::CreateSnapshot() {
 }
 
 Status EngineImpl::WriteSnapshot(const std::string& name) {
+  // From here on an interrupted snapshot is found at the next start, with all of its links.
+  VM_TRY(fs::CreateDirectoriesSynced(file_system_, SnapshotPaths(name).front() + std::string(kUnfinished)));
   for (const PartitionRef& partition : table_->AllPartitions()) VM_TRY(partition->CreateSnapshot(name));
   // The directory gets its own name last: only whole snapshots are listed.
   const std::string final_path = SnapshotPaths(name).front();
@@ -113,10 +115,30 @@ Result<std::vector<std::string>> EngineImpl::ListSnapshots() {
 
 Status EngineImpl::RemoveSnapshot(const std::string& name) {
   std::vector<std::string> paths = SnapshotPaths(name);
-  paths.push_back(paths.front() + std::string(kUnfinished));
-  // Its own name last: an interrupted deletion can be repeated.
+  const std::string unfinished = paths.front() + std::string(kUnfinished);
+  // Half a snapshot must not be listed; an interrupted deletion goes on at the next start.
+  if (file_system_.Exists(paths.front())) {
+    VM_TRY(file_system_.Rename(paths.front(), unfinished));
+    VM_TRY(file_system_.SyncDirectory(fs::ParentPath(unfinished)));
+  }
+  paths.front() = unfinished;
   for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
-    if (file_system_.Exists(*path)) VM_TRY(fs::RemoveDirectory(file_system_, *path));
+    if (!file_system_.Exists(*path)) continue;
+    VM_TRY(fs::RemoveDirectory(file_system_, *path));
+    VM_TRY(file_system_.SyncDirectory(fs::ParentPath(*path)));
+  }
+  return Ok();
+}
+
+Status EngineImpl::RemoveUnfinishedSnapshots() {
+  MutexLock lock(snapshot_mutex_);
+  VM_ASSIGN_OR_RETURN(const auto entries, file_system_.ListDirectory(options_.path + "/snapshots"));
+  for (const fs::DirEntry& entry : entries) {
+    if (!entry.name.ends_with(kUnfinished)) continue;
+    const std::string name = entry.name.substr(0, entry.name.size() - kUnfinished.size());
+    if (!SnapshotTime(name)) continue;
+    VM_LOG_INFO("removing the snapshot \"{}\" that was not finished", name);
+    VM_TRY(RemoveSnapshot(name));
   }
   return Ok();
 }
