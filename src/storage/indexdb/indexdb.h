@@ -157,6 +157,8 @@ class IndexDb {
   Result<bool> TryMerge() { return table_->TryMerge(); }
   /// End merges that run and start none any more.
   void StopMerges() noexcept { table_->StopMerges(); }
+  /// Sets of items that wait for their file.
+  size_t memory_sets() const { return table_->memory_sets(); }
   /// Link what is durable below the new directory `path`.
   Status CreateSnapshot(const std::string& path) const { return table_->CreateSnapshot(path); }
   /// Flush and stop.

@@ -124,6 +124,11 @@ class Table {
   /// Stop merges and flush. Nothing may be added afterwards. After an error it may be called again.
   Status Close() VM_EXCLUDES(mutex_, flush_mutex_);
   Stats stats() const VM_EXCLUDES(mutex_);
+  /// Stats::memory_sets alone: cheap enough to be asked for each packet.
+  size_t memory_sets() const VM_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return flushing_.size();
+  }
 
  private:
   using Parts = std::vector<std::shared_ptr<Part>>;

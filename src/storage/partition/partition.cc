@@ -620,6 +620,22 @@ std::vector<PartRef> Partition::Parts() const {
   return parts;
 }
 
+Partition::Load Partition::GetLoad() const {
+  Load load;
+  {
+    MutexLock lock(mutex_);
+    load.inmemory_parts = List(PartClass::kInmemory).size();
+    load.small_parts = List(PartClass::kSmall).size();
+    for (const Entry& entry : List(PartClass::kInmemory)) load.memory_bytes += entry.part->reader->size_bytes();
+  }
+  for (const auto& shard : shards_) {
+    MutexLock lock(shard->mutex);
+    load.memory_bytes += shard->rows.size() * sizeof(RawRow);
+  }
+  load.index_memory_sets = index_->memory_sets();
+  return load;
+}
+
 PartitionStats Partition::Stats() const {
   PartitionStats stats;
   {

@@ -113,6 +113,12 @@ class Partition {
   /// All searchable parts.
   std::vector<PartRef> Parts() const;
   PartitionStats Stats() const;
+  /// What is not in files yet, and how many parts there are: cheap enough to be asked for each packet.
+  struct Load {
+    uint64_t memory_bytes = 0;  // Of rows and parts.
+    size_t inmemory_parts = 0, small_parts = 0, index_memory_sets = 0;
+  };
+  Load GetLoad() const;
 
  private:
   struct Shard;

@@ -1,6 +1,7 @@
 #include "storage/table/table.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -25,6 +26,12 @@ constexpr uint32_t kMaxWorkersPerClass = 16;
 constexpr uint64_t kMinMemoryForRows = 64 << 20;
 constexpr uint64_t kMaxInmemoryParts = 60;
 constexpr uint64_t kMaxSmallParts = 400;
+
+/// Merges take what CPU rows and queries leave: decision D10. Whether it works changes nothing else.
+void RunBehindIngestion() {
+  constexpr int kNice = 5;
+  static_cast<void>(::setpriority(PRIO_PROCESS, 0, kNice));  // Of this thread, on Linux.
+}
 
 }  // namespace
 
@@ -155,10 +162,10 @@ Room Table::room() const {
   uint64_t bytes = 0;
   bool busy = false;
   for (const PartitionRef& partition : AllPartitions()) {
-    const PartitionStats stats = partition->Stats();
-    bytes += stats.inmemory.size_bytes + stats.pending_rows * sizeof(RawRow);
-    busy = busy || stats.inmemory.parts >= kMaxInmemoryParts || stats.small.parts >= kMaxSmallParts ||
-           stats.index_memory_sets >= mergeset::kMaxMemorySets;
+    const Partition::Load load = partition->GetLoad();
+    bytes += load.memory_bytes;
+    busy = busy || load.inmemory_parts >= kMaxInmemoryParts || load.small_parts >= kMaxSmallParts ||
+           load.index_memory_sets >= mergeset::kMaxMemorySets;
   }
   if (!busy && bytes < max_bytes) return Room::kFree;
   return flush_failing_.load(std::memory_order_relaxed) ? Room::kFailing : Room::kBusy;
@@ -430,6 +437,7 @@ void Table::DiskLoop(std::stop_token stop) {
 }
 
 void Table::MergeLoop(std::stop_token stop, std::optional<PartClass> part_class) {
+  RunBehindIngestion();
   uint64_t seen = 0;
   bool retry_later = false;
   while (true) {
@@ -459,6 +467,7 @@ void Table::MergeLoop(std::stop_token stop, std::optional<PartClass> part_class)
 }
 
 void Table::FinalDedupLoop(std::stop_token stop) {
+  RunBehindIngestion();
   // Jitter, so that nodes started together do not merge together.
   std::mt19937_64 random(std::random_device{}());
   const int64_t interval = options_.final_dedup_interval_ms +
