@@ -45,6 +45,7 @@ class Source {
     return true;
   }
   const EncodedBlock& block() const { return search_.block(); }
+  const std::string& path() const { return part_->path(); }
 
  private:
   Error Broken(std::string what) const {
@@ -218,20 +219,21 @@ class Pending {
   Pending(PartWriter& writer, const MergePolicy& policy, MergeStats& stats)
       : writer_(writer), policy_(policy), stats_(stats) {}
 
-  Status Add(const EncodedBlock& block) {
+  /// `part` names where the block comes from, in errors; it must stay.
+  Status Add(const EncodedBlock& block, const std::string& part) {
     const BlockHeader& h = block.header;
     if (rows_ == 0 || h.tsid != tsid_ || (IsFull() && max_timestamp_ <= h.min_timestamp)) {
       if (h.tsid != tsid_) short_blocks_.Reset();
       VM_TRY(Write());
-      return Take(block);
+      return Take(block, part);
     }
     VM_TRY(Decode());
-    VM_TRY(model::DecodeBlock(block, next_));
+    VM_TRY(DecodeFrom(block, part, next_));
     if (next_.timestamps.front() >= max_timestamp_) {
       if (!MakeJoinable()) {
         short_blocks_.Add(rows_);
         VM_TRY(Write());
-        return Take(block);
+        return Take(block, part);
       }
       Trim(next_, policy_.retention_deadline_ms, stats_);
       return AppendNext();
@@ -253,7 +255,7 @@ class Pending {
     rows_ = 0;
     if (std::exchange(lossy_, false)) short_blocks_.Reset();
     if (policy_.dedup_interval_ms > 0) {
-      if (!is_decoded_) VM_TRY(model::DecodeBlock({header_, timestamps_data_, values_data_}, decoded_));
+      if (!is_decoded_) VM_TRY(DecodeFrom({header_, timestamps_data_, values_data_}, *part_, decoded_));
       if (is_decoded_ || model::NeedsDedup(decoded_.timestamps, policy_.dedup_interval_ms)) {
         model::DeduplicateMantissas(decoded_.timestamps, decoded_.mantissas, policy_.dedup_interval_ms);
         is_decoded_ = true;
@@ -274,8 +276,9 @@ class Pending {
   }
 
   // Keep a copy: the source's bytes are gone when it moves on.
-  Status Take(const EncodedBlock& block) {
+  Status Take(const EncodedBlock& block, const std::string& part) {
     header_ = block.header;
+    part_ = &part;
     timestamps_data_.assign(block.timestamps_data.begin(), block.timestamps_data.end());
     values_data_.assign(block.values_data.begin(), block.values_data.end());
     is_decoded_ = false;
@@ -284,9 +287,14 @@ class Pending {
     max_timestamp_ = header_.max_timestamp;
     return Ok();
   }
+  static Status DecodeFrom(const EncodedBlock& block, const std::string& part, DecodedBlock& out) {
+    Status status = model::DecodeBlock(block, out);
+    if (status.ok()) return status;
+    return std::move(status).error().WithContext("cannot merge part \"" + part + "\"");
+  }
   Status Decode() {
     if (is_decoded_) return Ok();
-    VM_TRY(model::DecodeBlock({header_, timestamps_data_, values_data_}, decoded_));
+    VM_TRY(DecodeFrom({header_, timestamps_data_, values_data_}, *part_, decoded_));
     Trim(decoded_, policy_.retention_deadline_ms, stats_);
     rows_ = decoded_.timestamps.size();
     is_decoded_ = true;
@@ -353,6 +361,7 @@ class Pending {
   // Either the encoded or the decoded form is valid.
   bool is_decoded_ = false;
   BlockHeader header_;
+  const std::string* part_ = nullptr;  // Of the encoded form.
   ByteBuffer timestamps_data_, values_data_;
   DecodedBlock decoded_, next_;
   CommonScale common_;  // Of decoded_, when known.
@@ -404,7 +413,7 @@ Status MergeParts(std::span<const std::shared_ptr<const PartReader>> parts, Part
         (policy.is_deleted && policy.is_deleted(block.header.tsid.metric_id))) {
       stats.rows_deleted += block.header.rows_count;
     } else {
-      VM_TRY(pending.Add(block));
+      VM_TRY(pending.Add(block, source.path()));
     }
     VM_ASSIGN_OR_RETURN(const bool found, source.Next());
     if (found) {

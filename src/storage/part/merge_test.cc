@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/decimal/decimal.h"
+#include "lib/fs/fault_file_system.h"
 #include "storage/part/raw_rows.h"
 
 namespace vm::storage {
@@ -129,6 +130,35 @@ TEST(MergeTest, JoinsManySmallBlocksIntoFullOnes) {
   const PartPtr merged = Merge(parts);
   EXPECT_EQ(merged->header().blocks_count, 2u);
   EXPECT_EQ(Read(merged), want);
+}
+
+TEST(MergeTest, NamesThePartThatIsCorrupt) {
+  // The broken block may be the one that waits or the one that comes.
+  for (const std::string broken : {"/a", "/b"}) {
+    SCOPED_TRACE(broken);
+    fs::FaultFileSystem files;
+    std::vector<PartPtr> parts;
+    for (int64_t i = 0; i < 2; ++i) {
+      std::vector<RawRow> rows;
+      for (int64_t row = 0; row < 50; ++row) rows.push_back({Series(1), row * 2 + i, static_cast<double>(row * row % 31)});
+      const std::string path = i == 0 ? "/a" : "/b";
+      ASSERT_TRUE(Build(rows)->StoreTo(files, path).ok());
+      if (path == broken) {
+        const size_t size = files.ReadFile(path + "/values.bin").value().size();
+        ASSERT_GT(size, 20u);
+        ASSERT_TRUE(fs::WriteFileSynced(files, path + "/values.bin", ByteBuffer(size, 0xff)).ok());
+      }
+      parts.push_back(PartReader::OpenFolder(files, path).value());
+    }
+    PartBuffers buffers;
+    const auto writer = PartWriter::ToMemory(buffers, -5);
+    MergeStats stats;
+    const Status status = MergeParts(parts, *writer, {}, {}, stats);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code(), ErrorCode::kCorrupted);
+    EXPECT_NE(status.error().message().find("cannot merge part \"" + broken + "\""), std::string::npos)
+        << status.error().message();
+  }
 }
 
 TEST(MergeTest, StopsWhenAsked) {

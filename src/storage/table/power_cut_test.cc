@@ -472,6 +472,36 @@ TEST(TableFaultTest, ACorruptPartIsNamedAtTheStart) {
   }
 }
 
+TEST(TableFaultTest, CorruptionFoundByAMergeEndsTheProcessWithTheNameOfThePart) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  {
+    auto table = Table::Open(Options(disk, now)).value();
+    for (int64_t part = 0; part < 10; ++part) {
+      std::vector<RawRow> rows;
+      for (int64_t i = 0; i < 50; ++i) rows.push_back({Series(1), kNow - 1000 + i * 10 + part, static_cast<double>(i * i % 31)});
+      ASSERT_TRUE(table->AddRows(rows).ok());
+      ASSERT_TRUE(table->FlushToDisk().ok());
+    }
+    ASSERT_TRUE(table->Close().ok());
+  }
+  const std::string part = "/storage/data/small/2026_11/" + ListPartFolders(disk, "/storage/data/small/2026_11").value()[4];
+  const size_t size = disk.ReadFile(part + "/values.bin").value().size();
+  ASSERT_TRUE(fs::WriteFileSynced(disk, part + "/values.bin", ByteBuffer(size, 0xff)).ok());
+  EXPECT_EXIT(
+      {
+        TableOptions options = Options(disk, now);
+        options.background = true;
+        auto table = Table::Open(std::move(options)).value();
+        // A merge begins when there is news.
+        static_cast<void>(table->AddRows(std::vector<RawRow>{{Series(2), kNow, 1}}).ok());
+        std::this_thread::sleep_for(std::chrono::seconds(20));
+      },
+      testing::ExitedWithCode(255), "cannot merge part \"" + part);
+}
+
 // Everything at once: rows, background work, forced merges and searches, on a disk that fails now and then and whose power is cut
 // now and then.
 TEST(TableStressTest, ConcurrentWorkOnABadDiskLosesNothing) {
