@@ -342,7 +342,8 @@ class RealFiles final : public FileSystem {
 
   bool Exists(const std::string& path) override {
     struct stat info;
-    return ::stat(path.c_str(), &info) == 0;
+    // What cannot be looked at may be there: whoever opens it gets the error.
+    return ::stat(path.c_str(), &info) == 0 || (errno != ENOENT && errno != ENOTDIR);
   }
 
   Result<uint64_t> FreeSpace(const std::string& path) override {

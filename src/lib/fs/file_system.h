@@ -78,6 +78,7 @@ class FileSystem {
   virtual Status SymLink(const std::string& target, const std::string& path) = 0;
   /// Entries without "." and "..", sorted by name.
   virtual Result<std::vector<DirEntry>> ListDirectory(const std::string& path) = 0;
+  /// False only when there is surely nothing of that name.
   virtual bool Exists(const std::string& path) = 0;
   /// Bytes that an unprivileged process may still write below `path`.
   virtual Result<uint64_t> FreeSpace(const std::string& path) = 0;

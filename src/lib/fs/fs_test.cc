@@ -76,6 +76,17 @@ TEST_P(FileSystemTest, DoesNotFollowLinksWhenRemoving) {
   EXPECT_TRUE(fs_->Exists(Join(root_, "kept/f")));
 }
 
+TEST_P(FileSystemTest, WhatCannotBeLookedAtIsNotAbsent) {
+  EXPECT_FALSE(fs_->Exists(Join(root_, "none")));
+  EXPECT_FALSE(fs_->Exists(Join(root_, "none/below")));
+  ASSERT_TRUE(WriteFileSynced(*fs_, Join(root_, "f"), {}).ok());
+  EXPECT_FALSE(fs_->Exists(Join(root_, "f/below")));
+  // A loop of links is an error that root gets, too.
+  ASSERT_TRUE(fs_->SymLink("loop", Join(root_, "loop")).ok());
+  EXPECT_TRUE(fs_->Exists(Join(root_, "loop")));
+  EXPECT_FALSE(fs_->ReadFile(Join(root_, "loop")).ok());
+}
+
 TEST_P(FileSystemTest, RefusesASecondLock) {
   const std::string path = Join(root_, "flock.lock");
   auto first = fs_->LockFile(path);

@@ -416,6 +416,33 @@ TEST(TableFaultTest, AFailingReadIsAnErrorOfTheQueryAlone) {
   EXPECT_TRUE(table->ForceMerge("").ok());
 }
 
+TEST(TableFaultTest, AFailingReadAtTheStartHarmsNothing) {
+  FaultFileSystem disk;
+  Life life(disk);
+  life.Run(2);
+  const std::atomic<int64_t> now = life.expected().now;
+  uint64_t refused = 0;
+  for (uint64_t nth = 1;; ++nth) {
+    SCOPED_TRACE(nth);
+    const auto copy = disk.AfterPowerCut(PowerCut::kKeepAll);
+    uint64_t reads = 0;
+    copy->SetFault([&](const FileOperation& operation) { return !operation.changes() && ++reads == nth ? EIO : 0; });
+    {
+      const auto table = Table::Open(Options(*copy, now));
+      if (reads < nth) break;
+      if (!table.ok()) {
+        ++refused;
+        EXPECT_EQ(table.error().code(), ErrorCode::kIo) << table.error().message();
+        EXPECT_NE(table.error().message().find("/storage/data"), std::string::npos) << table.error().message();
+      }
+    }
+    copy->SetFault({});
+    CheckDisk(*copy, life.expected(), false);
+    ASSERT_FALSE(testing::Test::HasFailure());
+  }
+  EXPECT_GT(refused, 20u);
+}
+
 TEST(TableFaultTest, BackgroundWorkReportsErrorsAndGoesOn) {
   FaultFileSystem disk;
   ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
