@@ -35,7 +35,22 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   tenant_from_headers_ = set.Bool("enableMultitenancyViaHeaders", true, "Whether the tenant may be set by the AccountID and ProjectID request headers");
   max_concurrent_inserts_ = set.Int("maxConcurrentInserts", static_cast<int64_t>(2 * sys::AvailableCpus()), "The maximum number of concurrent insert requests");
   max_queue_duration_ = set.Duration("insert.maxQueueDuration", minutes(1), "The maximum duration to wait in the queue when -maxConcurrentInserts concurrent insert requests are executed");
-  influx_database_names_ = set.Array("influx.databaseNames", "Database names that influx/query answers with");
+  import_max_line_len_ = set.Bytes("import.maxLineLen", 10 << 20, "The maximum length in bytes of a single line accepted by /api/v1/import");
+  opentsdb_http_max_request_size_ = set.Bytes("opentsdbhttp.maxInsertRequestSize", 32 << 20, "The maximum size in bytes of a single OpenTSDB HTTP put request");
+  csv_trim_ = set.Duration("csvTrimTimestamp", std::chrono::milliseconds(1), "Trim timestamps when importing csv data to this duration");
+  graphite_trim_ = set.Duration("graphiteTrimTimestamp", seconds(1), "Trim timestamps for Graphite data to this duration");
+  opentsdb_trim_ = set.Duration("opentsdbTrimTimestamp", seconds(1), "Trim timestamps for OpenTSDB 'telnet put' data to this duration");
+  opentsdb_http_trim_ = set.Duration("opentsdbhttpTrimTimestamp", std::chrono::milliseconds(1), "Trim timestamps for OpenTSDB HTTP data to this duration");
+  graphite_sanitize_ = set.Bool("graphite.sanitizeMetricName", false, "Sanitize metric names for the ingested Graphite data");
+  influx_database_names_ = set.Array("influx.databaseNames", "Comma-separated list of database names to return from influx/query");
+  influx_db_label_ = set.String("influxDBLabel", "db", "Default label for the DB name sent over '?db={db_name}' query parameter");
+  influx_separator_ = set.String("influxMeasurementFieldSeparator", "_", "Separator for '{measurement}{separator}{field_name}' metric name when inserted via InfluxDB line protocol");
+  influx_skip_measurement_ = set.Bool("influxSkipMeasurement", false, "Uses '{field_name}' as a metric name while ignoring '{measurement}' and '-influxMeasurementFieldSeparator'");
+  influx_skip_single_field_ = set.Bool("influxSkipSingleField", false, "Uses '{measurement}' instead of '{measurement}{separator}{field_name}' for metric name if InfluxDB line contains only a single field");
+  influx_force_stream_mode_ = set.Bool("influx.forceStreamMode", false, "Force stream mode parsing for ingested InfluxDB data");
+  influx_max_line_size_ = set.Bytes("influx.maxLineSize", 256 << 10, "The maximum size in bytes for a single InfluxDB line during parsing in stream mode");
+  influx_max_request_size_ = set.Bytes("influx.maxRequestSize", 64 << 20, "The maximum size in bytes of a single InfluxDB request in batch mode");
+  influx_trim_ = set.Duration("influxTrimTimestamp", std::chrono::milliseconds(1), "Trim timestamps for InfluxDB line protocol data to this duration");
   disable_rpc_compression_ = set.Bool("rpc.disableCompression", false, "Whether to disable compression of data sent to old vmstorage nodes");
   handshake_timeout_ = set.Duration("rpc.handshakeTimeout", seconds(5), "Timeout for RPC handshake between vminsert/vmselect and vmstorage");
   dial_timeout_ = set.Duration("vmstorageDialTimeout", seconds(3), "Timeout for establishing RPC connections from vminsert to vmstorage");
@@ -66,8 +81,8 @@ std::vector<std::string> InsertFlags::StorageNodes() const {
   return nodes;
 }
 
-InsertHttpOptions InsertFlags::HttpOptions(size_t nodes_count, int64_t allowed_memory_bytes) const {
-  InsertHttpOptions options;
+InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_bytes) const {
+  InsertOptions options;
   options.prepare.max_labels_per_series = static_cast<size_t>(std::max<int64_t>(*max_labels_, 0));
   options.prepare.max_label_name_bytes = static_cast<size_t>(*max_label_name_len_);
   options.prepare.max_label_value_bytes = static_cast<size_t>(*max_label_value_len_);
@@ -81,7 +96,23 @@ InsertHttpOptions InsertFlags::HttpOptions(size_t nodes_count, int64_t allowed_m
   options.max_queue_duration = InMilliseconds(*max_queue_duration_);
   options.tenant_from_headers = *tenant_from_headers_;
   options.is_metadata_enabled = *enable_metadata_;
-  options.influx_database_names = *influx_database_names_;
+  const auto size_of = [](const int64_t* flag) { return static_cast<size_t>(std::max<int64_t>(*flag, 0)); };
+  options.max_json_line_bytes = size_of(import_max_line_len_);
+  options.max_opentsdb_request_bytes = size_of(opentsdb_http_max_request_size_);
+  options.csv_trim_ms = InMilliseconds(*csv_trim_).count();
+  options.graphite_trim_ms = InMilliseconds(*graphite_trim_).count();
+  options.opentsdb_trim_ms = InMilliseconds(*opentsdb_trim_).count();
+  options.opentsdb_http_trim_ms = InMilliseconds(*opentsdb_http_trim_).count();
+  options.graphite.sanitize_metric_name = *graphite_sanitize_;
+  options.influx.database_names = *influx_database_names_;
+  options.influx.db_label = *influx_db_label_;
+  options.influx.separator = *influx_separator_;
+  options.influx.skip_measurement = *influx_skip_measurement_;
+  options.influx.skip_single_field = *influx_skip_single_field_;
+  options.influx.force_stream_mode = *influx_force_stream_mode_;
+  options.influx.max_line_bytes = size_of(influx_max_line_size_);
+  options.influx.max_request_bytes = size_of(influx_max_request_size_);
+  options.influx.trim_timestamp_ms = InMilliseconds(*influx_trim_).count();
   return options;
 }
 

@@ -21,7 +21,7 @@ class InsertFlags {
   /// a limit is out of range.
   std::vector<std::string> StorageNodes() const;
 
-  InsertHttpOptions HttpOptions(size_t nodes_count, int64_t allowed_memory_bytes) const;
+  InsertOptions Inserting(size_t nodes_count, int64_t allowed_memory_bytes) const;
   ShipOptions Shipping(size_t nodes_count, int64_t allowed_memory_bytes) const;
   rpc::InsertConnOptions Connections() const;
   bool is_metadata_enabled() const { return *enable_metadata_; }
@@ -41,7 +41,22 @@ class InsertFlags {
   const bool* tenant_from_headers_;
   const int64_t* max_concurrent_inserts_;
   const std::chrono::nanoseconds* max_queue_duration_;
+  const int64_t* import_max_line_len_;
+  const int64_t* opentsdb_http_max_request_size_;
+  const std::chrono::nanoseconds* csv_trim_;
+  const std::chrono::nanoseconds* graphite_trim_;
+  const std::chrono::nanoseconds* opentsdb_trim_;
+  const std::chrono::nanoseconds* opentsdb_http_trim_;
+  const bool* graphite_sanitize_;
   const std::vector<std::string>* influx_database_names_;
+  const std::string* influx_db_label_;
+  const std::string* influx_separator_;
+  const bool* influx_skip_measurement_;
+  const bool* influx_skip_single_field_;
+  const bool* influx_force_stream_mode_;
+  const int64_t* influx_max_line_size_;
+  const int64_t* influx_max_request_size_;
+  const std::chrono::nanoseconds* influx_trim_;
   const bool* disable_rpc_compression_;
   const std::chrono::nanoseconds* handshake_timeout_;
   const std::chrono::nanoseconds* dial_timeout_;

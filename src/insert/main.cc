@@ -119,8 +119,8 @@ int Run(int argc, char** argv) {
   targets.placement = &placement;
   targets.samples = samples.get();
   targets.metadata = metadata.get();
-  InsertHandler handler(flags.HttpOptions(addresses.size(), memory_bytes), targets, pool,
-                        sys::RealClock(), daemon.metrics());
+  Ingester ingester(flags.Inserting(addresses.size(), memory_bytes), targets, pool, sys::RealClock(), daemon.metrics());
+  InsertHandler handler(ingester, daemon.metrics());
   daemon.StartHttp([&handler](http::Request& request, http::Response& response) {
     return handler.Handle(request, response);
   });

@@ -6,6 +6,14 @@ namespace {
 constexpr InsertProtocol kProtocols[] = {
     {.kind = BodyKind::kRemoteWrite, .type = "promremotewrite", .has_whole_bodies = true, .has_metadata = true},
     {.kind = BodyKind::kText, .type = "prometheus", .has_lines = true, .has_metadata = true},
+    {.kind = BodyKind::kJsonLines, .type = "vmimport", .has_lines = true},
+    {.kind = BodyKind::kCsv, .type = "csvimport", .has_lines = true},
+    {.kind = BodyKind::kNative, .type = "native"},
+    {.kind = BodyKind::kInflux, .type = "influx", .has_lines = true},
+    {.kind = BodyKind::kGraphite, .type = "graphite", .has_lines = true},
+    {.kind = BodyKind::kOpentsdb, .type = "opentsdb", .has_lines = true},
+    {.kind = BodyKind::kOpentsdbHttp, .type = "opentsdbhttp", .has_lines = true, .has_whole_bodies = true},
+    {.kind = BodyKind::kClusterNative, .type = "clusternative"},
 };
 
 constexpr std::string_view kOk = "{\"status\":\"ok\"}";
@@ -18,6 +26,11 @@ constexpr InsertEndpoint kEndpoints[] = {
     {"prometheus/", BodyKind::kRemoteWrite, 204, "", "prometheus/", "promremotewrite"},
     {"prometheus/api/v1/import/prometheus", BodyKind::kText, 204, "", "prometheus/api/v1/import/prometheus",
      "prometheusimport"},
+    {"prometheus/api/v1/import", BodyKind::kJsonLines, 204, "", "prometheus/api/v1/import", "vmimport"},
+    {"prometheus/api/v1/import/csv", BodyKind::kCsv, 204, "", "prometheus/api/v1/import/csv", "csvimport"},
+    {"prometheus/api/v1/import/native", BodyKind::kNative, 204, "", "prometheus/api/v1/import/native", "nativeimport"},
+    {"influx/write", BodyKind::kInflux, 204, "", "influx/write", "influx", true},
+    {"influx/api/v2/write", BodyKind::kInflux, 204, "", "influx/write", "influx", true},
     {"datadog/api/v1/validate", BodyKind::kNone, 200, "{\"valid\":true}", "datadog/api/v1/validate", "datadog"},
     {"datadog/api/v1/check_run", BodyKind::kNone, 202, kOk, "datadog/api/v1/check_run", "datadog"},
     {"datadog/intake", BodyKind::kNone, 200, "{}", "datadog/intake", "datadog"},

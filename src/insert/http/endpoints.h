@@ -14,6 +14,14 @@ enum class BodyKind : uint8_t {
   kNone,  // Not looked at.
   kRemoteWrite,
   kText,
+  kJsonLines,
+  kCsv,
+  kNative,
+  kInflux,
+  kGraphite,
+  kOpentsdb,
+  kOpentsdbHttp,
+  kClusterNative,
 };
 
 /// A flag and its value.

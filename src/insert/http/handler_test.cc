@@ -149,10 +149,10 @@ std::string Zlib(const std::string& text) {
 
 class InsertHandlerTest : public testing::Test {
  protected:
-  void SetUp() override { Start(InsertHttpOptions()); }
+  void SetUp() override { Start(InsertOptions()); }
   void TearDown() override { StopShippers(); }
 
-  void Start(InsertHttpOptions options) {
+  void Start(InsertOptions options) {
     StopShippers();
     const ShipOptions ship = [] {
       ShipOptions fast;
@@ -170,7 +170,9 @@ class InsertHandlerTest : public testing::Test {
     targets.samples = samples_.get();
     targets.metadata = metadata_.get();
     registry_ = std::make_unique<metrics::Registry>();
-    handler_ = std::make_unique<InsertHandler>(std::move(options), targets, pool_, clock_, *registry_);
+    handler_.reset();
+    ingester_ = std::make_unique<Ingester>(std::move(options), targets, pool_, clock_, *registry_);
+    handler_ = std::make_unique<InsertHandler>(*ingester_, *registry_);
   }
 
   std::vector<Shipper::Node> Nodes(Taken& taken) {
@@ -254,6 +256,7 @@ class InsertHandlerTest : public testing::Test {
   std::unique_ptr<metrics::Registry> registry_;
   std::unique_ptr<Shipper> samples_;
   std::unique_ptr<Shipper> metadata_;
+  std::unique_ptr<Ingester> ingester_;
   std::unique_ptr<InsertHandler> handler_;
   FakeResponse response_;
 };
@@ -296,7 +299,7 @@ TEST_F(InsertHandlerTest, TakesTextInAnyEncodingAndInPieces) {
                                        {"snappy", Snappy(text)},
                                        {"identity", text}}) {
     for (const size_t piece_size : {size_t{1000}, size_t{1} << 20}) {
-      Start(InsertHttpOptions());
+      Start(InsertOptions());
       FakeRequest request;
       request.body = body;
       request.piece_size = piece_size;
@@ -333,12 +336,12 @@ TEST_F(InsertHandlerTest, TakesRemoteWriteUnderAllItsNames) {
   const std::string body = Snappy(WriteRequestBody({{"__name__", "m"}, {"a", "b"}, {"empty", ""}}, 1.5, 1000));
   for (const char* path : {"/insert/7/prometheus/api/v1/write", "/insert/7/prometheus/api/v1/push", "/insert/7/prometheus",
                            "/insert/7/prometheus/"}) {
-    Start(InsertHttpOptions());
+    Start(InsertOptions());
     EXPECT_EQ(Ask(path, body), "204 ") << path;
     EXPECT_EQ(Counter("vm_http_requests_total{path=\"/insert/{}/prometheus/\", protocol=\"promremotewrite\"}"), 1u);
     EXPECT_EQ(Rows(), (Strings{"7:0 m a=b 1.5 @1000"})) << path;
   }
-  Start(InsertHttpOptions());
+  Start(InsertOptions());
   EXPECT_EQ(Ask(kWrite + "?get_vm_proto_version=1"), "200 1");
   EXPECT_EQ(Counter("vm_http_requests_total{path=\"/insert/{}/prometheus/\", protocol=\"promremotewrite\"}"), 0u);
 }
@@ -367,7 +370,7 @@ TEST_F(InsertHandlerTest, LooksAtHeadersForTheKindOfBody) {
 }
 
 TEST_F(InsertHandlerTest, LimitsTheSizeOfRemoteWrites) {
-  InsertHttpOptions options;
+  InsertOptions options;
   options.max_insert_request_bytes = 1000;
   Start(options);
   const std::string big = WriteRequestBody({{"__name__", std::string(2000, 'm')}}, 1, 1);
@@ -415,7 +418,7 @@ TEST_F(InsertHandlerTest, KnowsItsPaths) {
 }
 
 TEST_F(InsertHandlerTest, DropsSeriesBeyondTheLimits) {
-  InsertHttpOptions options;
+  InsertOptions options;
   options.prepare.max_labels_per_series = 2;
   options.prepare.max_label_name_bytes = 5;
   options.prepare.max_label_value_bytes = 6;
@@ -440,11 +443,102 @@ TEST_F(InsertHandlerTest, ShipsMetadataUnlessItIsOff) {
   EXPECT_EQ(Ask(kWrite, Snappy(body)), "204 ");
   EXPECT_EQ(Ask("/insert/multitenant/prometheus/api/v1/write", Snappy(body)), "204 ");
   EXPECT_EQ(MetadataRows(), (Strings{"3:0 2 family help unit", "7:0 2 family help unit"}));
-  InsertHttpOptions options;
+  InsertOptions options;
   options.is_metadata_enabled = false;
   Start(options);
   EXPECT_EQ(Ask(kWrite, Snappy(body)), "204 ");
   EXPECT_TRUE(MetadataRows().empty());
+}
+
+TEST_F(InsertHandlerTest, TakesJsonLines) {
+  EXPECT_EQ(Ask("/insert/1/prometheus/api/v1/import?extra_label=e=x",
+                "{\"metric\":{\"__name__\":\"m\",\"a\":\"b\"},\"values\":[1,\"Inf\"],\"timestamps\":[10,20]}\nbad\n"),
+            "204 ");
+  EXPECT_EQ(Counter("vm_http_requests_total{path=\"/insert/{}/prometheus/api/v1/import\", protocol=\"vmimport\"}"), 1u);
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"vmimport\"}"), 2u);
+  EXPECT_EQ(Counter("vm_rows_invalid_total{type=\"vmimport\"}"), 1u);
+  EXPECT_EQ(Rows(), (Strings{"1:0 m a=b e=x 1 @10", "1:0 m a=b e=x inf @20"}));
+}
+
+TEST_F(InsertHandlerTest, TakesCsv) {
+  const std::string path = "/insert/1/prometheus/api/v1/import/csv?format=";
+  EXPECT_EQ(Ask(path + "1:label:host,2:metric:up,3:time:unix_s,4:metric:down", "host,up,time,down\na,1,5,\n'b,c',2,,3\nd,x,1,1\n"),
+            "204 ");
+  EXPECT_EQ(Counter("vm_rows_invalid_total{type=\"csvimport\"}"), 1u);
+  EXPECT_EQ(Ask(path + "1:label:a", "x"), "400 cannot parse the provided csv format: missing 'metric' column in \"1:label:a\"\n");
+  EXPECT_EQ(Rows(), (Strings{"1:0 down host=b,c 3 @1700000000123", "1:0 up host=a 1 @5000", "1:0 up host=b,c 2 @1700000000123"}));
+}
+
+TEST_F(InsertHandlerTest, TakesNativeBlocks) {
+  ByteBuffer body;
+  ASSERT_TRUE(FromHex("0000000000000000" "00000343ff126600" "0000000e" "62617201" "7801" "3c713e275c747a01"
+                      "00000014" "80f0bdf8bf68" "80f0bdf8bf68" "06" "01" "00" "03" "03" "40" "00" "00", body));
+  FakeRequest request;
+  request.body = AsText(body);
+  request.piece_size = 5;
+  EXPECT_EQ(Ask(request, "/insert/1/prometheus/api/v1/import/native?extra_label=e=x"), "204 ");
+  EXPECT_EQ(Ask("/insert/1/prometheus/api/v1/import/native", http::Gzip(std::string(AsText(body))),
+                Header("Content-Encoding", "gzip")),
+            "204 ");
+  EXPECT_EQ(Ask("/insert/1/prometheus/api/v1/import/native", std::string(AsText(body)).substr(0, 30)),
+            "400 cannot read metricName: unexpected EOF\n");
+  EXPECT_EQ(Ask("/insert/1/prometheus/api/v1/import/native", "x"), "400 cannot read time range: unexpected EOF\n");
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"native\"}"), 2u);
+  EXPECT_EQ(Rows(), (Strings{"1:0 bar x=<q>'\\tz 3 @1795288448000", "1:0 bar x=<q>'\\tz e=x 3 @1795288448000"}));
+}
+
+TEST_F(InsertHandlerTest, TakesInfluxLines) {
+  EXPECT_EQ(Ask("/insert/1/influx/write?db=d&precision=s&extra_label=e=x", "m,t=1 a=1,b=2i 5\n,x=y c=t\n"), "204 ");
+  EXPECT_EQ(response_.headers.Get("X-Influxdb-Version"), "1.8.0");
+  EXPECT_EQ(Ask("/insert/1/influx/api/v2/write?db=d", "n,db=own f=3 1700000000000000000"), "204 ");
+  EXPECT_EQ(Ask("/insert/1/influx/write", "ok f=1\nbad\n"),
+            "400 cannot process influx line protocol data: incorrect influx line \"bad\": cannot find Whitespace I in "
+            "\"bad\"\n");
+  EXPECT_EQ(Counter("vm_http_request_errors_total{path=\"/insert/{}/influx/write\", protocol=\"influx\"}"), 1u);
+  EXPECT_EQ(Ask("/insert/1/influx/write", "ok f=1 1\nbad\n", Header("Stream-Mode", "1")), "204 ");
+  EXPECT_EQ(Counter("vm_rows_invalid_total{type=\"influx\"}"), 1u);
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"influx\"}"), 5u);
+  EXPECT_EQ(Rows(), (Strings{"1:0 c x=y db=d e=x 1 @1700000000000", "1:0 m_a t=1 db=d e=x 1 @5000",
+                             "1:0 m_b t=1 db=d e=x 2 @5000", "1:0 n_f db=own 3 @1700000000000", "1:0 ok_f 1 @1000"}));
+}
+
+TEST_F(InsertHandlerTest, NamesInfluxFieldsAsTold) {
+  InsertOptions options;
+  options.influx.skip_single_field = true;
+  options.influx.separator = ".";
+  options.influx.db_label = "bucket";
+  options.influx.database_names = {"a", "b\""};
+  options.influx.max_request_bytes = 100;
+  Start(options);
+  EXPECT_EQ(Ask("/insert/1/influx/write?db=d", "m a=1 1\nm a=1,b=2 1"), "204 ");
+  EXPECT_EQ(Ask("/insert/1/influx/write", std::string(101, 'x')),
+            "400 cannot process influx line protocol data: too big data size exceeding -influx.maxRequestSize=100 bytes\n");
+  EXPECT_TRUE(Ask("/insert/1/influx/query").find("\"values\":[[\"a\"],[\"b\\\"\"]]") != std::string::npos);
+  EXPECT_EQ(Rows(), (Strings{"1:0 m bucket=d 1 @1000", "1:0 m.a bucket=d 1 @1000", "1:0 m.b bucket=d 2 @1000"}));
+  options = InsertOptions();
+  options.influx.skip_measurement = true;
+  Start(options);
+  EXPECT_EQ(Ask("/insert/1/influx/write", "m a=1 1"), "204 ");
+  EXPECT_EQ(Rows(), (Strings{"1:0 a 1 @1000"}));
+}
+
+TEST_F(InsertHandlerTest, TakesRowsOfAnotherInsertNode) {
+  ASSERT_EQ(Ask("/insert/3:4/prometheus/api/v1/import/prometheus", "a{b=\"c\"} 1 1\na{b=\"c\"} 2 2\nd 3 3\n# TYPE a gauge\n"),
+            "204 ");
+  StopShippers();
+  const ByteBuffer rows = sample_rows_.Take();
+  const ByteBuffer metadata = metadata_rows_.Take();
+  Start(InsertOptions());
+  const IngestContext context = ingester_->MakeContext(std::nullopt);
+  const auto insert = [&](std::function<Result<IngestOutput>()> parse) {
+    return net::BlockOn(runtime_.MakeStrand(), ingester_->InsertRows(BodyKind::kClusterNative, "test", std::move(parse)));
+  };
+  EXPECT_TRUE(insert([&] { return IngestMetricRows(rows, context); }).ok());
+  EXPECT_TRUE(insert([&] { return IngestMetadataRows(metadata, context); }).ok());
+  EXPECT_FALSE(insert([&] { return IngestMetricRows(ByteView(rows).first(rows.size() - 1), context); }).ok());
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"clusternative\"}"), 3u);
+  EXPECT_EQ(Rows(), (Strings{"3:4 a b=c 1 @1000", "3:4 a b=c 2 @2000", "3:4 d 3 @3000"}));
+  EXPECT_EQ(MetadataRows(), (Strings{"3:4 2 a  "}));
 }
 
 /// A request whose body never comes while it holds its slot.
@@ -465,7 +559,7 @@ class StuckRequest : public FakeRequest {
 };
 
 TEST_F(InsertHandlerTest, AnswersWith503WhenNoSlotGetsFree) {
-  InsertHttpOptions options;
+  InsertOptions options;
   options.max_concurrent_inserts = 1;
   options.max_queue_duration = milliseconds(20);
   Start(options);

@@ -4,10 +4,16 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "insert/http/options.h"
+#include "insert/parse/csv/columns.h"
+#include "insert/parse/graphite/graphite.h"
+#include "insert/parse/influx/influx.h"
+#include "insert/parse/native/native.h"
 #include "insert/parse/remotewrite/body.h"
 #include "insert/prepare/extra_labels.h"
 #include "insert/prepare/prepare.h"
@@ -66,5 +72,33 @@ IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
 /// A packed remote write body to batches. Errors: kInvalidInput. Pure: for a pool.
 Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptions& body_options,
                                        const IngestContext& context);
+
+/// Lines of /api/v1/import. Bad lines are skipped, counted and reported; so they are below. Pure: for a pool.
+IngestOutput IngestJsonLines(std::string_view lines, const IngestContext& context);
+
+/// CSV lines. Samples without a time get `now_ms`; times are cut to multiples of `trim_ms`. `is_first`: the first line may be a header.
+IngestOutput IngestCsv(std::string_view lines, std::span<const CsvColumn> columns, bool is_first, int64_t trim_ms,
+                       int64_t now_ms, const IngestContext& context);
+
+/// Whole parts of a native body. Errors: kInvalidInput.
+Result<IngestOutput> IngestNative(NativeReader& reader, ByteView whole, const IngestContext& context);
+
+/// InfluxDB lines; `db` is the argument of the request. Errors: kInvalidInput for a bad line without `skip_bad_lines`.
+Result<IngestOutput> IngestInflux(std::string_view lines, const InfluxTimestamps& timestamps, std::string_view db,
+                                  bool skip_bad_lines, int64_t now_ms, const InfluxOptions& options,
+                                  const IngestContext& context);
+
+/// Graphite lines; lines without a time or with -1 get `now_ms`, in whole seconds.
+IngestOutput IngestGraphite(std::string_view lines, const GraphiteOptions& options, int64_t trim_ms, int64_t now_ms,
+                            const IngestContext& context);
+
+/// OpenTSDB telnet lines and JSON bodies.
+IngestOutput IngestOpentsdbTelnet(std::string_view lines, int64_t trim_ms, int64_t now_ms, const IngestContext& context);
+Result<IngestOutput> IngestOpentsdbPut(std::string_view body, int64_t trim_ms, int64_t now_ms,
+                                       const IngestContext& context);
+
+/// Rows as another vminsert sends them: they keep their tenants and get nodes of our own. Broken rows end the packet. Errors: kCorrupted.
+Result<IngestOutput> IngestMetricRows(ByteView rows, const IngestContext& context);
+Result<IngestOutput> IngestMetadataRows(ByteView rows, const IngestContext& context);
 
 }  // namespace vm::insert

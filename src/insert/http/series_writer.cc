@@ -43,10 +43,18 @@ SeriesWriter::SeriesWriter(const IngestContext& context, IngestOutput& output)
       samples_(*context.placement, context.max_batch_bytes),
       metadata_(*context.placement, context.max_batch_bytes) {}
 
-bool SeriesWriter::EndLabels() {
+void SeriesWriter::AddExtraLabels() {
   for (const ExtraLabel& label : context_.extra_labels) {
     AddLabel(labels_, model::LabelView{label.name, label.value});
   }
+}
+
+bool SeriesWriter::SetSeries(model::Tenant tenant, std::span<model::LabelView> labels) {
+  return CheckLabels(labels) && BeginSeries(tenant, labels);
+}
+
+bool SeriesWriter::EndLabels(bool with_extra_labels) {
+  if (with_extra_labels) AddExtraLabels();
   if (!CheckLabels(labels_)) return false;
   const model::Tenant tenant = context_.tenant ? *context_.tenant : TakeTenant(labels_);
   return BeginSeries(tenant, labels_);

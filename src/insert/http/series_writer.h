@@ -18,10 +18,14 @@ class SeriesWriter {
   void BeginLabels() { labels_.clear(); }
   /// Labels without a value are left out.
   void Add(model::LabelView label) { AddLabel(labels_, label); }
+  /// Labels of the request, for series whose name comes behind them; EndLabels adds them otherwise.
+  void AddExtraLabels();
   /// False: the series is dropped.
-  bool EndLabels();
+  bool EndLabels(bool with_extra_labels = true);
   /// The same for all labels at once; where they need no change but their order they are not copied.
   bool SetLabels(std::span<model::LabelView> labels);
+  /// The same for a series whose tenant is known; nothing is added.
+  bool SetSeries(model::Tenant tenant, std::span<model::LabelView> labels);
   void AddSample(int64_t timestamp, double value) {
     samples_.AddSample(timestamp, value);
     ++*tenant_rows_;
