@@ -51,6 +51,12 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   influx_max_line_size_ = set.Bytes("influx.maxLineSize", 256 << 10, "The maximum size in bytes for a single InfluxDB line during parsing in stream mode");
   influx_max_request_size_ = set.Bytes("influx.maxRequestSize", 64 << 20, "The maximum size in bytes of a single InfluxDB request in batch mode");
   influx_trim_ = set.Duration("influxTrimTimestamp", std::chrono::milliseconds(1), "Trim timestamps for InfluxDB line protocol data to this duration");
+  graphite_addr_ = set.String("graphiteListenAddr", "", "TCP and UDP address to listen for Graphite plaintext data; usually :2003");
+  influx_addr_ = set.String("influxListenAddr", "", "TCP and UDP address to listen for InfluxDB line protocol data; usually :8089. There is no need in it for HTTP");
+  opentsdb_addr_ = set.String("opentsdbListenAddr", "", "TCP and UDP address to listen for OpenTSDB metrics: telnet put and HTTP /api/put messages; usually :4242");
+  opentsdb_http_addr_ = set.String("opentsdbHTTPListenAddr", "", "TCP address to listen for OpenTSDB HTTP put requests; usually :4242");
+  cluster_native_addr_ = set.String("clusternativeListenAddr", "", "TCP address to listen for data from other vminsert nodes in multi-level cluster setup; usually :8400");
+  cluster_native_shutdown_duration_ = set.Duration("clusternative.vminsertConnsShutdownDuration", seconds(25), "The time needed for gradual closing of upstream vminsert connections during graceful shutdown");
   disable_rpc_compression_ = set.Bool("rpc.disableCompression", false, "Whether to disable compression of data sent to old vmstorage nodes");
   handshake_timeout_ = set.Duration("rpc.handshakeTimeout", seconds(5), "Timeout for RPC handshake between vminsert/vmselect and vmstorage");
   dial_timeout_ = set.Duration("vmstorageDialTimeout", seconds(3), "Timeout for establishing RPC connections from vminsert to vmstorage");
@@ -80,6 +86,12 @@ std::vector<std::string> InsertFlags::StorageNodes() const {
   }
   return nodes;
 }
+
+std::chrono::milliseconds InsertFlags::cluster_native_shutdown_duration() const {
+  return InMilliseconds(*cluster_native_shutdown_duration_);
+}
+
+std::chrono::milliseconds InsertFlags::handshake_timeout() const { return InMilliseconds(*handshake_timeout_); }
 
 InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_bytes) const {
   InsertOptions options;

@@ -24,6 +24,14 @@ class InsertFlags {
   InsertOptions Inserting(size_t nodes_count, int64_t allowed_memory_bytes) const;
   ShipOptions Shipping(size_t nodes_count, int64_t allowed_memory_bytes) const;
   rpc::InsertConnOptions Connections() const;
+  /// Addresses of listeners; empty: off.
+  const std::string& graphite_addr() const { return *graphite_addr_; }
+  const std::string& influx_addr() const { return *influx_addr_; }
+  const std::string& opentsdb_addr() const { return *opentsdb_addr_; }
+  const std::string& opentsdb_http_addr() const { return *opentsdb_http_addr_; }
+  const std::string& cluster_native_addr() const { return *cluster_native_addr_; }
+  std::chrono::milliseconds cluster_native_shutdown_duration() const;
+  std::chrono::milliseconds handshake_timeout() const;
   bool is_metadata_enabled() const { return *enable_metadata_; }
 
  private:
@@ -57,6 +65,12 @@ class InsertFlags {
   const int64_t* influx_max_line_size_;
   const int64_t* influx_max_request_size_;
   const std::chrono::nanoseconds* influx_trim_;
+  const std::string* graphite_addr_;
+  const std::string* influx_addr_;
+  const std::string* opentsdb_addr_;
+  const std::string* opentsdb_http_addr_;
+  const std::string* cluster_native_addr_;
+  const std::chrono::nanoseconds* cluster_native_shutdown_duration_;
   const bool* disable_rpc_compression_;
   const std::chrono::nanoseconds* handshake_timeout_;
   const std::chrono::nanoseconds* dial_timeout_;

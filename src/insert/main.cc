@@ -8,6 +8,9 @@
 #include "insert/flags.h"
 #include "insert/reference_flags.h"
 #include "insert/http/handler.h"
+#include "insert/listen/cluster_native.h"
+#include "insert/listen/line_listener.h"
+#include "insert/listen/opentsdb_http.h"
 #include "insert/ship/rpc_node_client.h"
 #include "insert/ship/shipper.h"
 #include "lib/daemon/daemon.h"
@@ -90,6 +93,75 @@ net::asio::awaitable<bool> StopShipper(Shipper& shipper) {
   co_return true;
 }
 
+/// What listens beside HTTP. Ends the process when an address is taken.
+class Listeners {
+ public:
+  Listeners(daemon::Daemon& daemon, const InsertFlags& flags, Ingester& ingester, net::Pool& pool)
+      : daemon_(daemon), ingester_(ingester), opentsdb_handler_(ingester, daemon.metrics()) {
+    if (const std::string& addr = flags.cluster_native_addr(); !addr.empty()) {
+      ClusterNativeServer::Options options;
+      options.addr = addr;
+      options.enable_tcp6 = daemon.enable_tcp6();
+      options.shutdown_duration = flags.cluster_native_shutdown_duration();
+      options.rpc.handshake_timeout = flags.handshake_timeout();
+      options.rpc.pool = &pool;
+      auto started = ClusterNativeServer::Start(daemon.runtime(), std::move(options), ingester, daemon.metrics());
+      if (!started.ok()) VM_FATAL("cannot initialize vminsertapi server: {}", started.error().message());
+      cluster_native_ = std::move(started).value();
+    }
+    StartLines(LineProtocol::kGraphite, flags.graphite_addr());
+    StartLines(LineProtocol::kInflux, flags.influx_addr());
+    if (!flags.opentsdb_addr().empty()) {
+      opentsdb_http_ = http::Server::WithoutListener(daemon.runtime(), daemon.HttpOptions(), OpentsdbRouter());
+      StartLines(LineProtocol::kOpentsdb, flags.opentsdb_addr());
+    }
+    if (const std::string& addr = flags.opentsdb_http_addr(); !addr.empty()) {
+      VM_LOG_INFO("starting HTTP OpenTSDB server at \"{}\"", addr);
+      http::Server::Options options = daemon.HttpOptions();
+      options.addr = addr;
+      auto started = http::Server::Start(daemon.runtime(), std::move(options), OpentsdbRouter());
+      if (!started.ok()) VM_FATAL("cannot start HTTP OpenTSDB collector at \"{}\": {}", addr, started.error().message());
+      opentsdb_http_listener_ = std::move(started).value();
+    }
+  }
+
+  void Stop() {
+    if (cluster_native_) cluster_native_->Stop();
+    if (opentsdb_http_) opentsdb_http_->Stop(std::chrono::seconds(5));
+    for (const auto& listener : lines_) listener->Stop();
+    if (opentsdb_http_listener_) opentsdb_http_listener_->Stop(std::chrono::seconds(5));
+  }
+
+ private:
+  http::Handler OpentsdbRouter() {
+    return [this](http::Request& request, http::Response& response) { return ServeOpentsdb(request, response); };
+  }
+  net::asio::awaitable<void> ServeOpentsdb(http::Request& request, http::Response& response) {
+    const bool is_allowed = co_await daemon_.CheckAuth(request, response);
+    if (is_allowed) co_await opentsdb_handler_.Handle(request, response);
+  }
+
+  void StartLines(LineProtocol protocol, const std::string& addr) {
+    if (addr.empty()) return;
+    LineListener::Options options;
+    options.protocol = protocol;
+    options.addr = addr;
+    options.enable_tcp6 = daemon_.enable_tcp6();
+    if (protocol == LineProtocol::kOpentsdb) options.http = opentsdb_http_.get();
+    auto started = LineListener::Start(daemon_.runtime(), std::move(options), ingester_, daemon_.metrics());
+    if (!started.ok()) VM_FATAL("{}", started.error().message());
+    lines_.push_back(std::move(started).value());
+  }
+
+  daemon::Daemon& daemon_;
+  Ingester& ingester_;
+  OpentsdbHttpHandler opentsdb_handler_;
+  std::unique_ptr<ClusterNativeServer> cluster_native_;
+  std::unique_ptr<http::Server> opentsdb_http_;
+  std::unique_ptr<http::Server> opentsdb_http_listener_;
+  std::vector<std::unique_ptr<LineListener>> lines_;
+};
+
 int Run(int argc, char** argv) {
   const auto start = Clock::now();
   daemon::Daemon daemon("vminsert", ":8480");
@@ -102,7 +174,8 @@ int Run(int argc, char** argv) {
   const auto netstorage_start = Clock::now();
   const int64_t memory_bytes = daemon.allowed_memory_bytes();
   net::Pool pool("ingest", sys::AvailableCpus());
-  const hash::Rendezvous placement(addresses, 0);
+  // Levels of vminsert must not place alike, or each node below would get series of few nodes only.
+  const hash::Rendezvous placement(addresses, flags.cluster_native_addr().empty() ? 0 : hash::kClusterNativeSeed);
   rpc::InsertConnOptions connections = flags.Connections();
   connections.pool = &pool;
   connections.dial.enable_tcp6 = daemon.enable_tcp6();
@@ -121,6 +194,7 @@ int Run(int argc, char** argv) {
   targets.metadata = metadata.get();
   Ingester ingester(flags.Inserting(addresses.size(), memory_bytes), targets, pool, sys::RealClock(), daemon.metrics());
   InsertHandler handler(ingester, daemon.metrics());
+  Listeners listeners(daemon, flags, ingester, pool);
   daemon.StartHttp([&handler](http::Request& request, http::Response& response) {
     return handler.Handle(request, response);
   });
@@ -128,6 +202,7 @@ int Run(int argc, char** argv) {
 
   daemon.WaitForSignal();
   daemon.StopHttp();
+  listeners.Stop();
   VM_LOG_INFO("shutting down neststorage...");  // Spelt as in the reference: tools look for it.
   const auto stop_start = Clock::now();
   net::BlockOn(daemon.runtime().executor(), StopShipper(*samples));

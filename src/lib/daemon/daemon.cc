@@ -449,6 +449,16 @@ void Daemon::StartHttp(Router router) {
   impl_->StartPushing();
 }
 
+http::asio::awaitable<bool> Daemon::CheckAuth(http::Request& request, http::Response& response) {
+  return impl_->auth.Check(request, response);
+}
+
+http::Server::Options Daemon::HttpOptions() {
+  http::Server::Options options = impl_->ServerOptions(0, "");
+  options.tls = nullptr;
+  return options;
+}
+
 std::string Daemon::http_addr() const {
   return impl_->servers.empty() ? std::string() : impl_->servers.front()->addr();
 }

@@ -6,6 +6,7 @@
 
 #include "lib/flags/flags.h"
 #include "lib/http/message.h"
+#include "lib/http/server.h"
 #include "lib/metrics/metrics.h"
 #include "lib/net/runtime.h"
 
@@ -39,6 +40,10 @@ class Daemon {
 
   /// Listen on every -httpListenAddr. Ends the process when an address is taken.
   void StartHttp(Router router);
+  /// Basic auth for HTTP servers of the daemon's own. True: go on. False: answered with 401.
+  http::asio::awaitable<bool> CheckAuth(http::Request& request, http::Response& response);
+  /// Options of -http.* for HTTP servers of the daemon's own.
+  http::Server::Options HttpOptions();
   /// First bound HTTP address.
   std::string http_addr() const;
   /// Log "started <name> in <s> seconds".

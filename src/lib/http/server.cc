@@ -605,11 +605,20 @@ Result<std::unique_ptr<Server>> Server::Start(net::Runtime& runtime, Options opt
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
+std::unique_ptr<Server> Server::WithoutListener(net::Runtime& runtime, Options options, Handler handler) {
+  options.tls = nullptr;
+  options.metrics = nullptr;
+  return std::unique_ptr<Server>(
+      new Server(std::make_shared<Impl>(runtime, std::move(options), std::move(handler))));
+}
+
+asio::awaitable<void> Server::Serve(std::unique_ptr<net::Stream> stream) { return impl_->Serve(std::move(stream)); }
+
 Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Server::~Server() { Stop(std::chrono::milliseconds(0)); }
 
-std::string Server::addr() const { return impl_->listener->addr(); }
+std::string Server::addr() const { return impl_->listener ? impl_->listener->addr() : std::string(); }
 
 size_t Server::running_requests() const {
   MutexLock lock(impl_->mutex);
@@ -620,7 +629,7 @@ size_t Server::running_requests() const {
 
 void Server::Stop(std::chrono::milliseconds grace) {
   impl_->stopping = true;
-  impl_->listener->Close();
+  if (impl_->listener) impl_->listener->Close();
   const auto close = [this](bool also_busy) {
     MutexLock lock(impl_->mutex);
     for (auto& [key, connection] : impl_->active) {

@@ -38,12 +38,16 @@ class Server {
   /// Errors: kIo when the address is taken.
   static Result<std::unique_ptr<Server>> Start(net::Runtime& runtime, Options options,
                                                Handler handler);
+  /// A server that only gets connections by Serve; `options.addr` and TLS mean nothing.
+  static std::unique_ptr<Server> WithoutListener(net::Runtime& runtime, Options options, Handler handler);
+  /// Serve a connection that somebody else has accepted, until it ends. On the strand of `stream`.
+  asio::awaitable<void> Serve(std::unique_ptr<net::Stream> stream);
   /// Stops.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// "ip:port" with the real port.
+  /// "ip:port" with the real port; "" without a listener.
   std::string addr() const;
   /// Requests whose first bytes have come and whose answer has not left.
   size_t running_requests() const;

@@ -1,0 +1,120 @@
+#include "insert/listen/cluster_native.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "lib/log/log.h"
+
+namespace vm::insert {
+
+namespace asio = net::asio;
+
+namespace {
+
+/// A stream that somebody else owns, for those who want to own one.
+class BorrowedStream : public net::Stream {
+ public:
+  explicit BorrowedStream(net::Stream& stream) : stream_(stream) {}
+
+  asio::awaitable<Result<size_t>> Read(std::span<uint8_t> dst) override { return stream_.Read(dst); }
+  asio::awaitable<Status> Write(ByteView src) override { return stream_.Write(src); }
+  void SetDeadline(const Deadline& deadline) override { stream_.SetDeadline(deadline); }
+  void Close() override { stream_.Close(); }
+  asio::any_io_executor executor() override { return stream_.executor(); }
+  std::string remote_addr() const override { return stream_.remote_addr(); }
+  std::string local_addr() const override { return stream_.local_addr(); }
+
+ private:
+  net::Stream& stream_;
+};
+
+}  // namespace
+
+struct ClusterNativeServer::Impl : rpc::InsertSink {
+  Impl(Options options_in, Ingester& ingester_in, metrics::Registry& registry)
+      : options(std::move(options_in)),
+        ingester(ingester_in),
+        context(ingester.MakeContext(std::nullopt)),
+        conns(registry.GetGauge("vm_vminsert_conns")),
+        metrics_read(registry.GetCounter("vm_vminsert_metrics_read_total")),
+        metadata_read(registry.GetCounter("vm_vminsert_metadata_read_total")),
+        metadata_inserted(registry.GetCounter("vm_metadata_inserted_total{type=\"clusternative\"}")) {
+    registry.GetCounter("vm_vminsert_conn_errors_total");
+  }
+
+  asio::awaitable<void> OnRows(ByteBuffer rows) override {
+    const auto parse = [this, &rows]() -> Result<IngestOutput> {
+      Result<IngestOutput> output = IngestMetricRows(rows, context);
+      if (output.ok()) metrics_read.Add(output.value().rows_count);
+      return output;
+    };
+    co_await Insert(parse);
+  }
+  asio::awaitable<void> OnMetadata(ByteBuffer rows) override {
+    const auto parse = [this, &rows]() -> Result<IngestOutput> {
+      Result<IngestOutput> output = IngestMetadataRows(rows, context);
+      if (output.ok()) metadata_read.Add(output.value().metadata_count);
+      if (output.ok()) metadata_inserted.Add(output.value().metadata_count);
+      return output;
+    };
+    co_await Insert(parse);
+  }
+  bool IsReadOnly() const override { return false; }
+
+  asio::awaitable<void> Insert(std::function<Result<IngestOutput>()> parse) {
+    const Status status =
+        co_await ingester.InsertRows(BodyKind::kClusterNative, "clusternative", std::move(parse));
+    if (!status.ok()) VM_LOG_ERROR("cannot process rows of a vminsert: {}", status.error().message());
+  }
+
+  asio::awaitable<void> Serve(net::Stream& stream) {
+    conns.Inc();
+    VM_LOG_INFO("processing vminsert conn from {}", stream.remote_addr());
+    co_await rpc::ServeInsert(std::make_unique<BorrowedStream>(stream), *this, options.rpc);
+    VM_LOG_INFO("closing vminsert conn from {}", stream.remote_addr());
+    conns.Dec();
+  }
+
+  const Options options;
+  Ingester& ingester;
+  const IngestContext context;
+  metrics::Gauge& conns;
+  metrics::Counter& metrics_read;
+  metrics::Counter& metadata_read;
+  metrics::Counter& metadata_inserted;
+  std::unique_ptr<TcpServer> server;
+};
+
+Result<std::unique_ptr<ClusterNativeServer>> ClusterNativeServer::Start(net::Runtime& runtime, Options options,
+                                                                        Ingester& ingester, metrics::Registry& registry) {
+  auto impl = std::make_unique<Impl>(std::move(options), ingester, registry);
+  TcpServer::Options tcp;
+  tcp.name = "clusternative";
+  tcp.addr = impl->options.addr;
+  tcp.enable_tcp6 = impl->options.enable_tcp6;
+  tcp.registry = &registry;
+  VM_ASSIGN_OR_RETURN(impl->server, TcpServer::Start(runtime, std::move(tcp), [raw = impl.get()](net::Stream& stream) {
+                        return raw->Serve(stream);
+                      }));
+  VM_LOG_INFO("started TCP clusternative server at \"{}\"", impl->server->addr());
+  VM_LOG_INFO("accepting vminsert conns at {}", impl->server->addr());
+  return std::unique_ptr<ClusterNativeServer>(new ClusterNativeServer(std::move(impl)));
+}
+
+ClusterNativeServer::ClusterNativeServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ClusterNativeServer::~ClusterNativeServer() {
+  if (impl_->server != nullptr) impl_->server->Stop();
+}
+
+std::string ClusterNativeServer::addr() const { return impl_->server->addr(); }
+
+void ClusterNativeServer::Stop() {
+  const size_t count = impl_->server->connections();
+  const auto pause = count > 0 ? impl_->options.shutdown_duration / static_cast<int64_t>(count) : std::chrono::milliseconds(0);
+  VM_LOG_INFO("closing {} vminsert connections with {}ms interval between them", count, pause.count());
+  impl_->server->Stop(impl_->options.shutdown_duration);
+}
+
+}  // namespace vm::insert
