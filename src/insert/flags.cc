@@ -37,6 +37,9 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   max_queue_duration_ = set.Duration("insert.maxQueueDuration", minutes(1), "The maximum duration to wait in the queue when -maxConcurrentInserts concurrent insert requests are executed");
   import_max_line_len_ = set.Bytes("import.maxLineLen", 10 << 20, "The maximum length in bytes of a single line accepted by /api/v1/import");
   opentsdb_http_max_request_size_ = set.Bytes("opentsdbhttp.maxInsertRequestSize", 32 << 20, "The maximum size in bytes of a single OpenTSDB HTTP put request");
+  datadog_max_request_size_ = set.Bytes("datadog.maxInsertRequestSize", 64 << 20, "The maximum size in bytes of a single DataDog POST request to /datadog/api/v2/series");
+  datadog_sanitize_ = set.Bool("datadog.sanitizeMetricName", true, "Sanitize metric names for the ingested DataDog data to comply with DataDog behaviour");
+  newrelic_max_request_size_ = set.Bytes("newrelic.maxInsertRequestSize", 64 << 20, "The maximum size in bytes of a single NewRelic request to /newrelic/infra/v2/metrics/events/bulk");
   csv_trim_ = set.Duration("csvTrimTimestamp", std::chrono::milliseconds(1), "Trim timestamps when importing csv data to this duration");
   graphite_trim_ = set.Duration("graphiteTrimTimestamp", seconds(1), "Trim timestamps for Graphite data to this duration");
   opentsdb_trim_ = set.Duration("opentsdbTrimTimestamp", seconds(1), "Trim timestamps for OpenTSDB 'telnet put' data to this duration");
@@ -111,6 +114,9 @@ InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_
   const auto size_of = [](const int64_t* flag) { return static_cast<size_t>(std::max<int64_t>(*flag, 0)); };
   options.max_json_line_bytes = size_of(import_max_line_len_);
   options.max_opentsdb_request_bytes = size_of(opentsdb_http_max_request_size_);
+  options.max_datadog_request_bytes = size_of(datadog_max_request_size_);
+  options.sanitize_datadog_names = *datadog_sanitize_;
+  options.max_newrelic_request_bytes = size_of(newrelic_max_request_size_);
   options.csv_trim_ms = InMilliseconds(*csv_trim_).count();
   options.graphite_trim_ms = InMilliseconds(*graphite_trim_).count();
   options.opentsdb_trim_ms = InMilliseconds(*opentsdb_trim_).count();

@@ -51,6 +51,9 @@ class InsertFlags {
   const std::chrono::nanoseconds* max_queue_duration_;
   const int64_t* import_max_line_len_;
   const int64_t* opentsdb_http_max_request_size_;
+  const int64_t* datadog_max_request_size_;
+  const bool* datadog_sanitize_;
+  const int64_t* newrelic_max_request_size_;
   const std::chrono::nanoseconds* csv_trim_;
   const std::chrono::nanoseconds* graphite_trim_;
   const std::chrono::nanoseconds* opentsdb_trim_;

@@ -248,6 +248,27 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
                                                     std::move(whole));
       co_return WithContext(std::move(status), kContext);
     }
+    case BodyKind::kDatadogV1:
+    case BodyKind::kDatadogV2: {
+      const DatadogFormat format = kind == BodyKind::kDatadogV1 ? DatadogFormat::kV1
+                                   : request.headers.Get("Content-Type") == "application/x-protobuf"
+                                       ? DatadogFormat::kV2Protobuf
+                                       : DatadogFormat::kV2Json;
+      whole.limit = SizeLimit{options.max_datadog_request_bytes, "datadog.maxInsertRequestSize"};
+      whole.parse = [this, format, &options, &context](ByteView body) {
+        return IngestDatadog(body, format, options.sanitize_datadog_names, ingester.NowMs(), context);
+      };
+      Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
+                                                    std::move(whole));
+      co_return WithContext(std::move(status), "cannot decode DataDog protocol data");
+    }
+    case BodyKind::kNewrelic: {
+      whole.limit = SizeLimit{options.max_newrelic_request_bytes, "newrelic.maxInsertRequestSize"};
+      whole.parse = [this, &context](ByteView body) { return IngestNewrelic(AsText(body), ingester.NowMs(), context); };
+      Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
+                                                    std::move(whole));
+      co_return WithContext(std::move(status), "cannot decode NewRelic data");
+    }
     case BodyKind::kGraphite:
     case BodyKind::kOpentsdb:
     case BodyKind::kOpentsdbHttp:

@@ -522,6 +522,33 @@ TEST_F(InsertHandlerTest, NamesInfluxFieldsAsTold) {
   EXPECT_EQ(Rows(), (Strings{"1:0 a 1 @1000"}));
 }
 
+TEST_F(InsertHandlerTest, TakesDatadogSeries) {
+  EXPECT_EQ(Ask("/insert/1/datadog/api/v1/series/?extra_label=e=x",
+                "{\"series\":[{\"metric\":\"a!.b\",\"host\":\"h\",\"tags\":[\"k:v\"],\"points\":[[5,1],[0,2]]}]}"),
+            "202 {\"status\":\"ok\"}");
+  EXPECT_EQ(response_.headers.Get("Content-Type"), "application/json");
+  EXPECT_EQ(Ask("/insert/1/datadog/api/v2/series",
+                Zlib("{\"series\":[{\"metric\":\"c\",\"points\":[{\"timestamp\":6,\"value\":3}],\"resources\":[{\"type\":\"host\","
+                     "\"name\":\"h\"}]}]}"),
+                Header("Content-Encoding", "deflate")),
+            "202 {\"status\":\"ok\"}");
+  EXPECT_EQ(Ask("/insert/1/datadog/api/v2/series", "{"),
+            "400 cannot decode DataDog protocol data: cannot find opening '\"' for object key\n");
+  EXPECT_EQ(Counter("vm_protoparser_unmarshal_errors_total{type=\"datadogv2\"}"), 1u);
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"datadogv1\"}"), 2u);
+  EXPECT_EQ(Counter("vm_http_request_errors_total{path=\"/insert/{}/datadog/api/v2/series\", protocol=\"datadog\"}"), 1u);
+  EXPECT_EQ(Rows(), (Strings{"1:0 a.b host=h k=v e=x 1 @5000", "1:0 a.b host=h k=v e=x 2 @1700000000000",
+                             "1:0 c host=h 3 @6000"}));
+}
+
+TEST_F(InsertHandlerTest, TakesNewrelicEvents) {
+  EXPECT_EQ(Ask("/insert/1/newrelic/infra/v2/metrics/events/bulk",
+                "[{\"Events\":[{\"eventType\":\"S\",\"timestamp\":5,\"up\":1},{\"x\":2}]}]"),
+            "202 {\"status\":\"ok\"}");
+  EXPECT_TRUE(Ask("/insert/1/newrelic/infra/v2/metrics/events/bulk", "{}").starts_with("400 cannot decode NewRelic data: "));
+  EXPECT_EQ(Rows(), (Strings{"1:0 up eventType=S 1 @5000", "1:0 x 2 @1700000000000"}));
+}
+
 TEST_F(InsertHandlerTest, TakesRowsOfAnotherInsertNode) {
   ASSERT_EQ(Ask("/insert/3:4/prometheus/api/v1/import/prometheus", "a{b=\"c\"} 1 1\na{b=\"c\"} 2 2\nd 3 3\n# TYPE a gauge\n"),
             "204 ");

@@ -97,6 +97,14 @@ IngestOutput IngestOpentsdbTelnet(std::string_view lines, int64_t trim_ms, int64
 Result<IngestOutput> IngestOpentsdbPut(std::string_view body, int64_t trim_ms, int64_t now_ms,
                                        const IngestContext& context);
 
+/// DataDog series: v1 as JSON, v2 as JSON or protobuf. Points without a time get `now_ms`, in whole seconds. Errors: kInvalidInput.
+enum class DatadogFormat : uint8_t { kV1, kV2Json, kV2Protobuf };
+Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool sanitize_names, int64_t now_ms,
+                                   const IngestContext& context);
+
+/// New Relic events; those without a time get `now_ms`, in whole seconds. Errors: kInvalidInput.
+Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const IngestContext& context);
+
 /// Rows as another vminsert sends them: they keep their tenants and get nodes of our own. Broken rows end the packet. Errors: kCorrupted.
 Result<IngestOutput> IngestMetricRows(ByteView rows, const IngestContext& context);
 Result<IngestOutput> IngestMetadataRows(ByteView rows, const IngestContext& context);

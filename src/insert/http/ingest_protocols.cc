@@ -4,7 +4,9 @@
 #include "insert/http/ingest.h"
 #include "insert/http/series_writer.h"
 #include "insert/parse/csv/csv.h"
+#include "insert/parse/datadog/datadog.h"
 #include "insert/parse/json/json.h"
+#include "insert/parse/newrelic/newrelic.h"
 #include "insert/parse/opentsdb/put.h"
 #include "insert/parse/opentsdb/telnet.h"
 #include "insert/parse/rows/parsed_rows.h"
@@ -183,6 +185,51 @@ Result<IngestOutput> IngestOpentsdbPut(std::string_view body, int64_t trim_ms, i
   JsonDocument document;
   VM_TRY(ParseOpentsdbPut(rows, document, body, [&](std::string_view message) { output.AddError(message); }));
   WriteRows(rows, writer, output, [&](int64_t timestamp) { return Trim(OpentsdbMs(timestamp, now_ms), trim_ms, 1); });
+  writer.Finish();
+  return output;
+}
+
+Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool sanitize_names, int64_t now_ms,
+                                   const IngestContext& context) {
+  IngestOutput output;
+  SeriesWriter writer(context, output);
+  DatadogRequest request;
+  switch (format) {
+    case DatadogFormat::kV1: VM_TRY(request.ParseV1(AsText(body))); break;
+    case DatadogFormat::kV2Json: VM_TRY(request.ParseV2Json(AsText(body))); break;
+    case DatadogFormat::kV2Protobuf: VM_TRY(request.ParseV2Protobuf(body)); break;
+  }
+  std::string name;
+  for (const DatadogSeries& series : request.series()) {
+    output.rows_count += series.points_count;
+    name = sanitize_names ? SanitizeDatadogName(series.metric) : std::string(series.metric);
+    writer.BeginLabels();
+    writer.Add(model::LabelView{"", name});
+    for (const model::LabelView& label : request.labels(series)) writer.Add(label);
+    if (!writer.EndLabels()) continue;
+    for (const DatadogPoint& point : request.points(series)) {
+      writer.AddSample(point.timestamp > 0 ? point.timestamp : now_ms - now_ms % 1000, point.value);
+    }
+  }
+  writer.Finish();
+  return output;
+}
+
+Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const IngestContext& context) {
+  IngestOutput output;
+  SeriesWriter writer(context, output);
+  NewrelicEvents events;
+  VM_TRY(events.Parse(body));
+  for (const NewrelicEvent& event : events.events()) {
+    output.rows_count += event.samples_count;
+    const int64_t timestamp = event.timestamp == 0 ? now_ms - now_ms % 1000 : event.timestamp;
+    for (const NewrelicSample& sample : events.samples(event)) {
+      writer.BeginLabels();
+      writer.Add(model::LabelView{"", sample.name});
+      for (const model::LabelView& label : events.labels(event)) writer.Add(label);
+      if (writer.EndLabels()) writer.AddSample(timestamp, sample.value);
+    }
+  }
   writer.Finish();
   return output;
 }

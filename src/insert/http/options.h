@@ -29,6 +29,9 @@ struct InsertOptions {
   size_t max_text_line_bytes = 256 << 10;
   size_t max_json_line_bytes = 10 << 20;       // -import.maxLineLen
   size_t max_opentsdb_request_bytes = 32 << 20;  // -opentsdbhttp.maxInsertRequestSize
+  size_t max_datadog_request_bytes = 64 << 20;   // -datadog.maxInsertRequestSize
+  bool sanitize_datadog_names = true;            // -datadog.sanitizeMetricName
+  size_t max_newrelic_request_bytes = 64 << 20;  // -newrelic.maxInsertRequestSize
   size_t max_batch_bytes = 30 << 20;           // Rows of one request for one node before they are pushed.
   size_t max_concurrent_inserts = 8;           // -maxConcurrentInserts
   std::chrono::milliseconds max_queue_duration{60'000};  // -insert.maxQueueDuration
