@@ -30,6 +30,7 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   max_label_name_len_ = set.Int("maxLabelNameLen", 256, "The maximum length of label names in the accepted time series. Series with longer label names are ignored");
   max_label_value_len_ = set.Int("maxLabelValueLen", 4096, "The maximum length of label values in the accepted time series. Series with longer label values are ignored");
   sort_labels_ = set.Bool("sortLabels", false, "Whether to sort labels for incoming samples before writing them to storage");
+  prometheus_naming_ = set.Bool("usePromCompatibleNaming", false, "Whether to replace characters unsupported by Prometheus with underscores in the ingested metric names and label names");
   max_insert_request_size_ = set.Bytes("maxInsertRequestSize", 32 << 20, "The maximum size in bytes of a single Prometheus remote_write API request");
   enable_metadata_ = set.Bool("enableMetadata", true, "Whether to enable metadata processing for metrics scraped from targets, received via remote write or exposition formats");
   tenant_from_headers_ = set.Bool("enableMultitenancyViaHeaders", true, "Whether the tenant may be set by the AccountID and ProjectID request headers");
@@ -58,6 +59,11 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   influx_addr_ = set.String("influxListenAddr", "", "TCP and UDP address to listen for InfluxDB line protocol data; usually :8089. There is no need in it for HTTP");
   opentsdb_addr_ = set.String("opentsdbListenAddr", "", "TCP and UDP address to listen for OpenTSDB metrics: telnet put and HTTP /api/put messages; usually :4242");
   opentsdb_http_addr_ = set.String("opentsdbHTTPListenAddr", "", "TCP address to listen for OpenTSDB HTTP put requests; usually :4242");
+  const char* proxy_help = "Whether connections at the address begin with a header of the PROXY protocol, version 2";
+  graphite_uses_proxy_ = set.Bool("graphiteListenAddr.useProxyProtocol", false, proxy_help);
+  influx_uses_proxy_ = set.Bool("influxListenAddr.useProxyProtocol", false, proxy_help);
+  opentsdb_uses_proxy_ = set.Bool("opentsdbListenAddr.useProxyProtocol", false, proxy_help);
+  opentsdb_http_uses_proxy_ = set.Bool("opentsdbHTTPListenAddr.useProxyProtocol", false, proxy_help);
   cluster_native_addr_ = set.String("clusternativeListenAddr", "", "TCP address to listen for data from other vminsert nodes in multi-level cluster setup; usually :8400");
   cluster_native_shutdown_duration_ = set.Duration("clusternative.vminsertConnsShutdownDuration", seconds(25), "The time needed for gradual closing of upstream vminsert connections during graceful shutdown");
   disable_rpc_compression_ = set.Bool("rpc.disableCompression", false, "Whether to disable compression of data sent to old vmstorage nodes");
@@ -102,6 +108,7 @@ InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_
   options.prepare.max_label_name_bytes = static_cast<size_t>(*max_label_name_len_);
   options.prepare.max_label_value_bytes = static_cast<size_t>(*max_label_value_len_);
   options.prepare.sort_labels = *sort_labels_;
+  options.prepare.prometheus_naming = *prometheus_naming_;
   options.max_insert_request_bytes = static_cast<size_t>(std::max<int64_t>(*max_insert_request_size_, 0));
   options.max_concurrent_inserts = static_cast<size_t>(std::max<int64_t>(*max_concurrent_inserts_, 1));
   options.max_batch_bytes = static_cast<size_t>(

@@ -29,6 +29,10 @@ class InsertFlags {
   const std::string& influx_addr() const { return *influx_addr_; }
   const std::string& opentsdb_addr() const { return *opentsdb_addr_; }
   const std::string& opentsdb_http_addr() const { return *opentsdb_http_addr_; }
+  bool graphite_uses_proxy() const { return *graphite_uses_proxy_; }
+  bool influx_uses_proxy() const { return *influx_uses_proxy_; }
+  bool opentsdb_uses_proxy() const { return *opentsdb_uses_proxy_; }
+  bool opentsdb_http_uses_proxy() const { return *opentsdb_http_uses_proxy_; }
   const std::string& cluster_native_addr() const { return *cluster_native_addr_; }
   std::chrono::milliseconds cluster_native_shutdown_duration() const;
   std::chrono::milliseconds handshake_timeout() const;
@@ -44,6 +48,7 @@ class InsertFlags {
   const int64_t* max_label_name_len_;
   const int64_t* max_label_value_len_;
   const bool* sort_labels_;
+  const bool* prometheus_naming_;
   const int64_t* max_insert_request_size_;
   const bool* enable_metadata_;
   const bool* tenant_from_headers_;
@@ -72,6 +77,10 @@ class InsertFlags {
   const std::string* influx_addr_;
   const std::string* opentsdb_addr_;
   const std::string* opentsdb_http_addr_;
+  const bool* graphite_uses_proxy_;
+  const bool* influx_uses_proxy_;
+  const bool* opentsdb_uses_proxy_;
+  const bool* opentsdb_http_uses_proxy_;
   const std::string* cluster_native_addr_;
   const std::chrono::nanoseconds* cluster_native_shutdown_duration_;
   const bool* disable_rpc_compression_;

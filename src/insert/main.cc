@@ -109,16 +109,17 @@ class Listeners {
       if (!started.ok()) VM_FATAL("cannot initialize vminsertapi server: {}", started.error().message());
       cluster_native_ = std::move(started).value();
     }
-    StartLines(LineProtocol::kGraphite, flags.graphite_addr());
-    StartLines(LineProtocol::kInflux, flags.influx_addr());
+    StartLines(LineProtocol::kGraphite, flags.graphite_addr(), flags.graphite_uses_proxy());
+    StartLines(LineProtocol::kInflux, flags.influx_addr(), flags.influx_uses_proxy());
     if (!flags.opentsdb_addr().empty()) {
       opentsdb_http_ = http::Server::WithoutListener(daemon.runtime(), daemon.HttpOptions(), OpentsdbRouter());
-      StartLines(LineProtocol::kOpentsdb, flags.opentsdb_addr());
+      StartLines(LineProtocol::kOpentsdb, flags.opentsdb_addr(), flags.opentsdb_uses_proxy());
     }
     if (const std::string& addr = flags.opentsdb_http_addr(); !addr.empty()) {
       VM_LOG_INFO("starting HTTP OpenTSDB server at \"{}\"", addr);
       http::Server::Options options = daemon.HttpOptions();
       options.addr = addr;
+      options.use_proxy_protocol = flags.opentsdb_http_uses_proxy();
       auto started = http::Server::Start(daemon.runtime(), std::move(options), OpentsdbRouter());
       if (!started.ok()) VM_FATAL("cannot start HTTP OpenTSDB collector at \"{}\": {}", addr, started.error().message());
       opentsdb_http_listener_ = std::move(started).value();
@@ -141,12 +142,13 @@ class Listeners {
     if (is_allowed) co_await opentsdb_handler_.Handle(request, response);
   }
 
-  void StartLines(LineProtocol protocol, const std::string& addr) {
+  void StartLines(LineProtocol protocol, const std::string& addr, bool use_proxy_protocol) {
     if (addr.empty()) return;
     LineListener::Options options;
     options.protocol = protocol;
     options.addr = addr;
     options.enable_tcp6 = daemon_.enable_tcp6();
+    options.use_proxy_protocol = use_proxy_protocol;
     if (protocol == LineProtocol::kOpentsdb) options.http = opentsdb_http_.get();
     auto started = LineListener::Start(daemon_.runtime(), std::move(options), ingester_, daemon_.metrics());
     if (!started.ok()) VM_FATAL("{}", started.error().message());

@@ -430,6 +430,15 @@ TEST_F(InsertHandlerTest, DropsSeriesBeyondTheLimits) {
   EXPECT_EQ(Rows(), (Strings{"5:6 ok a=b 1 @1000"}));
 }
 
+TEST_F(InsertHandlerTest, MakesPrometheusNamesWhenTold) {
+  InsertOptions options;
+  options.prepare.prometheus_naming = true;
+  Start(options);
+  EXPECT_EQ(Ask(kImport, "a.b{c-d=\"e.f\"} 1 1\nplain 2 1\n"), "204 ");
+  EXPECT_EQ(Ask(kWrite, Snappy(WriteRequestBody({{"__name__", "r w"}, {"x.y", "z"}}, 3, 1))), "204 ");
+  EXPECT_EQ(Rows(), (Strings{"5:6 a_b c_d=e.f 1 @1000", "5:6 plain 2 @1000", "7:0 r_w x_y=z 3 @1"}));
+}
+
 TEST_F(InsertHandlerTest, ShipsMetadataUnlessItIsOff) {
   std::string item;
   protozero::pbf_writer writer(item);

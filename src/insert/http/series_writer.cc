@@ -81,6 +81,10 @@ bool SeriesWriter::BeginSeries(model::Tenant tenant, std::span<const model::Labe
 
 bool SeriesWriter::CheckLabels(std::span<model::LabelView> labels) {
   const PrepareOptions& limits = context_.prepare;
+  if (limits.prometheus_naming) {
+    texts_.clear();
+    UsePrometheusNames(labels, texts_);
+  }
   switch (PrepareLabels(labels, limits)) {
     case Verdict::kKeep: return true;
     case Verdict::kNoLabels: return false;

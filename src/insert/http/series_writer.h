@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "insert/http/ingest.h"
@@ -48,6 +50,7 @@ class SeriesWriter {
   ShardWriter samples_;
   ShardWriter metadata_;
   std::vector<model::LabelView> labels_;
+  std::deque<std::string> texts_;  // Changed names of the current series.
   model::Tenant tenant_;
   size_t* tenant_rows_ = nullptr;  // Of tenant_, once a series has been begun.
 };

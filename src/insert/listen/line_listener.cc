@@ -184,6 +184,7 @@ Result<std::unique_ptr<LineListener>> LineListener::Start(net::Runtime& runtime,
   tcp.name = impl->names.label;
   tcp.addr = addr;
   tcp.enable_tcp6 = impl->options.enable_tcp6;
+  tcp.use_proxy_protocol = impl->options.use_proxy_protocol;
   tcp.registry = &registry;
   auto tcp_started = TcpServer::Start(runtime, std::move(tcp),
                                       [raw = impl.get()](net::Stream& stream) { return raw->ServeTcp(stream); });

@@ -21,6 +21,7 @@ class LineListener {
     LineProtocol protocol = LineProtocol::kGraphite;
     std::string addr;
     bool enable_tcp6 = false;
+    bool use_proxy_protocol = false;  // TCP only.
     http::Server* http = nullptr;  // OpenTSDB: takes the connections that do not begin with `p`. Must outlive the listener.
   };
 

@@ -8,6 +8,7 @@
 
 #include "lib/base/mutex.h"
 #include "lib/log/log.h"
+#include "lib/net/proxy_protocol.h"
 #include "lib/net/stream_metrics.h"
 
 namespace vm::insert {
@@ -15,12 +16,14 @@ namespace vm::insert {
 namespace asio = net::asio;
 
 struct TcpServer::Impl : std::enable_shared_from_this<TcpServer::Impl> {
-  explicit Impl(Handler handler_in) : handler(std::move(handler_in)), tasks("listener") {}
+  Impl(Handler handler_in, bool use_proxy_protocol_in)
+      : handler(std::move(handler_in)), use_proxy_protocol(use_proxy_protocol_in), tasks("listener") {}
 
   asio::awaitable<void> AcceptLoop();
   asio::awaitable<void> Serve(std::unique_ptr<net::Stream> stream);
 
   const Handler handler;
+  const bool use_proxy_protocol;
   std::unique_ptr<net::Listener> listener;
   net::TaskGroup tasks;
   std::atomic<bool> stopping{false};
@@ -46,6 +49,18 @@ asio::awaitable<void> TcpServer::Impl::AcceptLoop() {
 
 asio::awaitable<void> TcpServer::Impl::Serve(std::unique_ptr<net::Stream> stream) {
   const auto self = shared_from_this();
+  if (use_proxy_protocol) {
+    constexpr std::chrono::seconds kHeaderTimeout{5};
+    stream->SetDeadline(Deadline::After(kHeaderTimeout));
+    const std::string proxy = stream->remote_addr();
+    auto accepted = co_await net::AcceptProxyHeader(std::move(stream));
+    if (!accepted.ok()) {
+      VM_LOG_ERROR("cannot read proxy proto conn for TCP addr \"{}\": {}", proxy, accepted.error().message());
+      co_return;
+    }
+    stream = std::move(accepted).value();
+    stream->SetDeadline(Deadline());
+  }
   {
     MutexLock lock(mutex);
     streams.insert(stream.get());
@@ -64,7 +79,7 @@ asio::awaitable<void> TcpServer::Impl::Serve(std::unique_ptr<net::Stream> stream
 }
 
 Result<std::unique_ptr<TcpServer>> TcpServer::Start(net::Runtime& runtime, Options options, Handler handler) {
-  auto impl = std::make_shared<Impl>(std::move(handler));
+  auto impl = std::make_shared<Impl>(std::move(handler), options.use_proxy_protocol);
   VM_ASSIGN_OR_RETURN(impl->listener, net::Listener::Open(runtime.executor(), options.addr, options.enable_tcp6));
   if (options.registry != nullptr) {
     impl->listener->SetMetrics(std::make_shared<net::StreamMetrics>(

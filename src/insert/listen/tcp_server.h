@@ -19,6 +19,7 @@ class TcpServer {
     std::string name;  // Label of the vm_tcplistener_* metrics.
     std::string addr;
     bool enable_tcp6 = false;
+    bool use_proxy_protocol = false;
     metrics::Registry* registry = nullptr;  // May be null.
   };
   /// Works on a connection until it is over, on its strand. Stop closes the stream.

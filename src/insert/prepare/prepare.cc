@@ -13,7 +13,33 @@ uint32_t ParseId(std::string_view text) {
   return error == std::errc() && stop == end ? id : 0;
 }
 
+bool IsNameByte(char c, bool takes_colon) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (takes_colon && c == ':');
+}
+
+std::string_view PrometheusName(std::string_view name, bool takes_colon, std::deque<std::string>& texts) {
+  if (std::all_of(name.begin(), name.end(), [&](char c) { return IsNameByte(c, takes_colon); })) return name;
+  std::string& text = texts.emplace_back();
+  for (const char c : name) {
+    // One character, not one byte, becomes one `_`.
+    if ((static_cast<unsigned char>(c) & 0xc0) == 0x80) continue;
+    text += IsNameByte(c, takes_colon) ? c : '_';
+  }
+  return text;
+}
+
 }  // namespace
+
+void UsePrometheusNames(std::span<model::LabelView> labels, std::deque<std::string>& texts) {
+  for (model::LabelView& label : labels) {
+    if (label.name == "__name__") label.name = {};
+    if (label.name.empty()) {
+      label.value = PrometheusName(label.value, true, texts);
+    } else {
+      label.name = PrometheusName(label.name, false, texts);
+    }
+  }
+}
 
 Verdict PrepareLabels(std::span<model::LabelView> labels, const PrepareOptions& options) {
   if (labels.empty()) return Verdict::kNoLabels;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +17,7 @@ struct PrepareOptions {
   size_t max_label_name_bytes = 256;   // -maxLabelNameLen
   size_t max_label_value_bytes = 4096; // -maxLabelValueLen
   bool sort_labels = false;            // -sortLabels
+  bool prometheus_naming = false;      // -usePromCompatibleNaming
 };
 
 /// What becomes of a series.
@@ -29,6 +32,10 @@ enum class Verdict : uint8_t {
 /// Apply the label limits and, if wanted, sort the labels by name. Labels without a value must already
 /// be left out (AddLabel does). Reference: app/vminsert/netstorage/insert_ctx.go.
 Verdict PrepareLabels(std::span<model::LabelView> labels, const PrepareOptions& options);
+
+/// Replace characters that Prometheus does not allow in names by `_`; `__name__` becomes the empty name. `texts` owns the changed ones.
+/// Reference: app/vminsert/relabel.
+void UsePrometheusNames(std::span<model::LabelView> labels, std::deque<std::string>& texts);
 
 /// Append a label unless its value is empty.
 inline void AddLabel(std::vector<model::LabelView>& labels, model::LabelView label) {

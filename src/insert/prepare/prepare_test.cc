@@ -36,6 +36,19 @@ TEST(PrepareLabelsTest, SortsOnlyWhenAsked) {
   EXPECT_EQ(labels[0].name, "a");
 }
 
+TEST(PrometheusNamesTest, ReplaceOtherCharacters) {
+  std::deque<std::string> texts;
+  auto labels = Labels({{"__name__", "foo.bar:\xc3\xa9-1"}, {"a.b:c", "v.w"}, {"ok_1", "x"}, {"", "plain"}});
+  UsePrometheusNames(labels, texts);
+  EXPECT_EQ(labels[0].name, "");
+  EXPECT_EQ(labels[0].value, "foo_bar:__1");
+  EXPECT_EQ(labels[1].name, "a_b_c");
+  EXPECT_EQ(labels[1].value, "v.w");
+  EXPECT_EQ(labels[2].name, "ok_1");
+  EXPECT_EQ(labels[3].value, "plain");
+  EXPECT_EQ(texts.size(), 2u);
+}
+
 TEST(TakeTenantTest, ReadsAndRemovesTheTenantLabels) {
   auto labels = Labels({{"vm_account_id", "5"}, {"a", "b"}, {"vm_project_id", "x7"},
                         {"VictoriaMetrics_ProjectID", "6"}});

@@ -89,6 +89,8 @@ CommonFlags::CommonFlags(flags::FlagSet& set) {
   conn_timeout = set.Duration("http.connTimeout", 2min, "Maximum age of an HTTP connection");
   graceful_shutdown =
       set.Duration("http.maxGracefulShutdownDuration", 7s, "Time for running requests when the server stops");
+  use_proxy_protocol = set.BoolArray("httpListenAddr.useProxyProtocol",
+                                     "Whether the corresponding -httpListenAddr is behind the PROXY protocol, version 2");
   path_prefix = set.String("http.pathPrefix", "", "Prefix of all paths, e.g. /foo/bar behind a proxy");
   disable_compression =
       set.Bool("http.disableResponseCompression", false, "Whether to send answers without compression");

@@ -14,6 +14,7 @@ struct CommonFlags {
   explicit CommonFlags(flags::FlagSet& set);
 
   const std::vector<std::string>* http_listen_addr;
+  const std::vector<bool>* use_proxy_protocol;
   const std::string* path_prefix;
   const bool* enable_tcp6;
   const bool* disable_keep_alive;

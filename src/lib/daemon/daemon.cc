@@ -170,6 +170,7 @@ http::Server::Options Daemon::Impl::ServerOptions(size_t index, const std::strin
   http::Server::Options options;
   options.addr = addr;
   options.enable_tcp6 = *common.enable_tcp6;
+  options.use_proxy_protocol = flags::ItemOr<bool>(*common.use_proxy_protocol, index, false);
   options.disable_keep_alive = *common.disable_keep_alive;
   options.disable_compression = *common.disable_compression;
   options.disable_cors = *common.disable_cors;
@@ -456,6 +457,7 @@ http::asio::awaitable<bool> Daemon::CheckAuth(http::Request& request, http::Resp
 http::Server::Options Daemon::HttpOptions() {
   http::Server::Options options = impl_->ServerOptions(0, "");
   options.tls = nullptr;
+  options.use_proxy_protocol = false;
   return options;
 }
 

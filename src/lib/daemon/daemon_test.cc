@@ -10,6 +10,7 @@
 #include "lib/http/args.h"
 #include "lib/http/client.h"
 #include "lib/net/run_on.h"
+#include "lib/net/stream.h"
 
 namespace vm::daemon {
 namespace {
@@ -129,6 +130,24 @@ TEST_F(DaemonTest, ServesBelowAPathPrefix) {
   EXPECT_EQ(options.headers.Get("Content-Security-Policy"), "x");
   EXPECT_EQ(options.headers.Get("X-Frame-Options"), "DENY");
   EXPECT_NE(Get("/foo/bar/metrics").find("# TYPE vm_http_requests_all_total counter\n"), std::string::npos);
+}
+
+net::asio::awaitable<std::string> AskBehindProxy(std::string addr) {
+  auto stream = co_await net::Dial(std::move(addr), net::DialOptions());
+  if (!stream.ok()) co_return stream.error().message();
+  const std::string request =
+      std::string("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\x1f\x90\x00\x50", 28) +
+      "GET /own HTTP/1.0\r\n\r\n";
+  auto written = co_await stream.value()->Write(AsBytes(request));
+  if (!written.ok()) co_return written.error().message();
+  ByteBuffer answer(4000);
+  auto n = co_await stream.value()->Read(answer);
+  co_return std::string(AsText(ByteView(answer).first(n.ok() ? n.value() : 0)));
+}
+
+TEST_F(DaemonTest, ListensBehindAProxy) {
+  Start({"-httpListenAddr.useProxyProtocol"});
+  EXPECT_TRUE(net::BlockOn(daemon_.runtime().MakeStrand(), AskBehindProxy(daemon_.http_addr())).ends_with("\r\n\r\nmine"));
 }
 
 TEST_F(DaemonTest, TellsLoadBalancersBeforeItStops) {

@@ -20,6 +20,7 @@
 #include "lib/base/mutex.h"
 #include "lib/http/gzip.h"
 #include "lib/log/log.h"
+#include "lib/net/proxy_protocol.h"
 #include "lib/net/run_on.h"
 #include "lib/net/stream.h"
 #include "lib/net/stream_metrics.h"
@@ -469,6 +470,16 @@ asio::awaitable<void> Server::Impl::AcceptLoop() {
 
 asio::awaitable<void> Server::Impl::Serve(std::unique_ptr<net::Stream> stream) {
   const auto self = shared_from_this();
+  if (options.use_proxy_protocol) {
+    stream->SetDeadline(Deadline::After(options.header_timeout));
+    const std::string proxy = stream->remote_addr();
+    auto accepted = co_await net::AcceptProxyHeader(std::move(stream));
+    if (!accepted.ok()) {
+      VM_LOG_ERROR("cannot read proxy proto conn for TCP addr \"{}\": {}", proxy, accepted.error().message());
+      co_return;
+    }
+    stream = std::move(accepted).value();
+  }
   if (options.tls != nullptr) {
     auto refresh = [this]() noexcept { return options.tls->Refresh(); };
     Status refreshed = Ok();

@@ -20,6 +20,7 @@ class Server {
   struct Options {
     std::string addr = "127.0.0.1:0";
     bool enable_tcp6 = false;
+    bool use_proxy_protocol = false;  // Each connection begins with a header of the PROXY protocol, version 2.
     bool disable_keep_alive = false;
     bool disable_server_hostname = false;
     bool disable_compression = false;  // Else bodies of 1 KiB and more leave as gzip when the client takes it.

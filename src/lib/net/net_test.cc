@@ -5,6 +5,7 @@
 
 #include "lib/net/framed_stream.h"
 #include "lib/net/handshake.h"
+#include "lib/net/proxy_protocol.h"
 #include "lib/net/run_on.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
@@ -29,6 +30,38 @@ asio::awaitable<std::string> Exchange(Stream* stream, std::string send, size_t w
   auto status = co_await ReadFull(*stream, answer);
   if (!status.ok()) co_return status.error().message();
   co_return std::string(AsText(answer));
+}
+
+/// What AcceptProxyHeader makes of `bytes`: the peer and what follows, or the error.
+asio::awaitable<std::string> AcceptProxied(asio::any_io_executor strand, std::string bytes) {
+  auto [client, server] = MakePipe(strand);
+  auto written = co_await client->Write(AsBytes(bytes));
+  if (!written.ok()) co_return "no write";
+  client->Close();
+  auto accepted = co_await AcceptProxyHeader(std::move(server));
+  if (!accepted.ok()) co_return accepted.error().message();
+  ByteBuffer rest(100);
+  auto n = co_await accepted.value()->Read(rest);
+  co_return accepted.value()->remote_addr() + " " + std::string(AsText(ByteView(rest).first(n.ok() ? n.value() : 0)));
+}
+
+TEST(ProxyProtocolTest, NamesTheClientBehindTheProxy) {
+  Runtime runtime(1);
+  const auto strand = runtime.MakeStrand();
+  const auto accept = [&](std::string bytes) { return BlockOn(strand, AcceptProxied(strand, std::move(bytes))); };
+  const std::string signature("\r\n\r\n\0\r\nQUIT\n", 12);
+  const std::string v4 = signature + std::string("\x21\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\x1f\x90\x00\x50", 16);
+  EXPECT_EQ(accept(v4 + "GET /"), "1.2.3.4:8080 GET /");
+  EXPECT_EQ(accept(signature + std::string("\x21\x21\0\x24", 4) + std::string(15, '\0') + "\x01" + std::string(16, '\0') +
+                   std::string("\0\x50\0\x51", 4) + "x"),
+            "[::1]:80 x");
+  EXPECT_EQ(accept(signature + std::string("\x20\0\0\0", 4) + "x"), "pipe x");
+  EXPECT_EQ(accept("GET / HTTP/1.1\r\n\r\n"), "unexpected proxy protocol header");
+  EXPECT_EQ(accept(signature + std::string("\x11\x11\0\0", 4)), "unsupported proxy protocol version 1; want 2");
+  EXPECT_EQ(accept(signature + std::string("\x21\x12\0\0", 4)), "unsupported proxy protocol command 1 for protocol 2");
+  EXPECT_EQ(accept(signature + std::string("\x21\x31\0\0", 4)), "unsupported proxy protocol family 3; supported values: 1, 2");
+  EXPECT_EQ(accept(signature + std::string("\x21\x11\xff\xff", 4)), "too big proxy protocol block: 65535 bytes; want 2048");
+  for (size_t size = 0; size < v4.size(); ++size) EXPECT_TRUE(accept(v4.substr(0, size)).ends_with("EOF")) << size;
 }
 
 asio::awaitable<bool> EchoOnce(Listener* listener) {
