@@ -127,7 +127,7 @@ void EngineImpl::RegisterAhead(Batch& batch, const model::Tsid& tsid, const mode
   if ((hash::Mix(id) & 0xffffffff) >= batch.prefill.share || registered_.Has(batch.prefill.date, id)) return;
   auto partition = table_->GetOrCreatePartition(static_cast<int64_t>(batch.prefill.date) * model::kMsecPerDay);
   if (!partition.ok()) return;  // Midnight comes anyway, and then it is told.
-  auto has_id = partition.value()->index().HasMetricId({tsid.account_id, tsid.project_id}, tsid.metric_id);
+  auto has_id = HasGlobalRecords(*partition.value(), {tsid.account_id, tsid.project_id}, tsid.metric_id);
   if (!has_id.ok()) return;
   if (!has_id.value()) metrics_.timeseries_precreated.fetch_add(1, std::memory_order_relaxed);
   const Status status =

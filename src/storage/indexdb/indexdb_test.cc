@@ -280,6 +280,7 @@ TEST_F(IndexDbTest, OtherDaysHaveOtherSeries) {
   EXPECT_TRUE(db_->SearchMetricIds({}, foo, next, 0, {}).value().empty());
   ASSERT_TRUE(db_->AddDate(Name("foo", {{"job", "b"}}), {.metric_group_id = 7, .metric_id = model::MetricId{2}}, kDay + 1).ok());
   EXPECT_THAT(db_->SearchMetricIds({}, foo, next, 0, {}).value(), ElementsAre(model::MetricId{2}));
+  ASSERT_TRUE(db_->FlushToDisk().ok());
   EXPECT_TRUE(db_->HasDate({}, kDay + 1, model::MetricId{2}).value());
   EXPECT_FALSE(db_->HasDate({}, kDay + 1, model::MetricId{1}).value());
   EXPECT_TRUE(db_->SearchMetricIds({.account_id = 1}, foo, kMonth, 0, {}).value().empty());
