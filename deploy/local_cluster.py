@@ -1,17 +1,30 @@
 #!/usr/bin/env python3
 """Run a local cluster: two vmstorage, one vminsert, one vmselect, all on 127.0.0.1, data below --data.
 
-Ctrl-C (or SIGTERM) stops it in the order that loses nothing: vminsert, vmselect, vmstorage.
+The daemons push their own metrics into the cluster each second, so that there is something to look at. Ctrl-C (or SIGTERM) stops it in the order that loses nothing: vminsert, vmselect, vmstorage.
 """
 import argparse
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 
-STORAGE_PORTS = [(8400, 8401, 8482), (8410, 8411, 8492)]
+# Of two vmstorage (vminsert, vmselect, HTTP), vminsert and vmselect.
+PORTS = [8400, 8401, 8482, 8410, 8411, 8492, 8480, 8481]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
 
 
 def wait_healthy(name, process, port):
@@ -31,14 +44,20 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True, help="folder of the three daemons")
     parser.add_argument("--data", default="data", help="folder for data and logs")
+    parser.add_argument("--free-ports", action="store_true", help="take any ports that are free, for tests")
     args = parser.parse_args()
+    ports = free_ports(len(PORTS)) if args.free_ports else PORTS
+    storages, insert_http, select_http = [ports[0:3], ports[3:6]], ports[6], ports[7]
+    write_url = f"http://127.0.0.1:{insert_http}/insert/0/prometheus/api/v1"
     bins, data = pathlib.Path(args.bin).resolve(), pathlib.Path(args.data).resolve()
     data.mkdir(parents=True, exist_ok=True)
     started = []
 
     def start(name, binary, port, *flags):
         log = open(data / f"{name}.log", "ab")
-        process = subprocess.Popen([bins / binary, f"-httpListenAddr=127.0.0.1:{port}", *flags],
+        process = subprocess.Popen([bins / binary, f"-httpListenAddr=127.0.0.1:{port}",
+                                    f"-pushmetrics.url={write_url}/import/prometheus", "-pushmetrics.interval=1s",
+                                    f'-pushmetrics.extraLabel=job="{binary}",instance="{name}"', *flags],
                                    stdout=log, stderr=log, start_new_session=True)
         started.append((name, process))
         wait_healthy(name, process, port)
@@ -48,15 +67,20 @@ def main():
 
     signal.signal(signal.SIGTERM, stop)
     try:
-        for index, (insert, select, http) in enumerate(STORAGE_PORTS):
+        for index, (insert, select, http) in enumerate(storages):
             start(f"vmstorage-{index}", "vmstorage", http, f"-storageDataPath={data}/vmstorage-{index}",
                   f"-vminsertAddr=127.0.0.1:{insert}", f"-vmselectAddr=127.0.0.1:{select}")
-        start("vmselect", "vmselect", 8481, *[f"-storageNode=127.0.0.1:{s}" for _, s, _ in STORAGE_PORTS])
-        start("vminsert", "vminsert", 8480, *[f"-storageNode=127.0.0.1:{i}" for i, _, _ in STORAGE_PORTS])
+        # Samples show after a second; the usual 30 are for clusters whose clients are late.
+        start("vmselect", "vmselect", select_http, "-search.latencyOffset=1s", f"-cacheDataPath={data}/vmselect",
+              *[f"-storageNode=127.0.0.1:{s}" for _, s, _ in storages])
+        start("vminsert", "vminsert", insert_http, *[f"-storageNode=127.0.0.1:{i}" for i, _, _ in storages])
+        query_url = f"http://127.0.0.1:{select_http}/select/0/prometheus"
         print("cluster is up; logs and data are in", data)
-        print("  Prometheus remote_write url: http://127.0.0.1:8480/insert/0/prometheus/api/v1/write")
-        print("  text exposition:             http://127.0.0.1:8480/insert/0/prometheus/api/v1/import/prometheus")
-        print("  Grafana data source url:     http://127.0.0.1:8481/select/0/prometheus")
+        print(f"  Prometheus remote_write url: {write_url}/write")
+        print(f"  text exposition:             {write_url}/import/prometheus")
+        print(f"  Grafana data source url:     {query_url}")
+        print("  the cluster's own rows:      curl -g "
+              f"'{query_url}/api/v1/query?query=sum(rate(vm_rows_inserted_total[10s]))by(type)'")
         print("Ctrl-C stops it.", flush=True)
         while True:
             for name, process in started:
