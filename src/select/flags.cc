@@ -75,6 +75,7 @@ void Flags::DefineDurations(flags::FlagSet& set) {
   max_queue_duration_ = set.Duration("search.maxQueueDuration", seconds(10), "How long a request waits for -search.maxConcurrentRequests");
   log_slow_query_ = set.Duration("search.logSlowQueryDuration", seconds(5), "Log requests that take longer; 0: none");
   stats_min_duration_ = set.Duration("search.queryStats.minQueryDuration", milliseconds(1), "Shorter queries are not counted at top_queries");
+  min_staleness_interval_ = set.Duration("search.minStalenessInterval", {}, "Samples are looked for at least that far back");
   tenant_cache_duration_ = set.Duration("search.tenantCacheExpireDuration", minutes(5), "How long the list of tenants is kept; 0: not at all");
 }
 
@@ -94,6 +95,10 @@ void Flags::DefineLimits(flags::FlagSet& set, int64_t max_concurrent) {
   max_samples_per_query_ = set.Int("search.maxSamplesPerQuery", 1'000'000'000, "The maximum number of raw samples of a query");
   max_samples_per_series_ = set.Int("search.maxSamplesPerSeries", 30'000'000, "The maximum number of raw samples of one series");
   max_memory_per_query_ = set.Bytes("search.maxMemoryPerQuery", 0, "The maximum memory of a query; 0: what all queries together may take");
+  max_subquery_points_ = set.Int("search.maxPointsSubqueryPerTimeseries", 100000, "The maximum number of points per series of a subquery");
+  max_series_per_aggr_ = set.Int("search.maxSeriesPerAggrFunc", 1000000, "The maximum number of series an aggregate may give");
+  max_pushdown_values_ = set.Int("search.maxBinaryOpPushdownLabelValues", 100,
+                                 "The maximum number of values of a label that narrow the other side of a binary operator");
   stats_last_queries_ = set.Int("search.queryStats.lastQueriesCount", 20000, "How many queries top_queries looks at; 0: none");
   stats_min_memory_ = set.Bytes("search.queryStats.minQueryMemoryUsage", 1024, "Queries that need less memory are not counted at top_queries");
 }
@@ -103,6 +108,8 @@ void Flags::DefineRest(flags::FlagSet& set) {
   disable_cache_ = set.Bool("search.disableCache", false, "Whether ranges of queries stay as they are instead of being made fit for caching");
   set_lookback_to_step_ = set.Bool("search.setLookbackToStep", false, "Whether samples are looked for one step back");
   ignore_extra_filters_ = set.Bool("search.ignoreExtraFiltersAtLabelsAPI", false, "Whether label calls without match[] ignore extra filters");
+  no_stale_markers_ = set.Bool("search.noStaleMarkers", false, "Whether the data has no staleness markers");
+  treat_dots_as_is_ = set.Bool("search.treatDotsAsIsInRegexps", false, "Whether dots in regexps of filters stand for themselves");
   vmalert_proxy_url_ = set.String("vmalert.proxyURL", "", "Where rules, alerts and notifiers are asked for");
 }
 
@@ -152,6 +159,12 @@ ApiOptions Flags::ToApiOptions() const {
   o.max_queue_duration_ms = Ms(*max_queue_duration_);
   o.log_slow_query_ms = Ms(*log_slow_query_);
   o.max_memory_per_query = *max_memory_per_query_;
+  o.min_staleness_interval_ms = Ms(*min_staleness_interval_);
+  o.no_stale_markers = *no_stale_markers_;
+  o.treat_dots_as_is = *treat_dots_as_is_;
+  o.max_points_per_subquery_series = *max_subquery_points_;
+  o.max_series_per_aggr = ToSize(*max_series_per_aggr_);
+  o.max_pushdown_values = ToSize(*max_pushdown_values_);
   o.stats_last_queries = ToSize(*stats_last_queries_);
   o.stats_min_duration_ms = Ms(*stats_min_duration_);
   o.stats_min_memory = *stats_min_memory_;

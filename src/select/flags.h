@@ -44,14 +44,16 @@ class Flags {
   Duration latency_offset_ = nullptr, max_lookback_ = nullptr, max_staleness_interval_ = nullptr, max_step_for_adjustment_ = nullptr;
   Duration max_query_duration_ = nullptr, max_labels_duration_ = nullptr, max_status_duration_ = nullptr, max_delete_duration_ = nullptr,
            max_export_duration_ = nullptr, max_queue_duration_ = nullptr, log_slow_query_ = nullptr, stats_min_duration_ = nullptr,
-           tenant_cache_duration_ = nullptr;
+           tenant_cache_duration_ = nullptr, min_staleness_interval_ = nullptr;
 
   Int max_concurrent_ = nullptr, max_query_len_ = nullptr, max_points_ = nullptr, max_response_series_ = nullptr, max_unique_series_ = nullptr,
       max_series_ = nullptr, max_labels_series_ = nullptr, max_export_series_ = nullptr, max_federate_series_ = nullptr,
       max_delete_series_ = nullptr, max_tsdb_status_series_ = nullptr, max_tsdb_status_top_n_ = nullptr, max_samples_per_query_ = nullptr,
-      max_samples_per_series_ = nullptr, max_memory_per_query_ = nullptr, stats_last_queries_ = nullptr, stats_min_memory_ = nullptr;
+      max_samples_per_series_ = nullptr, max_memory_per_query_ = nullptr, stats_last_queries_ = nullptr, stats_min_memory_ = nullptr,
+      max_subquery_points_ = nullptr, max_series_per_aggr_ = nullptr, max_pushdown_values_ = nullptr;
 
-  Bool tenant_from_headers_ = nullptr, disable_cache_ = nullptr, set_lookback_to_step_ = nullptr, ignore_extra_filters_ = nullptr;
+  Bool tenant_from_headers_ = nullptr, disable_cache_ = nullptr, set_lookback_to_step_ = nullptr, ignore_extra_filters_ = nullptr,
+       no_stale_markers_ = nullptr, treat_dots_as_is_ = nullptr;
   Text vmalert_proxy_url_ = nullptr;
 };
 

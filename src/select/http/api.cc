@@ -177,13 +177,27 @@ awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& respons
   BodyWriter body(co_await boost::asio::this_coro::executor, response);
   const bool is_traced = !options.deny_tracing && ParseBoolArg(request.query.Get("trace"));
   Trace trace(is_traced, fmt::format("{}: {}", options.version, request.path));
-  std::string remote_addr = RemoteAddr(request);
-  Call call{options,       active_queries, top_queries, request.query, url_args, request.headers, std::move(remote_addr),
-            target.tenant, target.path_arg, source,     body,          trace,    NowMs(),         Deadline::Clock::now(),
-            std::move(stop)};
+  Call call{.options = options,
+            .active_queries = active_queries,
+            .top_queries = top_queries,
+            .args = request.query,
+            .url_args = url_args,
+            .headers = request.headers,
+            .path = request.path,
+            .remote_addr = RemoteAddr(request),
+            .tenant = target.tenant,
+            .path_arg = target.path_arg,
+            .source = source,
+            .memory = memory,
+            .body = body,
+            .trace = trace,
+            .now_ms = NowMs(),
+            .started = Deadline::Clock::now(),
+            .stop = std::move(stop)};
   Answer answer = co_await net::SpawnOn(pool, route.handler(call));
   has_started = body.started();
-  co_return answer;
+  if (answer.status != 0 || has_started) co_return answer;
+  co_return Answer{200, body.content_type(), {}, {}, false};  // There was nothing to send.
 }
 
 awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,

@@ -573,5 +573,19 @@ TEST_F(ApiTest, AlignsLongRanges) {
   EXPECT_EQ(range.max_timestamp, 1203000);
 }
 
+TEST_F(ApiTest, QueriesAreExpandedAndPrettified) {
+  EXPECT_EQ(Get("/select/0/prometheus/expand-with-exprs?format=json&query=WITH%20(a=b)%20a%2B1").body, R"({"status": "success","expr":"b + 1"})");
+  EXPECT_EQ(Get("/select/0/expand-with-exprs?format=json").body, R"({"status": "error","error": "query string cannot be empty"})");
+  const Json bad = Json::parse(Get("/select/0/prometheus/expand-with-exprs?format=json&query=a%2B").body);
+  EXPECT_EQ(bad["status"], "error");
+  EXPECT_TRUE(bad["error"].get<std::string>().starts_with("Cannot parse query: ")) << bad;
+  const auto page = Get("/select/0/prometheus/expand-with-exprs?query=%3Cscript%3E");
+  EXPECT_NE(page.body.find("&lt;script&gt;"), std::string::npos) << page.body;
+  EXPECT_EQ(page.body.find("<script>"), std::string::npos) << page.body;
+  EXPECT_EQ(Get("/select/0/prometheus/prettify-query?query=sum(rate(temp%5B5m%5D))by(room)").body,
+            R"x({"status": "success", "query": "sum(rate(temp[5m])) by(room)"})x");
+  EXPECT_EQ(Json::parse(Get("/select/0/prometheus/prettify-query?query=(").body)["status"], "error");
+}
+
 }  // namespace
 }  // namespace vm::select

@@ -71,7 +71,9 @@ Result<int64_t> ParseIntArg(std::string_view name, std::string_view value) {
   int64_t number = 0;
   const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (ec != std::errc() || end != digits.data() + digits.size()) {
-    return Invalid("cannot parse integer \"" + std::string(name) + "\"=\"" + std::string(value) + "\": invalid syntax");
+    const char* const reason = ec == std::errc::result_out_of_range ? "value out of range" : "invalid syntax";
+    return Invalid("cannot parse integer \"" + std::string(name) + "\"=\"" + std::string(value) + "\": strconv.Atoi: parsing \"" +
+                   std::string(value) + "\": " + reason);
   }
   return number;
 }

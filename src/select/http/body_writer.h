@@ -19,6 +19,7 @@ class BodyWriter {
 
   /// Requires that nothing was written yet.
   void SetContentType(std::string_view type) { content_type_ = type; }
+  const std::string& content_type() const noexcept { return content_type_; }
   /// Send `chunk`. Errors: kCancelled when the client is gone.
   boost::asio::awaitable<Status> Write(std::string chunk);
   const boost::asio::any_io_executor& strand() const noexcept { return strand_; }

@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <string>
 
+#include "lib/base/budget.h"
 #include "lib/base/deadline.h"
 #include "lib/http/message.h"
 #include "lib/model/tenant.h"
@@ -27,10 +28,12 @@ struct Call {
   const http::Args& args;      // Of the form, then of the URL.
   const http::Args& url_args;
   const http::Headers& headers;
+  std::string path;
   std::string remote_addr;
   std::optional<model::Tenant> tenant;  // Nothing: multi-tenant, or an endpoint without tenant.
   std::string path_arg;                 // The label name of `label/<name>/values`.
   FanoutSource& source;
+  Budget& memory;  // Of all queries.
   BodyWriter& body;
   Trace& trace;
   int64_t now_ms;  // Unix time of the request.

@@ -44,6 +44,13 @@ struct ApiOptions {
   int64_t tenant_cache_ms = 300000;                          // -search.tenantCacheExpireDuration
   int64_t max_memory_per_query = 0;                          // -search.maxMemoryPerQuery
 
+  int64_t min_staleness_interval_ms = 0;                     // -search.minStalenessInterval
+  bool no_stale_markers = false;                             // -search.noStaleMarkers
+  bool treat_dots_as_is = false;                             // -search.treatDotsAsIsInRegexps
+  int64_t max_points_per_subquery_series = 100000;           // -search.maxPointsSubqueryPerTimeseries
+  size_t max_series_per_aggr = 1000000;                      // -search.maxSeriesPerAggrFunc
+  size_t max_pushdown_values = 100;                          // -search.maxBinaryOpPushdownLabelValues
+
   size_t stats_last_queries = 20000;                         // -search.queryStats.lastQueriesCount
   int64_t stats_min_duration_ms = 1;                         // -search.queryStats.minQueryDuration
   int64_t stats_min_memory = 1024;                           // -search.queryStats.minQueryMemoryUsage

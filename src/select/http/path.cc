@@ -1,5 +1,8 @@
 #include "select/http/path.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -83,19 +86,24 @@ Result<SelectPath> ParseSelectPath(std::string_view path, bool tenant_from_heade
 Result<std::optional<model::Tenant>> ParseTenant(std::string_view text) {
   if (text == "multitenant") return std::optional<model::Tenant>();
   const auto fail = [&](const std::string& reason) {
-    return Error(ErrorCode::kInvalidInput, "cannot parse authToken \"" + std::string(text) + "\": " + reason);
+    return Error(ErrorCode::kInvalidInput, fmt::format("cannot parse authToken \"{}\": {}", text, reason));
   };
+  const auto not_a_number = [&](std::string_view what, std::string_view digits) {
+    return fail(fmt::format("cannot parse {} from \"{}\": strconv.ParseUint: parsing \"{}\": {}", what, digits, digits,
+                            !digits.empty() && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })
+                                ? "value out of range"
+                                : "invalid syntax"));
+  };
+  const auto colons = std::count(text.begin(), text.end(), ':');
+  if (colons > 1) return fail(fmt::format("unexpected number of items in authToken \"{}\"; got {}; want 1 or 2", text, colons + 1));
   const size_t colon = text.find(':');
-  if (colon != text.npos && text.find(':', colon + 1) != text.npos) {
-    return fail("unexpected number of items in authToken \"" + std::string(text) + "\"; want 1 or 2");
-  }
   model::Tenant tenant;
   const auto account_id = ParseUint32(text.substr(0, colon));
-  if (!account_id) return fail("cannot parse accountID from \"" + std::string(text.substr(0, colon)) + "\"");
+  if (!account_id) return not_a_number("accountID", text.substr(0, colon));
   tenant.account_id = *account_id;
   if (colon != text.npos) {
     const auto project_id = ParseUint32(text.substr(colon + 1));
-    if (!project_id) return fail("cannot parse projectID from \"" + std::string(text.substr(colon + 1)) + "\"");
+    if (!project_id) return not_a_number("projectID", text.substr(colon + 1));
     tenant.project_id = *project_id;
   }
   return std::optional<model::Tenant>(tenant);

@@ -10,6 +10,7 @@
 #include "select/http/export.h"
 #include "select/http/query_args.h"
 #include "select/promql/eval.h"
+#include "select/promql/query.h"
 
 namespace vm::select {
 namespace {
@@ -43,6 +44,15 @@ void InitContext(Call& call, const QueryArgs& args, Execution& execution) {
   c.deadline = call.DeadlineOf(call.options.max_query_duration_ms);
   c.enforced_filters = args.extra_filters;
   c.series_fetched = &execution.series_fetched;
+  c.min_staleness_interval_ms = call.options.min_staleness_interval_ms;
+  c.no_stale_markers = call.options.no_stale_markers;
+  c.max_points_per_subquery_series = call.options.max_points_per_subquery_series;
+  c.max_memory_bytes = call.options.max_memory_per_query;
+  c.rollup_memory = &call.memory;
+  c.max_series_per_aggr = call.options.max_series_per_aggr;
+  c.max_pushdown_values = call.options.max_pushdown_values;
+  c.max_response_series = call.options.max_response_series;
+  c.round_digits = args.round_digits;
 }
 
 void Register(Call& call, const std::string& query, const Execution& execution, Deadline::Clock::time_point from) {
@@ -65,27 +75,8 @@ awaitable<Status> Execute(Call& call, const std::string& query, const QueryArgs&
   execution.series = std::move(series).value();
   execution.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - from).count();
   Register(call, query, execution, from);
-  const size_t limit = call.options.max_response_series;
-  if (limit > 0 && execution.series.size() > limit) {
-    co_return Error(ErrorCode::kLimitExceeded,
-                    fmt::format("the response contains more than -search.maxResponseSeries={} time series: {} series; either increase "
-                                "-search.maxResponseSeries or change the query in order to return smaller number of series",
-                                limit, execution.series.size()));
-  }
-  if (args.round_digits < 100) {
-    for (auto& s : execution.series) {
-      for (double& value : s.values) value = decimal::RoundToDecimalDigits(value, args.round_digits);
-    }
-  }
   call.trace.Add(fmt::format("eval: query={}, timeRange=[{}..{}], step={}: series={}", query, c.start, c.end, c.step, execution.series.size()));
   co_return Ok();
-}
-
-/// Errors of the evaluation go to users as they are; what concerns the whole answer names the query.
-Answer ExecutionError(Error error, const std::string& context) {
-  const std::string& text = error.message();
-  const bool names_query = text.starts_with("duplicate output timeseries") || text.starts_with("the response contains more");
-  return PrometheusError(names_query ? std::move(error).WithContext(context) : std::move(error));
 }
 
 void AdjustLastPoints(TimeSeries& s, int64_t from, int64_t to) {
@@ -124,8 +115,9 @@ awaitable<Answer> ExecuteRange(Call& call, RangeArgs args, const metricsql::Expr
   InitContext(call, args, execution);
   execution.context.start = args.start;
   execution.context.end = args.end;
+  execution.context.error_context = context;
   if (auto done = co_await Execute(call, args.query, args, expr, execution); !done.ok()) {
-    co_return ExecutionError(std::move(done).error(), context);
+    co_return PrometheusError(done.error());
   }
   if (args.step < call.options.max_step_for_adjustment_ms && call.now_ms - args.latency_offset < args.end) {
     for (auto& s : execution.series) AdjustLastPoints(s, call.now_ms - args.latency_offset, call.now_ms + args.step);
@@ -198,10 +190,9 @@ awaitable<Answer> ExecuteInstant(Call& call, const InstantArgs& args, const metr
   const bool is_recent = !args.no_cache && std::llabs(call.now_ms - args.time) < args.latency_offset;
   const int64_t time = is_recent ? call.now_ms - args.latency_offset : args.time;
   execution.context.start = execution.context.end = time;
-  if (auto done = co_await Execute(call, args.query, args, expr, execution); !done.ok()) {
-    co_return ExecutionError(std::move(done).error(),
-                             fmt::format("error when executing query={} for (time={}, step={})", GoQuoted(args.query), time, args.step));
-  }
+  execution.context.error_context =
+      fmt::format("error when executing query={} for (time={}, step={})", GoQuoted(args.query), time, args.step);
+  if (auto done = co_await Execute(call, args.query, args, expr, execution); !done.ok()) co_return PrometheusError(done.error());
   for (auto& s : execution.series) {
     s.timestamps.resize(1);
     s.values.resize(1);
@@ -219,7 +210,7 @@ awaitable<Answer> HandleQuery(Call& call) {
   const auto args = ParseInstantArgs(call.options, call.url_args, call.args, call.now_ms);
   if (!args.ok()) co_return PrometheusError(400, args.error().message());
   const InstantArgs& a = args.value();
-  const auto expr = metricsql::Parse(a.query);
+  const auto expr = ParseQuery(a.query, {.treat_dots_as_is = call.options.treat_dots_as_is});
   if (!expr.ok()) {
     co_return PrometheusError(400, fmt::format("error when executing query={} for (time={}, step={}): {}", GoQuoted(a.query), a.time, a.step,
                                                expr.error().message()));
@@ -235,7 +226,7 @@ awaitable<Answer> HandleQueryRange(Call& call) {
   const auto args = ParseRangeArgs(call.options, call.url_args, call.args, call.now_ms);
   if (!args.ok()) co_return PrometheusError(400, args.error().message());
   const RangeArgs& a = args.value();
-  const auto expr = metricsql::Parse(a.query);
+  const auto expr = ParseQuery(a.query, {.treat_dots_as_is = call.options.treat_dots_as_is});
   if (!expr.ok()) co_return InvalidRangeQuery(a, expr.error(), 400);
   co_return co_await ExecuteRange(call, a, *expr.value());
 }

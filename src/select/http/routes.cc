@@ -4,6 +4,7 @@
 #include "select/http/export.h"
 #include "select/http/labels.h"
 #include "select/http/query.h"
+#include "select/http/query_text.h"
 #include "select/http/status.h"
 
 namespace vm::select {
@@ -59,6 +60,11 @@ constexpr Route kRoutes[] = {
 
     Api("prometheus/api/v1/status/tsdb", "/select/{}/prometheus/api/v1/status/tsdb", "/api/v1/status/tsdb", HandleTsdbStatus),
     Api("prometheus/api/v1/status/metric_names_stats", "/select/{}/prometheus/api/v1/status/metric_names_stats", {}, HandleUsageStats),
+
+    WithCors(Simple(Scope::kSelect, "prometheus/expand-with-exprs", "/select/{}/prometheus/expand-with-exprs", HandleExpandWithExprs)),
+    WithCors(Simple(Scope::kSelect, "expand-with-exprs", "/select/{}/prometheus/expand-with-exprs", HandleExpandWithExprs)),
+    WithCors(Simple(Scope::kSelect, "prometheus/prettify-query", "/select/{}/prometheus/prettify-query", HandlePrettifyQuery)),
+    WithCors(Simple(Scope::kSelect, "prettify-query", "/select/{}/prometheus/prettify-query", HandlePrettifyQuery)),
 
     {Scope::kDelete, "prometheus/api/v1/admin/tsdb/delete_series", "/delete/{}/prometheus/api/v1/admin/tsdb/delete_series",
      "/api/v1/admin/tsdb/delete_series", true, false, true, HandleDeleteSeries, 200, {}, {}},

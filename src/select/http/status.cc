@@ -26,18 +26,23 @@ Result<int64_t> ParseDateArg(std::string_view date, int64_t now_ms) {
   return Error(ErrorCode::kInvalidInput, "cannot parse `date` arg \"" + std::string(date) + "\": " + ns.error().message());
 }
 
-Result<uint32_t> ParseTopN(std::string_view text, uint32_t max) {
-  if (text.empty()) return uint32_t{10};
-  const auto n = ParseIntArg("topN", text);
-  if (!n.ok()) return Error(ErrorCode::kInvalidInput, "cannot parse `topN` arg \"" + std::string(text) + "\": invalid syntax");
-  return static_cast<uint32_t>(std::clamp<int64_t>(n.value(), 1, std::max<uint32_t>(1, max)));
+/// An integer argument of a status call, whose errors look different from those of other calls.
+Result<int64_t> ParseStatusInt(const Call& call, std::string_view name, int64_t otherwise) {
+  const auto text = call.args.Get(name);
+  if (text.empty()) return otherwise;
+  const auto n = ParseIntArg(name, text);
+  if (n.ok()) return n;
+  const std::string value(text);
+  return Error(ErrorCode::kInvalidInput,
+               "cannot parse `" + std::string(name) + "` arg \"" + value + "\": strconv.Atoi: parsing \"" + value + "\": invalid syntax");
 }
 
 Result<rpc::TsdbStatusRequest> ParseTsdbStatus(const Call& call) {
   VM_ASSIGN_OR_RETURN(auto args, ParseSearchArgs(call.options, call.url_args, call.args, call.now_ms, SearchKind::kSeries, false));
   VM_ASSIGN_OR_RETURN(const int64_t day, ParseDateArg(call.args.Get("date"), call.now_ms));
   rpc::TsdbStatusRequest request;
-  VM_ASSIGN_OR_RETURN(request.top_n, ParseTopN(call.args.Get("topN"), call.options.max_tsdb_status_top_n));
+  VM_ASSIGN_OR_RETURN(const int64_t top_n, ParseStatusInt(call, "topN", 10));
+  request.top_n = static_cast<uint32_t>(std::clamp<int64_t>(top_n, 1, std::max<uint32_t>(1, call.options.max_tsdb_status_top_n)));
   request.query.tenant = call.tenant.value_or(model::Tenant());
   request.query.time_range = {day, day + kDayMs - 1};
   request.query.tag_filter_groups = std::move(args.filters);
@@ -49,12 +54,9 @@ Result<rpc::TsdbStatusRequest> ParseTsdbStatus(const Call& call) {
 Result<rpc::MetricNamesUsageStatsRequest> ParseUsageStats(const Call& call) {
   rpc::MetricNamesUsageStatsRequest request;
   request.tenant = call.tenant;
-  const auto limit = ParseIntArg("limit", call.args.Get("limit"));
-  if (!limit.ok()) return Error(ErrorCode::kInvalidInput, "cannot parse `limit` arg \"" + std::string(call.args.Get("limit")) + "\": invalid syntax");
-  request.limit = limit.value() > 0 ? static_cast<uint32_t>(std::min<int64_t>(limit.value(), std::numeric_limits<int32_t>::max())) : 1000;
-  const auto le = ParseIntArg("le", call.args.Get("le"));
-  if (!le.ok()) return Error(ErrorCode::kInvalidInput, "cannot parse `le` arg \"" + std::string(call.args.Get("le")) + "\": invalid syntax");
-  request.le = call.args.Get("le").empty() ? -1 : le.value();
+  VM_ASSIGN_OR_RETURN(const int64_t limit, ParseStatusInt(call, "limit", 0));
+  request.limit = limit > 0 ? static_cast<uint32_t>(std::min<int64_t>(limit, std::numeric_limits<int32_t>::max())) : 1000;
+  VM_ASSIGN_OR_RETURN(request.le, ParseStatusInt(call, "le", -1));
   request.match_pattern = call.args.Get("match_pattern");
   // Nodes take the pattern as it is.
   auto compiled = regex::Regex::Compile(request.match_pattern);
@@ -71,9 +73,8 @@ awaitable<Answer> HandleActiveQueries(Call& call) {
 }
 
 awaitable<Answer> HandleTopQueries(Call& call) {
-  const auto top_n_text = call.args.Get("topN");
-  const auto top_n = ParseIntArg("topN", top_n_text.empty() ? "20" : top_n_text);
-  if (!top_n.ok()) co_return PrometheusError(400, "cannot parse `topN` arg \"" + std::string(top_n_text) + "\": invalid syntax");
+  const auto top_n = ParseStatusInt(call, "topN", 20);
+  if (!top_n.ok()) co_return PrometheusError(400, top_n.error().message());
   auto lifetime = ParseDurationArg("maxLifetime", call.args.Get("maxLifetime"), 600000);
   if (!lifetime.ok()) co_return PrometheusError(400, std::move(lifetime).error().WithContext("cannot parse `maxLifetime` arg").message());
   const auto n = static_cast<size_t>(std::max<int64_t>(0, top_n.value()));
@@ -90,11 +91,12 @@ awaitable<Answer> HandleTsdbStatus(Call& call) {
 }
 
 awaitable<Answer> HandleUsageStats(Call& call) {
+  const std::string context = "error in \"" + call.path + "\"";
   auto request = ParseUsageStats(call);
-  if (!request.ok()) co_return PlainError(request.error());
+  if (!request.ok()) co_return PlainError(std::move(request).error().WithContext(context));
   const Deadline deadline = call.DeadlineOf(call.options.max_status_duration_ms);
   const auto stats = co_await call.source.FetchUsageStats(std::move(request).value(), deadline);
-  if (!stats.ok()) co_return PlainError(stats.error());
+  if (!stats.ok()) co_return PlainError(Error(stats.error()).WithContext(context));
   co_return Answer{200, std::string(kTextType), UsageStatsResponse(stats.value(), call.Info("")), {}, false};
 }
 

@@ -7,7 +7,6 @@
 #include <optional>
 #include <unordered_map>
 
-#include "lib/metricsql/lexer.h"
 #include "select/promql/names.h"
 
 namespace vm::select {
@@ -64,19 +63,6 @@ bool DropsName(const metricsql::BinaryOpExpr& op) {
 }
 void ResetNameIfRequired(const metricsql::BinaryOpExpr& op, TimeSeries& s) {
   if (DropsName(op)) s.name.metric_group.clear();
-}
-
-std::string ModifierText(const metricsql::ModifierExpr& modifier) {
-  std::string text = modifier.op + "(";
-  for (size_t i = 0; i < modifier.args.size(); ++i) {
-    if (i > 0) text += ',';
-    if (modifier.args[i] == "*") {
-      text += '*';
-    } else {
-      metricsql::AppendEscapedIdent(text, modifier.args[i]);
-    }
-  }
-  return text + ")";
 }
 
 Error DuplicateError(std::string_view side, const std::string& what, const TimeSeries& a, const TimeSeries& b) {
@@ -175,7 +161,7 @@ class Matcher {
   Status Single(std::string_view side, SeriesRefs& refs) {
     for (; refs.size() > 1; refs.pop_back()) {
       if (!MergeNonOverlapping(*refs[0], *refs.back())) {
-        return DuplicateError(side, op_.op + " " + ModifierText(op_.group_modifier), *refs[0], *refs.back());
+        return DuplicateError(side, op_.op + " " + metricsql::ToString(op_.group_modifier), *refs[0], *refs.back());
       }
     }
     return Ok();
@@ -227,7 +213,7 @@ class Matcher {
         }
         TimeSeries& merged = pairs_.owned.emplace_back(*it->second.second);
         if (!MergeNonOverlapping(merged, *o)) {
-          const std::string what = "`" + op_.op + " " + ModifierText(op_.group_modifier) + " " + ModifierText(op_.join_modifier) + "`";
+          const std::string what = "`" + op_.op + " " + metricsql::ToString(op_.group_modifier) + " " + metricsql::ToString(op_.join_modifier) + "`";
           return DuplicateError(one_side, what, merged, *o);
         }
         it->second.second = &merged;

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <set>
 #include <unordered_set>
 
 #include "lib/decimal/decimal.h"
+#include "lib/metricsql/optimizer.h"
 #include "select/promql/aggr.h"
 #include "select/promql/binary_op.h"
 #include "select/promql/eval_rollup.h"
@@ -69,15 +72,66 @@ bool NeedsBothOperands(const metricsql::BinaryOpExpr& op) {
   return !(op.fill_left && op.fill_right);
 }
 
+void AppendRegexpQuoted(std::string& dst, std::string_view text) {
+  constexpr std::string_view kSpecial = "\\.+*?()|[]{}^$";
+  for (const char ch : text) {
+    if (kSpecial.find(ch) != kSpecial.npos) dst += '\\';
+    dst += ch;
+  }
+}
+
+/// Filters that all of `list` pass, from the labels that all of them have.
+std::vector<metricsql::LabelFilter> CommonFilters(const SeriesList& list, size_t max_values) {
+  struct Values {
+    std::set<std::string_view> values;
+    size_t count = 0;
+  };
+  std::map<std::string_view, Values> by_label;
+  for (const auto& s : list) {
+    for (const auto& tag : s.name.tags) {
+      Values& v = by_label[tag.key];
+      // Long lists of values cost the storage more than they save.
+      if (v.values.size() > max_values) continue;
+      ++v.count;
+      v.values.insert(tag.value);
+    }
+  }
+  std::vector<metricsql::LabelFilter> filters;
+  for (const auto& [label, v] : by_label) {
+    if (v.count != list.size()) continue;
+    auto& filter = filters.emplace_back();
+    filter.label = label;
+    if (v.values.size() == 1) {
+      filter.value = *v.values.begin();
+      continue;
+    }
+    filter.is_regexp = true;
+    for (const auto value : v.values) {
+      if (!filter.value.empty()) filter.value += '|';
+      AppendRegexpQuoted(filter.value, value);
+    }
+  }
+  return filters;
+}
+
 awaitable<Result<SeriesList>> EvalBinaryOpExpr(const EvalContext& c, const metricsql::BinaryOpExpr& op) {
-  // The side that is likely to have fewer series goes first.
+  // The side that is likely to have fewer series goes first: its labels may narrow what the other one reads.
   const bool right_first = op.op == "and" || op.op == "if" || (op.fill_left && !op.fill_right);
-  const metricsql::Expr& first_expr = right_first ? *op.right : *op.left;
-  const metricsql::Expr& second_expr = right_first ? *op.left : *op.right;
-  auto first = co_await Eval(c, first_expr);
+  const metricsql::Expr* first_expr = right_first ? op.right.get() : op.left.get();
+  const metricsql::Expr* second_expr = right_first ? op.left.get() : op.right.get();
+  auto first = co_await Eval(c, *first_expr);
   if (!first.ok()) co_return std::move(first).error().WithContext("cannot execute " + QuotedText(op));
-  if (first.value().empty() && NeedsBothOperands(op)) co_return SeriesList();
-  auto second = co_await Eval(c, second_expr);
+  metricsql::ExprPtr narrowed;
+  if (NeedsBothOperands(op)) {
+    if (first.value().empty()) co_return SeriesList();
+    const auto filters = metricsql::TrimByGroupModifier(CommonFilters(first.value(), c.max_pushdown_values), op);
+    if (!filters.empty()) {
+      narrowed = metricsql::Clone(*second_expr);
+      metricsql::PushDownFilters(*narrowed, filters);
+      second_expr = narrowed.get();
+    }
+  }
+  auto second = co_await Eval(c, *second_expr);
   if (!second.ok()) co_return std::move(second).error().WithContext("cannot execute " + QuotedText(op));
   SeriesList left = std::move(first).value();
   SeriesList right = std::move(second).value();

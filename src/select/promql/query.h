@@ -6,8 +6,12 @@
 
 namespace vm::select {
 
-/// Parse a query for evaluation: as metricsql::Parse, then `1 < x` becomes `x > 1`, as the result must hold the values of
-/// `x`. Errors: kInvalidInput.
-Result<metricsql::ExprPtr> ParseQuery(std::string_view query);
+struct QueryOptions {
+  bool treat_dots_as_is = false;  // -search.treatDotsAsIsInRegexps
+};
+
+/// Parse a query for evaluation: filters are pushed to where fewer series are read, and `1 < x` becomes `x > 1`, as the
+/// result must hold the values of `x`. Errors: those of metricsql::Parse.
+Result<metricsql::ExprPtr> ParseQuery(std::string_view query, const QueryOptions& options = {});
 
 }  // namespace vm::select
