@@ -4,8 +4,8 @@
     kill_rounds.py --bin DIR [--rounds 10] [--seed N]
 
 A killed vmstorage may lose what it has not written to files yet: at most the samples acknowledged within
-W = 2 x -inmemoryDataFlushInterval + 4 s before the kill. Nothing older is missing, nothing is altered, and nothing that was
-acknowledged after the kill is lost. SIGTERM loses nothing.
+W = 2 x -inmemoryDataFlushInterval + 4 s before the kill. Nothing older is missing, nothing is altered, and nothing that
+was acknowledged after the kill is lost. SIGTERM loses nothing.
 """
 import argparse
 import random
@@ -49,7 +49,7 @@ def main():
                 for number in range(args.rounds):
                     load.wait_for_batches(chance.randrange(5, 40))
                     if number % 5 == 4:
-                        # Something that must not be lost: samples of this life of the node that are older than the window.
+                        # Something that must not be lost: samples of this life of the node older than the window.
                         first = ledger.count()
                         harness.wait_for("samples older than the window", lambda: any(
                             entry.acked_at and entry.acked_at < time.time() - WINDOW_S
@@ -59,7 +59,8 @@ def main():
                     storage.start()
                     report = wait_for_all(ledger, cluster, may_miss)
                     outages.append((kills[-1], time.time()))
-                    taken = {batch for _, batch in report.missing if ledger.batches[batch].acked_at < kills[-1]} - missing
+                    taken = {batch for _, batch in report.missing
+                             if ledger.batches[batch].acked_at < kills[-1]} - missing
                     missing |= taken
                     oldest = max([oldest, *(kills[-1] - delivered_at(ledger.batches[batch]) for batch in taken)])
                     print(f"round {number}: {report.summary()}", flush=True)
@@ -80,8 +81,8 @@ def main():
             safe = sum(1 for entry in ledger.batches if entry.acked_at is not None and not may_miss(entry))
             assert safe > 0, "no sample was out of reach of a kill: nothing was proved"
             assert load.queries > 0
-    print(f"ok: {args.rounds} kills, {len(ledger.batches)} batches, {safe} of them out of reach of a kill; the oldest lost "
-          f"sample was delivered {oldest:.1f} s before its kill, {WINDOW_S} s are allowed; {before.summary()}")
+    print(f"ok: {args.rounds} kills, {len(ledger.batches)} batches, {safe} of them out of reach of a kill; "
+          f"the oldest lost sample was delivered {oldest:.1f} s before its kill, {WINDOW_S} s are allowed; {before.summary()}")
 
 
 if __name__ == "__main__":

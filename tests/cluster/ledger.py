@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes samples that can be computed again, remembers which were acknowledged and when, and compares an export with that.
+"""Writes samples that can be computed again, remembers which were acknowledged and when, and compares an export
+with that.
 
-A sample is (series, batch): its labels, timestamp and value follow from the seed and these two numbers, so the ledger keeps one
-entry for a batch. As a program it checks a running cluster:
+A sample is (series, batch): its labels, timestamp and value follow from the seed and these two numbers, so the ledger
+keeps one entry for a batch. As a program it checks a running cluster:
 
     ledger.py --insert http://127.0.0.1:8480 --select http://127.0.0.1:8481 [--batches 100] [--series 50] [--seed 1]
 """

@@ -289,7 +289,8 @@ std::unique_ptr<FaultFileSystem> FaultFileSystem::AfterPowerCut(PowerCut cut, ui
           if (it != entries.end() && it->second == old) continue;
           if (coin()) entries.insert_or_assign(name, old);
         }
-        std::erase_if(entries, [&](const auto& entry) { return !node.durable_entries.contains(entry.first) && coin(); });
+        std::erase_if(entries,
+                      [&](const auto& entry) { return !node.durable_entries.contains(entry.first) && coin(); });
       }
       for (const auto& [name, child] : entries) {
         twin->entries.emplace(name, copy(*child));

@@ -45,9 +45,9 @@ enum class PowerCut : uint8_t {
 
 /// Files in memory that fail, tear, run full and lose power on command: the double of FileSystem for tests.
 ///
-/// It keeps apart what was written and what was synced, for bytes and for directory entries alike: a new file survives a power
-/// cut when both it and its directory were synced. Bytes whose sync failed never become durable, as on Linux. Views are
-/// copies in the caller's scratch, as without mmap. Thread-safe.
+/// It keeps apart what was written and what was synced, for bytes and for directory entries alike: a new file survives
+/// a power cut when both it and its directory were synced. Bytes whose sync failed never become durable, as on Linux.
+/// Views are copies in the caller's scratch, as without mmap. Thread-safe.
 class FaultFileSystem final : public FileSystem {
  public:
   FaultFileSystem();

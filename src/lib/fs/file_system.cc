@@ -90,8 +90,8 @@ class RealWriter final : public FileWriter {
   ByteBuffer buffer_;
 };
 
-/// A mapping that the handler of SIGBUS knows. Slots are used again and never freed, so the handler can walk over them without a
-/// lock.
+/// A mapping that the handler of SIGBUS knows. Slots are used again and never freed, so the handler can walk over them
+/// without a lock.
 struct Mapping {
   std::atomic<const uint8_t*> begin{nullptr};  // Null: the slot is free. Written last, cleared first.
   std::atomic<size_t> size{0};
@@ -154,7 +154,8 @@ void OnBusError(int, siginfo_t* info, void*) {
     print_text(m->path.load(std::memory_order_relaxed));
     print_text("\" at offset ");
     print(digits + from, sizeof(digits) - from);
-    print_text(": SIGBUS: the disk has an error there or the file was cut; -fs.disableMmap makes it an ordinary error\n");
+    print_text(": SIGBUS: the disk has an error there or the file was cut; "
+               "-fs.disableMmap makes it an ordinary error\n");
     ::_exit(255);
   }
   // Not ours: the faulting instruction runs again, now with the default effect.

@@ -60,8 +60,8 @@ class FileSystem {
   virtual Result<std::unique_ptr<FileReader>> OpenReader(const std::string& path) = 0;
   virtual Result<ByteBuffer> ReadFile(const std::string& path) = 0;
   /// Replace `path` by a file with these bytes: a temporary file, fsync, rename, fsync of the parent.
-  /// After a crash the old or the new content is there. After an error too: the new one only when the parent alone could
-  /// not be synced, so what both contents need must stay.
+  /// After a crash the old or the new content is there. After an error too: the new one only when the parent alone
+  /// could not be synced, so what both contents need must stay.
   virtual Status AtomicWriteFile(const std::string& path, ByteView bytes) = 0;
   /// Create a directory with its parents. It is no error when it exists.
   virtual Status CreateDirectories(const std::string& path) = 0;
@@ -90,9 +90,9 @@ struct RealFileSystemOptions {
   bool use_mmap = true;  // -fs.disableMmap clears it.
 };
 
-/// Make a read error in a mapping end the process with a FATAL line on stderr that names the file and the offset, and exit
-/// status 255. Without it the kernel's SIGBUS says nothing. Call once, before threads start; other bus errors keep their
-/// effect.
+/// Make a read error in a mapping end the process with a FATAL line on stderr that names the file and the offset, and
+/// exit status 255. Without it the kernel's SIGBUS says nothing. Call once, before threads start; other bus errors keep
+/// their effect.
 void ReportBusErrors();
 
 /// The operating system's files.
@@ -115,8 +115,8 @@ Result<bool> IsPartiallyRemoved(FileSystem& fs, const std::string& path);
 /// Remove what is in a directory, but not the directory itself.
 Status RemoveContents(FileSystem& fs, const std::string& path);
 
-/// Replace `path` by a file with these bytes, written as `temporary` first: fsync, rename, fsync of the parent. After an
-/// error `path` may have either content when the parent could not be synced, else the old one; `temporary` is gone.
+/// Replace `path` by a file with these bytes, written as `temporary` first: fsync, rename, fsync of the parent. After
+/// an error `path` may have either content when the parent could not be synced, else the old one; `temporary` is gone.
 /// What AtomicWriteFile does.
 Status ReplaceFile(FileSystem& fs, const std::string& temporary, const std::string& path, ByteView bytes);
 /// Create a directory with its parents, and make the entries of all of them durable.

@@ -29,8 +29,8 @@ struct Options {
   std::shared_ptr<Caches> caches;  // Shared by many tables; null: small ones of its own.
 };
 
-/// Full sets of items that may wait for their file; who adds must wait when there are more. Fixed by the original's limit of
-/// in-memory parts.
+/// Full sets of items that may wait for their file; who adds must wait when there are more. Fixed by the original's
+/// limit of in-memory parts.
 inline constexpr size_t kMaxMemorySets = 30;
 
 struct Stats {
@@ -93,8 +93,8 @@ class Table {
  public:
   static constexpr size_t kMaxItemSize = 64 * 1024;
 
-  /// Open or create the table in directory `path`. Directories that `parts.json` does not name are removed. When a new table's
-  /// folder cannot be created, that is logged and tried again with each flush: items stay in memory until then.
+  /// Open or create the table in directory `path`. Directories that `parts.json` does not name are removed. When a new
+  /// table's folder cannot be created, that is logged and tried again with each flush: items stay in memory until then.
   /// Errors: kIo; kCorrupted, naming the part that is missing or unreadable.
   static Result<std::unique_ptr<Table>> Open(const std::string& path, Options options);
   ~Table();
@@ -105,7 +105,8 @@ class Table {
   Status AddItems(std::span<const ByteView> items) VM_EXCLUDES(mutex_, flush_mutex_);
   /// Items are searchable as soon as they are added.
   void FlushToSearchable() {}
-  /// Write what is in memory to a part. After an error the items are still in memory and are tried again with the next call.
+  /// Write what is in memory to a part. After an error the items are still in memory and are tried again with the next
+  /// call.
   Status FlushToDisk() VM_EXCLUDES(mutex_, flush_mutex_);
   /// Write full sets of items, or join parts when there are many of a size. Returns whether something was done.
   /// Errors: kIo, kCorrupted, kCancelled after StopMerges; the sources stay.
@@ -144,8 +145,8 @@ class Table {
   /// Join parts that were marked as being in a merge; they are released whatever happens.
   Status Merge(const Parts& sources);
   Result<std::shared_ptr<Part>> WriteMerged(const Parts& sources);
-  /// Replace `removed` by `added`, which may be null, on disk and in memory. After an error the list is as before; since
-  /// parts.json may name either, `added` keeps its folder until parts.json has been written again.
+  /// Replace `removed` by `added`, which may be null, on disk and in memory. After an error the list is as before;
+  /// since parts.json may name either, `added` keeps its folder until parts.json has been written again.
   Status SwapParts(const Parts& removed, std::shared_ptr<Part> added) VM_EXCLUDES(mutex_, commit_mutex_);
   /// Let a new set take the items that come.
   void TurnOverLocked() VM_REQUIRES(mutex_);

@@ -14,9 +14,9 @@
 
 namespace vm::storage {
 
-/// Decoded frames of index.bin of all parts, for queries that look for series again and again. Bounded; the frame that was not
-/// asked for longest goes first. A frame is kept when it was asked for twice, so that one large query does not push out what
-/// dashboards need. Thread-safe.
+/// Decoded frames of index.bin of all parts, for queries that look for series again and again. Bounded; the frame that
+/// was not asked for longest goes first. A frame is kept when it was asked for twice, so that one large query does not
+/// push out what dashboards need. Thread-safe.
 /// Reference: VictoriaMetrics lib/blockcache.
 class IndexBlockCache {
  public:

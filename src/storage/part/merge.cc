@@ -165,7 +165,8 @@ class ShortBlocks {
   size_t count_ = 0;
 };
 
-/// Cut into blocks of at most kMaxRowsPerBlock rows that share an exponent without loss, unless there are too many short ones.
+/// Cut into blocks of at most kMaxRowsPerBlock rows that share an exponent without loss, unless there are too many
+/// short ones.
 std::vector<DecodedBlock> Cut(const Samples& samples, const model::Tsid& tsid, uint8_t precision_bits,
                               ShortBlocks& short_blocks, MergeStats& stats) {
   std::vector<DecodedBlock> blocks;
@@ -240,8 +241,9 @@ class Pending {
     }
     Trim(next_, policy_.retention_deadline_ms, stats_);
     const model::Tsid tsid = tsid_;
-    std::vector<DecodedBlock> blocks = Cut(MergeSamples(decoded_, next_), tsid,
-                                           std::max(decoded_.precision_bits, next_.precision_bits), short_blocks_, stats_);
+    const uint8_t precision_bits = std::max(decoded_.precision_bits, next_.precision_bits);
+    std::vector<DecodedBlock> blocks =
+        Cut(MergeSamples(decoded_, next_), tsid, precision_bits, short_blocks_, stats_);
     rows_ = 0;
     for (DecodedBlock& cut : blocks) {
       VM_TRY(Write());

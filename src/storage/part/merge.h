@@ -25,15 +25,15 @@ struct MergeStats {
   uint64_t lossy_blocks = 0;  // Blocks joined although samples lost digits: see kShortBlocksLimit.
 };
 
-/// After this many consecutive blocks of a series with fewer rows than kShortBlockRows, all cut because of their values, the
-/// next one takes rows as the original does, whatever their values lose: values of wildly different magnitude would else give
-/// a block each.
+/// After this many consecutive blocks of a series with fewer rows than kShortBlockRows, all cut because of their
+/// values, the next one takes rows as the original does, whatever their values lose: values of wildly different
+/// magnitude would else give a block each.
 inline constexpr size_t kShortBlocksLimit = 64;
 inline constexpr size_t kShortBlockRows = 8;
 
 /// Merge the blocks of `sources` into `writer`, which the caller finishes unless no rows were left. Full blocks that do
-/// not overlap are copied as they are. Blocks are joined only when no sample changes by it, except after many short ones.
-/// Errors: kCorrupted when a
+/// not overlap are copied as they are. Blocks are joined only when no sample changes by it, except after many short
+/// ones. Errors: kCorrupted when a
 /// source contradicts its metadata, kCancelled when `stop` is requested, kIo.
 /// Reference: VictoriaMetrics lib/storage/merge.go.
 Status MergeParts(std::span<const std::shared_ptr<const PartReader>> sources, PartWriter& writer,

@@ -98,7 +98,9 @@ TEST(MergeTest, CopiesFullBlocksThatDoNotOverlapByteForByte) {
   std::vector<PartPtr> parts;
   for (int64_t part = 0; part < 3; ++part) {
     std::vector<RawRow> rows;
-    for (int64_t i = 0; i < 8192; ++i) rows.push_back({Series(1), part * 100'000 + i * 10, static_cast<double>(i * i % 977)});
+    for (int64_t i = 0; i < 8192; ++i) {
+      rows.push_back({Series(1), part * 100'000 + i * 10, static_cast<double>(i * i % 977)});
+    }
     parts.push_back(Build(std::move(rows)));
   }
   const PartPtr merged = Merge({parts[2], parts[0], parts[1]});
@@ -140,7 +142,9 @@ TEST(MergeTest, NamesThePartThatIsCorrupt) {
     std::vector<PartPtr> parts;
     for (int64_t i = 0; i < 2; ++i) {
       std::vector<RawRow> rows;
-      for (int64_t row = 0; row < 50; ++row) rows.push_back({Series(1), row * 2 + i, static_cast<double>(row * row % 31)});
+      for (int64_t row = 0; row < 50; ++row) {
+        rows.push_back({Series(1), row * 2 + i, static_cast<double>(row * row % 31)});
+      }
       const std::string path = i == 0 ? "/a" : "/b";
       ASSERT_TRUE(Build(rows)->StoreTo(files, path).ok());
       if (path == broken) {

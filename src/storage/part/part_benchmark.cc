@@ -34,7 +34,8 @@ std::vector<RawRow> Rows(size_t series, size_t first_scrape, size_t scrapes) {
       double value = 1;
       if (id % 3 == 0) value = static_cast<double>(scrape * 1000 + random() % 1000);
       if (id % 3 == 1) value = static_cast<double>(random() % 100'000) / 1000;
-      rows.push_back({Series(id), kStart + static_cast<int64_t>(scrape) * kScrapeMs + static_cast<int64_t>(id % 100), value});
+      const int64_t timestamp = kStart + static_cast<int64_t>(scrape) * kScrapeMs + static_cast<int64_t>(id % 100);
+      rows.push_back({Series(id), timestamp, value});
     }
   }
   return rows;

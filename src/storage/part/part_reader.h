@@ -24,8 +24,8 @@ struct BlockScratch {
 /// asked for. Thread-safe; shared by searches and merges until the last one lets go.
 class PartReader {
  public:
-  /// Errors: kIo, kCorrupted; block contents are checked later, when they are read. `cache` may be null; else it keeps frames of
-  /// index.bin for searches of some series.
+  /// Errors: kIo, kCorrupted; block contents are checked later, when they are read. `cache` may be null; else it keeps
+  /// frames of index.bin for searches of some series.
   static Result<std::shared_ptr<const PartReader>> OpenFolder(fs::FileSystem& files, const std::string& path,
                                                               std::shared_ptr<IndexBlockCache> cache = nullptr);
   static Result<std::shared_ptr<const PartReader>> FromMemory(PartBuffers buffers);

@@ -32,8 +32,8 @@ struct PartBuffers {
 /// Format: docs/format/part.md. Reference: VictoriaMetrics lib/storage/block_stream_writer.go.
 class PartWriter {
  public:
-  /// Write into the new folder `path`. After an error there is no such folder; after an error of Add or Finish the caller
-  /// removes it.
+  /// Write into the new folder `path`. After an error there is no such folder; after an error of Add or Finish the
+  /// caller removes it.
   static Result<std::unique_ptr<PartWriter>> ToFolder(fs::FileSystem& files, const std::string& path,
                                                       int index_level);
   /// Write into `buffers`, which must outlive the writer.

@@ -275,7 +275,8 @@ Status Partition::AddInmemoryPart(std::vector<RawRow> rows, std::span<const uint
   auto part = std::make_shared<ListedPart>(*options_.fs, std::string(), std::string(), std::move(reader));
   {
     MutexLock lock(mutex_);
-    List(PartClass::kInmemory).push_back({std::move(part), false, options_.now_ms() + options_.inmemory_flush_interval_ms});
+    const int64_t flush_deadline_ms = options_.now_ms() + options_.inmemory_flush_interval_ms;
+    List(PartClass::kInmemory).push_back({std::move(part), false, flush_deadline_ms});
   }
   {
     MutexLock lock(conversions_mutex_);

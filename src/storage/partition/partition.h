@@ -72,8 +72,9 @@ struct PartitionStats {
 /// FlushRawRows, FlushInmemoryParts and TryMerge. Reference: VictoriaMetrics lib/storage/partition.go.
 class Partition {
  public:
-  /// Open or create the directories of month `name`. When those of a new month cannot be created, that is logged and tried again
-  /// with each flush: rows stay in memory until then. Errors: kCorrupted when a listed part is missing or unreadable; kIo.
+  /// Open or create the directories of month `name`. When those of a new month cannot be created, that is logged and
+  /// tried again with each flush: rows stay in memory until then. Errors: kCorrupted when a listed part is missing or
+  /// unreadable; kIo.
   static Result<boost::intrusive_ptr<Partition>> Open(const std::string& name, PartitionOptions options);
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
@@ -98,14 +99,15 @@ class Partition {
   Status ForceMerge();
   /// Whether a file part was written with a shorter deduplication interval than is asked for now.
   bool NeedsFinalDedup() const;
-  /// Write everything to files, then link them below {small,big,indexdb}/snapshots/`snapshot`. On an error something may be
-  /// there already.
+  /// Write everything to files, then link them below {small,big,indexdb}/snapshots/`snapshot`. On an error something
+  /// may be there already.
   Status CreateSnapshot(const std::string& snapshot);
   /// Drop parts whose newest row is older than the retention.
   Status DropStaleParts();
   /// End merges that run, removing what they have written, and start none any more. Flushes go on.
   void StopMerges() noexcept;
-  /// Write everything to files and close the index. Nothing may be added afterwards. After an error it may be called again.
+  /// Write everything to files and close the index. Nothing may be added afterwards. After an error it may be called
+  /// again.
   Status Close();
   /// Stop merges and remove the directories when the last reference goes; what is in memory is not written any more.
   void DropOnLastRelease() noexcept;

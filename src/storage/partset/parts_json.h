@@ -31,8 +31,8 @@ Result<std::vector<std::string>> ParsePartNameList(std::string_view json);
 /// Names of the part folders in `path`, for a month without parts.json.
 Result<std::vector<std::string>> ListPartFolders(fs::FileSystem& files, const std::string& path);
 
-/// Remove what an unclean stop left in `path`: folders that are not in `names`, and `txn` and `tmp` of old versions. Returns the
-/// paths of what was removed.
+/// Remove what an unclean stop left in `path`: folders that are not in `names`, and `txn` and `tmp` of old versions.
+/// Returns the paths of what was removed.
 Result<std::vector<std::string>> RemoveUnlistedParts(fs::FileSystem& files, const std::string& path,
                                                      const std::vector<std::string>& names);
 

@@ -15,8 +15,8 @@ struct PartSize {
   int64_t min_timestamp = 0;  // Later ones go first among equal sizes.
 };
 
-/// Indexes of the parts that are worth merging into one of at most `max_output_bytes`: at least two of similar size, so that
-/// a byte is not rewritten often. Empty when nothing is worth it.
+/// Indexes of the parts that are worth merging into one of at most `max_output_bytes`: at least two of similar size, so
+/// that a byte is not rewritten often. Empty when nothing is worth it.
 /// Reference: VictoriaMetrics lib/storage/partition.go, appendPartsToMerge.
 std::vector<size_t> SelectPartsToMerge(std::span<const PartSize> parts, uint64_t max_output_bytes);
 

@@ -1,4 +1,5 @@
-// A short life of a table whose power is cut after every single change of the disk, and whose disk fails at every single one.
+// A short life of a table whose power is cut after every single change of the disk, and whose disk fails at every
+// single one.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -116,8 +117,8 @@ void CheckDisk(FaultFileSystem& disk, const Expected& expected, bool write_too) 
     for (const PartitionRef& month : table.AllPartitions()) {
       if (month->name() != month_name) continue;
       EXPECT_TRUE(month->index().HasMetricId({}, MetricId{id}).value()) << "lost name " << id;
-      EXPECT_TRUE(month->index().HasDate({}, static_cast<uint64_t>(month->time_range().min_timestamp) / model::kMsecPerDay,
-                                         MetricId{id}).value());
+      const uint64_t date = static_cast<uint64_t>(month->time_range().min_timestamp) / model::kMsecPerDay;
+      EXPECT_TRUE(month->index().HasDate({}, date, MetricId{id}).value());
     }
   }
   for (const PartitionRef& month : table.AllPartitions()) {
@@ -508,13 +509,16 @@ TEST(TableFaultTest, CorruptionFoundByAMergeEndsTheProcessWithTheNameOfThePart) 
     auto table = Table::Open(Options(disk, now)).value();
     for (int64_t part = 0; part < 10; ++part) {
       std::vector<RawRow> rows;
-      for (int64_t i = 0; i < 50; ++i) rows.push_back({Series(1), kNow - 1000 + i * 10 + part, static_cast<double>(i * i % 31)});
+      for (int64_t i = 0; i < 50; ++i) {
+        rows.push_back({Series(1), kNow - 1000 + i * 10 + part, static_cast<double>(i * i % 31)});
+      }
       ASSERT_TRUE(table->AddRows(rows).ok());
       ASSERT_TRUE(table->FlushToDisk().ok());
     }
     ASSERT_TRUE(table->Close().ok());
   }
-  const std::string part = "/storage/data/small/2026_11/" + ListPartFolders(disk, "/storage/data/small/2026_11").value()[4];
+  const std::string month = "/storage/data/small/2026_11";
+  const std::string part = month + "/" + ListPartFolders(disk, month).value()[4];
   const size_t size = disk.ReadFile(part + "/values.bin").value().size();
   ASSERT_TRUE(fs::WriteFileSynced(disk, part + "/values.bin", ByteBuffer(size, 0xff)).ok());
   EXPECT_EXIT(
@@ -529,8 +533,8 @@ TEST(TableFaultTest, CorruptionFoundByAMergeEndsTheProcessWithTheNameOfThePart) 
       testing::ExitedWithCode(255), "cannot merge part \"" + part);
 }
 
-// Everything at once: rows, background work, forced merges and searches, on a disk that fails now and then and whose power is cut
-// now and then.
+// Everything at once: rows, background work, forced merges and searches, on a disk that fails now and then and whose
+// power is cut now and then.
 TEST(TableStressTest, ConcurrentWorkOnABadDiskLosesNothing) {
   FaultFileSystem disk;
   ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());

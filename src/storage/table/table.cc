@@ -21,8 +21,8 @@ constexpr int64_t kDiskLoopIntervalMs = 500;
 constexpr int64_t kMergeRetryIntervalMs = 10'000;
 constexpr int64_t kErrorLogIntervalMs = 5'000;
 constexpr uint32_t kMaxWorkersPerClass = 16;
-// Rows wait when memory holds more than its share or searches would have to look into too many parts. In-memory parts are at
-// most a 60th of that share; a month that merges keep up with has fewer than a hundred small parts.
+// Rows wait when memory holds more than its share or searches would have to look into too many parts. In-memory parts
+// are at most a 60th of that share; a month that merges keep up with has fewer than a hundred small parts.
 constexpr uint64_t kMinMemoryForRows = 64 << 20;
 constexpr uint64_t kMaxInmemoryParts = 60;
 constexpr uint64_t kMaxSmallParts = 400;
@@ -470,8 +470,8 @@ void Table::FinalDedupLoop(std::stop_token stop) {
   RunBehindIngestion();
   // Jitter, so that nodes started together do not merge together.
   std::mt19937_64 random(std::random_device{}());
-  const int64_t interval = options_.final_dedup_interval_ms +
-                           static_cast<int64_t>(random() % static_cast<uint64_t>(options_.final_dedup_interval_ms / 4 + 1));
+  const auto most = static_cast<uint64_t>(options_.final_dedup_interval_ms / 4 + 1);
+  const int64_t interval = options_.final_dedup_interval_ms + static_cast<int64_t>(random() % most);
   while (Sleep(stop, interval)) Report(RunFinalDedup());
 }
 

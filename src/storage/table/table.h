@@ -24,8 +24,8 @@ struct TableOptions {
   int64_t rows_flush_interval_ms = 500;  // Rows are searchable after at most two of these.
   int64_t final_dedup_interval_ms = 3'600'000;  // -storage.finalDedupScheduleCheckInterval; up to a quarter is added.
   bool background = true;               // Tests clear it and call the work themselves.
-  /// Told about errors of background work instead of what Table does on its own: log them and go on, since what could not be
-  /// written is still in memory and is tried again; end the process at kCorrupted, which no retry heals.
+  /// Told about errors of background work instead of what Table does on its own: log them and go on, since what could
+  /// not be written is still in memory and is tried again; end the process at kCorrupted, which no retry heals.
   std::function<void(const Error&)> on_background_error;
 };
 
