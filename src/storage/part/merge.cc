@@ -259,7 +259,9 @@ class Pending {
     if (policy_.dedup_interval_ms > 0) {
       if (!is_decoded_) VM_TRY(DecodeFrom({header_, timestamps_data_, values_data_}, *part_, decoded_));
       if (is_decoded_ || model::NeedsDedup(decoded_.timestamps, policy_.dedup_interval_ms)) {
+        const size_t rows = decoded_.timestamps.size();
         model::DeduplicateMantissas(decoded_.timestamps, decoded_.mantissas, policy_.dedup_interval_ms);
+        stats_.rows_deduplicated += rows - decoded_.timestamps.size();
         is_decoded_ = true;
       }
     }

@@ -22,6 +22,7 @@ struct MergePolicy {
 struct MergeStats {
   uint64_t rows_read = 0;
   uint64_t rows_deleted = 0;  // By deletion and retention.
+  uint64_t rows_deduplicated = 0;
   uint64_t lossy_blocks = 0;  // Blocks joined although samples lost digits: see kShortBlocksLimit.
 };
 

@@ -493,6 +493,7 @@ Result<std::shared_ptr<Partition::ListedPart>> Partition::WriteMerged(const std:
     counters.rows_merged.fetch_add(stats.rows_read, std::memory_order_relaxed);
     counters.rows_deleted.fetch_add(stats.rows_deleted, std::memory_order_relaxed);
     lossy_blocks_.fetch_add(stats.lossy_blocks, std::memory_order_relaxed);
+    rows_deduplicated_.fetch_add(stats.rows_deduplicated, std::memory_order_relaxed);
     return Ok();
   };
   const std::string part_name = NextPartName();
@@ -665,6 +666,7 @@ PartitionStats Partition::Stats() const {
   add_counters(PartClass::kSmall, stats.small);
   add_counters(PartClass::kBig, stats.big);
   stats.lossy_blocks = lossy_blocks_.load(std::memory_order_relaxed);
+  stats.rows_deduplicated = rows_deduplicated_.load(std::memory_order_relaxed);
   stats.index_memory_sets = index_->stats().memory_sets;
   for (const auto& shard : shards_) {
     MutexLock lock(shard->mutex);

@@ -61,6 +61,7 @@ struct PartsStats {
 struct PartitionStats {
   PartsStats inmemory, small, big;
   uint64_t pending_rows = 0;
+  uint64_t rows_deduplicated = 0;  // By merges.
   uint64_t lossy_blocks = 0;       // Blocks that gave up exact values, see MergeStats.
   uint64_t index_memory_sets = 0;  // Sets of index items that wait for their file.
   uint64_t background_errors = 0;  // Of a Table: work that could not be done and is tried again.
@@ -196,6 +197,7 @@ class Partition {
   std::stop_source stop_merges_;
   std::array<MergeCounters, kPartClasses> counters_;  // By the class of the result.
   std::atomic<uint64_t> lossy_blocks_{0};
+  std::atomic<uint64_t> rows_deduplicated_{0};
 
   Mutex folders_mutex_;
   bool has_folders_ VM_GUARDED_BY(folders_mutex_) = false;

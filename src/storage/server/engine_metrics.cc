@@ -92,6 +92,8 @@ void PublishDataParts(Publisher& out) {
   }
   out.Gauge(OfType("vm_pending_rows", "storage"), [](const EngineStats& s) { return s.table.pending_rows; });
   out.Gauge(OfType("vm_partition_references", "storage"), [](const EngineStats& s) { return s.months; });
+  out.Counter("vm_deduplicated_samples_total{type=\"merge\"}",
+              [](const EngineStats& s) { return s.table.rows_deduplicated; });
   // Blocks whose values could not be kept exactly, and what background work could not do. Not in the reference.
   out.Counter("vm_lossy_blocks_total", [](const EngineStats& s) { return s.table.lossy_blocks; });
   out.Counter("vm_background_errors_total", [](const EngineStats& s) { return s.table.background_errors; });

@@ -725,6 +725,7 @@ TEST(TableMergeTest, FinalDeduplicationMergesPastMonthsOnce) {
   EXPECT_FALSE(table->GetPartition(kOctober)->NeedsFinalDedup());
   // Ten seconds a sample in October; the current month is left to ordinary merges.
   EXPECT_EQ(table->GetPartition(kOctober)->Stats().small.rows, 11u);
+  EXPECT_EQ(table->Stats().rows_deduplicated, 189u);
   EXPECT_EQ(table->GetPartition(kNow)->Stats().small.rows, 200u);
   const uint64_t merges = table->Stats().small.merges;
   ASSERT_TRUE(table->RunFinalDedup().ok());

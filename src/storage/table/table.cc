@@ -331,6 +331,7 @@ PartitionStats Table::Stats() const {
     add(sum.big, stats.big);
     sum.pending_rows += stats.pending_rows;
     sum.lossy_blocks += stats.lossy_blocks;
+    sum.rows_deduplicated += stats.rows_deduplicated;
     sum.index_memory_sets += stats.index_memory_sets;
   }
   sum.background_errors = background_errors_.load(std::memory_order_relaxed);
