@@ -71,7 +71,6 @@ TimeSeries EmptyBucket(const TimeSeries& like, std::string_view le) {
   TimeSeries series;
   series.name = like.name;
   SetLabel(series.name, kLe, std::string(le));
-  series.timestamps = like.timestamps;
   series.values.assign(like.values.size(), 0);
   return series;
 }
@@ -117,7 +116,6 @@ void AppendCumulative(std::vector<RangeBucket>& buckets, SeriesList& out) {
 /// One histogram: bounds ascending, counts cumulative and by bucket.
 struct Histogram {
   model::MetricName name;
-  std::vector<int64_t> timestamps;
   std::vector<double> bounds;
   std::vector<std::vector<double>> counts;
 
@@ -138,9 +136,10 @@ std::vector<Histogram> MakeHistograms(SeriesList list) {
     const auto bound = ParseBound(LabelValue(series.name, kLe));
     if (!bound.has_value()) continue;
     series.name.metric_group.clear();
-    RemoveLabel(series.name, kLe);
+    RemoveTag(series.name, kLe);
     key.clear();
-    AppendTagsKey(key, series.name);
+    SortTagsByKey(series.name);
+    AppendNameKey(key, series.name);
     groups[key].push_back({*bound, &series});
   }
   std::vector<Histogram> histograms;
@@ -149,7 +148,6 @@ std::vector<Histogram> MakeHistograms(SeriesList list) {
                      [](const Bucket& a, const Bucket& b) { return a.bound < b.bound; });
     Histogram& histogram = histograms.emplace_back();
     histogram.name = std::move(buckets[0].series->name);
-    histogram.timestamps = std::move(buckets[0].series->timestamps);
     for (const Bucket& bucket : buckets) {
       histogram.bounds.push_back(bucket.bound);
       histogram.counts.push_back(std::move(bucket.series->values));
@@ -196,10 +194,9 @@ void AppendEstimates(const Histogram& histogram, const std::vector<Estimate>& es
     TimeSeries& series = out.emplace_back();
     series.name = histogram.name;
     if (!bound.empty()) {
-      RemoveLabel(series.name, bounds_label);
+      RemoveTag(series.name, bounds_label);
       MutableLabel(series.name, bounds_label) = bound;
     }
-    series.timestamps = histogram.timestamps;
     series.values.reserve(estimates.size());
     for (const Estimate& estimate : estimates) series.values.push_back(estimate.*member);
   };
@@ -275,7 +272,7 @@ Status CheckTwoOrThreeArgs(const TransformCall& call) {
 /// Text of the optional third argument.
 Result<std::string> BoundsLabelArg(const TransformCall& call) {
   if (call.args.size() < 3) return std::string();
-  auto label = StringArg(call.args[2], 3);
+  auto label = TextArg(call.args[2], 3);
   if (!label.ok()) return std::move(label).error().WithContext("cannot parse boundsLabel (arg #3)");
   return label;
 }
@@ -290,7 +287,7 @@ Result<SeriesList> EstimateEach(TransformCall& call, std::string_view noun) {
   SeriesList out;
   std::vector<Estimate> estimates;
   for (const Histogram& histogram : MakeMendedHistograms(std::move(call.args[1]))) {
-    VM_TRY(CheckTime(call.context));
+    VM_TRY(CheckAlive(call.context));
     estimates.clear();
     for (size_t point = 0; point < histogram.PointsCount(); ++point) {
       estimates.push_back(kAt(histogram, point, numbers.value()[point]));
@@ -307,7 +304,7 @@ Result<SeriesList> HistogramQuantiles(TransformCall& call) {
   if (call.args.size() < 3) {
     return Invalid("unexpected number of args: " + std::to_string(call.args.size()) + "; expecting at least 3 args");
   }
-  auto label = StringArg(call.args[0], 1);
+  auto label = TextArg(call.args[0], 1);
   if (!label.ok()) return std::move(label).error().WithContext("cannot obtain dstLabel");
   std::vector<std::span<const double>> phis;
   for (size_t i = 1; i + 1 < call.args.size(); ++i) {
@@ -326,12 +323,11 @@ Result<SeriesList> HistogramQuantiles(TransformCall& call) {
     std::string text;
     metricsql::AppendGoFloat(text, phi.empty() ? kNaN : phi[0]);
     for (const Histogram& histogram : histograms) {
-      VM_TRY(CheckTime(call.context));
+      VM_TRY(CheckAlive(call.context));
       TimeSeries& series = out.emplace_back();
       series.name = histogram.name;
-      RemoveLabel(series.name, label.value());
+      RemoveTag(series.name, label.value());
       MutableLabel(series.name, label.value()) = text;
-      series.timestamps = histogram.timestamps;
       for (size_t point = 0; point < histogram.PointsCount(); ++point) {
         series.values.push_back(QuantileAt(histogram, point, phi[point]).value);
       }
@@ -362,14 +358,13 @@ Result<SeriesList> HistogramFraction(TransformCall& call) {
   }
   SeriesList out;
   for (Histogram& histogram : MakeMendedHistograms(std::move(call.args[2]))) {
-    VM_TRY(CheckTime(call.context));
+    VM_TRY(CheckAlive(call.context));
     TimeSeries& series = out.emplace_back();
     for (size_t point = 0; point < histogram.PointsCount(); ++point) {
       series.values.push_back(ShareAt(histogram, point, highs[point]).value -
                               ShareAt(histogram, point, lows[point]).value);
     }
     series.name = std::move(histogram.name);
-    series.timestamps = std::move(histogram.timestamps);
   }
   return out;
 }
@@ -410,13 +405,12 @@ Result<SeriesList> HistogramMoment(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
   SeriesList out;
   for (Histogram& histogram : MakeHistograms(std::move(call.args[0]))) {
-    VM_TRY(CheckTime(call.context));
+    VM_TRY(CheckAlive(call.context));
     TimeSeries& series = out.emplace_back();
     for (size_t point = 0; point < histogram.PointsCount(); ++point) {
       series.values.push_back(kValue(MomentsAt(histogram, point)));
     }
     series.name = std::move(histogram.name);
-    series.timestamps = std::move(histogram.timestamps);
   }
   return out;
 }
@@ -455,7 +449,7 @@ Status LimitBuckets(const EvalContext& context, size_t limit, std::vector<Limite
   buckets.erase(buckets.begin(), buckets.begin() + static_cast<std::ptrdiff_t>(begin));
   while (buckets.size() > limit) {
     // Quadratic in the number of buckets, of which a histogram has some hundreds at most, unless somebody is playing.
-    VM_TRY(CheckTime(context));
+    VM_TRY(CheckAlive(context));
     size_t least = 1;
     double least_hits = buckets[1].hits + buckets[2].hits;
     for (size_t i = 2; i + 2 < buckets.size(); ++i) {
@@ -484,7 +478,7 @@ Result<SeriesList> BucketsLimit(TransformCall& call) {
     const auto bound = ParseBound(LabelValue(series.name, kLe));
     if (!bound.has_value()) continue;
     model::MetricName name = series.name;
-    RemoveLabel(name, kLe);
+    RemoveTag(name, kLe);
     key.clear();
     AppendNameKey(key, name);
     groups[key].push_back({*bound, 0, &series});
@@ -550,10 +544,11 @@ std::vector<TimeSeries> VmrangeBucketsToLe(std::vector<TimeSeries> list) {
     const auto start = transform::ParseBound(start_text);
     const auto end = transform::ParseBound(end_text);
     if (!start.has_value() || !end.has_value()) continue;
-    transform::RemoveLabel(series.name, transform::kLe);
-    transform::RemoveLabel(series.name, transform::kVmrange);
+    RemoveTag(series.name, transform::kLe);
+    RemoveTag(series.name, transform::kVmrange);
     key.clear();
-    transform::AppendNameKey(key, series.name);
+    SortTagsByKey(series.name);
+    AppendNameKey(key, series.name);
     groups[key].push_back({std::move(start_text), std::move(end_text), *start, *end, std::move(series)});
   }
   for (auto& buckets : groups.lists()) transform::AppendCumulative(buckets, out);

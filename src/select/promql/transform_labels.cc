@@ -48,23 +48,23 @@ Status SetLimited(LabelLimit& limit, model::MetricName& name, std::string_view l
 }
 
 /// Strings of the arguments from `first` on, numbered as in the call.
-Result<Strings> StringArgs(const TransformCall& call, size_t first) {
+Result<Strings> TextArgs(const TransformCall& call, size_t first) {
   Strings strings;
   for (size_t i = first; i < call.args.size(); ++i) {
-    VM_ASSIGN_OR_RETURN(auto text, StringArg(call.args[i], i + 1));
+    VM_ASSIGN_OR_RETURN(auto text, TextArg(call.args[i], i + 1));
     strings.push_back(std::move(text));
   }
   return strings;
 }
 
 /// Pairs of strings from argument `first` on. Error messages count from there, as in the reference.
-Result<std::vector<std::pair<std::string, std::string>>> StringPairs(const TransformCall& call, size_t first) {
+Result<std::vector<std::pair<std::string, std::string>>> TextPairs(const TransformCall& call, size_t first) {
   const size_t count = call.args.size() - first;
   if (count % 2 != 0) return Invalid("the number of string args must be even; got " + std::to_string(count));
   std::vector<std::pair<std::string, std::string>> pairs;
   for (size_t i = 0; i < count; i += 2) {
-    VM_ASSIGN_OR_RETURN(auto key, StringArg(call.args[first + i], i + 1));
-    VM_ASSIGN_OR_RETURN(auto value, StringArg(call.args[first + i + 1], i + 2));
+    VM_ASSIGN_OR_RETURN(auto key, TextArg(call.args[first + i], i + 1));
+    VM_ASSIGN_OR_RETURN(auto value, TextArg(call.args[first + i + 1], i + 2));
     pairs.emplace_back(std::move(key), std::move(value));
   }
   return pairs;
@@ -77,7 +77,7 @@ bool Contains(const Strings& strings, std::string_view text) {
 template <bool kKeepListed>
 Result<SeriesList> FilterLabels(TransformCall& call) {
   VM_TRY(CheckArgsAtLeast(call, 1));
-  VM_ASSIGN_OR_RETURN(const Strings labels, StringArgs(call, 1));
+  VM_ASSIGN_OR_RETURN(const Strings labels, TextArgs(call, 1));
   const bool keeps_name = Contains(labels, kNameLabel) == kKeepListed;
   SeriesList list = std::move(call.args[0]);
   for (TimeSeries& series : list) {
@@ -89,7 +89,7 @@ Result<SeriesList> FilterLabels(TransformCall& call) {
 
 Result<SeriesList> LabelSet(TransformCall& call) {
   VM_TRY(CheckArgsAtLeast(call, 1));
-  VM_ASSIGN_OR_RETURN(const auto pairs, StringPairs(call, 1));
+  VM_ASSIGN_OR_RETURN(const auto pairs, TextPairs(call, 1));
   LabelLimit limit;
   SeriesList list = std::move(call.args[0]);
   for (TimeSeries& series : list) {
@@ -101,7 +101,7 @@ Result<SeriesList> LabelSet(TransformCall& call) {
 template <bool kRemovesSource>
 Result<SeriesList> LabelCopy(TransformCall& call) {
   VM_TRY(CheckArgsAtLeast(call, 1));
-  VM_ASSIGN_OR_RETURN(const auto pairs, StringPairs(call, 1));
+  VM_ASSIGN_OR_RETURN(const auto pairs, TextPairs(call, 1));
   LabelLimit limit;
   SeriesList list = std::move(call.args[0]);
   for (TimeSeries& series : list) {
@@ -110,7 +110,7 @@ Result<SeriesList> LabelCopy(TransformCall& call) {
       // A missing source does not remove the target.
       if (value.empty()) continue;
       VM_TRY(SetLimited(limit, series.name, target, std::move(value)));
-      if (kRemovesSource && source != target) RemoveLabel(series.name, source);
+      if (kRemovesSource && source != target) RemoveTag(series.name, source);
     }
   }
   return list;
@@ -119,7 +119,7 @@ Result<SeriesList> LabelCopy(TransformCall& call) {
 template <auto kChange>
 Result<SeriesList> ChangeLabelValues(TransformCall& call) {
   VM_TRY(CheckArgsAtLeast(call, 2));
-  VM_ASSIGN_OR_RETURN(const Strings labels, StringArgs(call, 1));
+  VM_ASSIGN_OR_RETURN(const Strings labels, TextArgs(call, 1));
   LabelLimit limit;
   SeriesList list = std::move(call.args[0]);
   for (TimeSeries& series : list) {
@@ -132,9 +132,9 @@ Result<SeriesList> ChangeLabelValues(TransformCall& call) {
 
 Result<SeriesList> LabelMap(TransformCall& call) {
   VM_TRY(CheckArgsAtLeast(call, 2));
-  auto label = StringArg(call.args[1], 2);
+  auto label = TextArg(call.args[1], 2);
   if (!label.ok()) return std::move(label).error().WithContext("cannot read label name");
-  VM_ASSIGN_OR_RETURN(const auto pairs, StringPairs(call, 2));
+  VM_ASSIGN_OR_RETURN(const auto pairs, TextPairs(call, 2));
   // Of equal keys the last one counts.
   std::unordered_map<std::string_view, std::string_view> map;
   for (const auto& [from, to] : pairs) map[from] = to;
@@ -146,7 +146,7 @@ Result<SeriesList> LabelMap(TransformCall& call) {
     if (it != map.end()) {
       VM_TRY(SetLimited(limit, series.name, label.value(), std::string(it->second)));
     } else if (old.empty()) {
-      RemoveLabel(series.name, label.value());
+      RemoveTag(series.name, label.value());
     }
   }
   return list;
@@ -154,9 +154,9 @@ Result<SeriesList> LabelMap(TransformCall& call) {
 
 Result<SeriesList> LabelJoin(TransformCall& call) {
   VM_TRY(CheckArgsAtLeast(call, 3));
-  VM_ASSIGN_OR_RETURN(const std::string target, StringArg(call.args[1], 2));
-  VM_ASSIGN_OR_RETURN(const std::string separator, StringArg(call.args[2], 3));
-  VM_ASSIGN_OR_RETURN(const Strings sources, StringArgs(call, 3));
+  VM_ASSIGN_OR_RETURN(const std::string target, TextArg(call.args[1], 2));
+  VM_ASSIGN_OR_RETURN(const std::string separator, TextArg(call.args[2], 3));
+  VM_ASSIGN_OR_RETURN(const Strings sources, TextArgs(call, 3));
   LabelLimit limit;
   SeriesList list = std::move(call.args[0]);
   for (TimeSeries& series : list) {
@@ -185,7 +185,7 @@ Result<SeriesList> ReplaceLabels(TransformCall& call, std::string_view source, c
   for (TimeSeries& series : list) {
     VM_TRY(time.Next());
     const std::string_view old = LabelValue(series.name, source);
-    if (old.size() > kLongValue) VM_TRY(CheckTime(call.context));
+    if (old.size() > kLongValue) VM_TRY(CheckAlive(call.context));
     value.clear();
     if (!replace.ReplaceAll(old, model::kMaxRawLabelSize, value)) continue;
     VM_TRY(SetLimited(limit, series.name, target, value));
@@ -203,26 +203,26 @@ Result<std::unique_ptr<re2::RE2>> CompileArg(const std::string& regex, bool anch
 
 Result<SeriesList> LabelReplace(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 5));
-  VM_ASSIGN_OR_RETURN(const std::string target, StringArg(call.args[1], 2));
-  VM_ASSIGN_OR_RETURN(const std::string replacement, StringArg(call.args[2], 3));
-  VM_ASSIGN_OR_RETURN(const std::string source, StringArg(call.args[3], 4));
-  VM_ASSIGN_OR_RETURN(const std::string regex, StringArg(call.args[4], 5));
+  VM_ASSIGN_OR_RETURN(const std::string target, TextArg(call.args[1], 2));
+  VM_ASSIGN_OR_RETURN(const std::string replacement, TextArg(call.args[2], 3));
+  VM_ASSIGN_OR_RETURN(const std::string source, TextArg(call.args[3], 4));
+  VM_ASSIGN_OR_RETURN(const std::string regex, TextArg(call.args[4], 5));
   VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(regex, true, "regex"));
   return ReplaceLabels(call, source, *compiled, target, replacement);
 }
 
 Result<SeriesList> LabelTransform(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 4));
-  VM_ASSIGN_OR_RETURN(const std::string label, StringArg(call.args[1], 2));
-  VM_ASSIGN_OR_RETURN(const std::string regex, StringArg(call.args[2], 3));
-  VM_ASSIGN_OR_RETURN(const std::string replacement, StringArg(call.args[3], 4));
+  VM_ASSIGN_OR_RETURN(const std::string label, TextArg(call.args[1], 2));
+  VM_ASSIGN_OR_RETURN(const std::string regex, TextArg(call.args[2], 3));
+  VM_ASSIGN_OR_RETURN(const std::string replacement, TextArg(call.args[3], 4));
   VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(regex, false, "regex"));
   return ReplaceLabels(call, label, *compiled, label, replacement);
 }
 
-/// StringArg with the reference's context.
+/// TextArg with the reference's context.
 Result<std::string> NamedArg(const SeriesList& arg, size_t number, std::string_view what) {
-  auto text = StringArg(arg, number);
+  auto text = TextArg(arg, number);
   if (!text.ok()) return std::move(text).error().WithContext("cannot get " + std::string(what));
   return text;
 }
@@ -325,7 +325,7 @@ Result<SeriesList> DropCommonLabels(TransformCall& call) {
     });
   });
   for (TimeSeries& series : list) {
-    for (const model::Tag& tag : common) RemoveLabel(series.name, tag.key);
+    for (const model::Tag& tag : common) RemoveTag(series.name, tag.key);
   }
   return list;
 }

@@ -98,7 +98,8 @@ TEST(TransformLabelsTest, ReplacesByRegularExpression) {
 }
 
 TEST(TransformLabelsTest, ReplacingMatchesByThemselvesChangesNothing) {
-  const std::string_view pieces[] = {"a", "b", "é", ".", "*", "?", "+", "|", "(", ")", "^", "$", "[ab]", "\\b", "(?i)"};
+  const std::string_view pieces[] = {"a", "b", "é", ".", "*", "?", "+", "|", "(", ")", "^",
+                                     "$", "[ab]", "\\b", "(?i)"};
   std::mt19937 random(7);
   size_t compiled_count = 0;
   for (int i = 0; i < 3000; ++i) {

@@ -72,7 +72,7 @@ Result<SeriesList> Round(TransformCall& call) {
   if (call.args.size() != 1 && call.args.size() != 2) {
     return Invalid("unexpected number of args: " + std::to_string(call.args.size()) + "; want 1 or 2");
   }
-  if (call.args.size() == 1) call.args.push_back(OneSeries(MakeConstant(call.context, 1)));
+  if (call.args.size() == 1) call.args.push_back(OneSeries(MakeGridSeries(call.context, 1)));
   VM_ASSIGN_OR_RETURN(const auto nearest, ScalarArg(call.args[1], 2));
   return ChangeValues<true>(call, [&](std::vector<double>& values) {
     double previous = 0;
@@ -103,18 +103,18 @@ double Sign(double x) {
 
 Result<SeriesList> Pi(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 0));
-  return OneSeries(MakeConstant(call.context, kPi));
+  return OneSeries(MakeGridSeries(call.context, kPi));
 }
 
 Result<SeriesList> Scalar(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
   if (!call.expr.args.empty()) {
     if (const auto* text = metricsql::As<metricsql::StringExpr>(call.expr.args[0].get())) {
-      return OneSeries(MakeConstant(call.context, ParseGoFloat(text->value).value_or(kNaN)));
+      return OneSeries(MakeGridSeries(call.context, ParseGoFloat(text->value).value_or(kNaN)));
     }
   }
   SeriesList& arg = call.args[0];
-  if (arg.size() != 1) return OneSeries(MakeConstant(call.context, kNaN));
+  if (arg.size() != 1) return OneSeries(MakeGridSeries(call.context, kNaN));
   arg[0].name.metric_group.clear();
   arg[0].name.tags.clear();
   return std::move(arg);

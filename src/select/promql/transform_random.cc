@@ -152,7 +152,7 @@ Result<SeriesList> Rand(TransformCall& call) {
     seed = GoInt64(number);
   }
   GoRandom random(seed);
-  TimeSeries series = MakeConstant(call.context, 0);
+  TimeSeries series = MakeGridSeries(call.context, 0);
   for (double& value : series.values) value = (random.*kDraw)();
   return OneSeries(std::move(series));
 }

@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
-#include "select/promql/transform_stats.h"
+#include "select/promql/stats.h"
 #include "select/promql/transform_util.h"
 
 namespace vm::select::transform {
@@ -29,15 +30,39 @@ void FillWithLast(Values& values) {
   if (end > 0) Fill(values, values[end - 1]);
 }
 
+double Mean(const Values& values) {
+  double sum = 0;
+  double count = 0;
+  for (const double value : values) {
+    if (!HasValue(value)) continue;
+    sum += value;
+    ++count;
+  }
+  return sum / count;
+}
+
+double Stddev(const Values& values) { return std::sqrt(Stdvar(values)); }
+
+/// `change(args..., scratch)`; without the memory to work in when it needs none.
+template <class Change, class... Args>
+void CallWithScratch(const Change& change, Values& scratch, Args&&... args) {
+  if constexpr (std::is_invocable_v<Change, Args..., Values&>) {
+    change(args..., scratch);
+  } else {
+    change(args...);
+  }
+}
+
 /// A function of one argument that changes the values of each series and keeps the names.
 template <auto kChange>
 Result<SeriesList> EachSeries(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
   SeriesList list = std::move(call.args[0]);
   TimeCheck time(call.context);
+  Values scratch;
   for (TimeSeries& series : list) {
     VM_TRY(time.Next());
-    kChange(series.values);
+    CallWithScratch(kChange, scratch, series.values);
   }
   return list;
 }
@@ -49,9 +74,10 @@ Result<SeriesList> EachSeriesWithNumber(TransformCall& call) {
   VM_ASSIGN_OR_RETURN(const double number, NumberArg(call.args[0], 1));
   SeriesList list = std::move(call.args[1]);
   TimeCheck time(call.context);
+  Values scratch;
   for (TimeSeries& series : list) {
     VM_TRY(time.Next());
-    kChange(number, series.values);
+    CallWithScratch(kChange, scratch, number, series.values);
   }
   return list;
 }
@@ -163,18 +189,18 @@ void Zscore(Values& values) {
   for (double& value : values) value = (value - mean) / stddev;
 }
 
-void TrimOutliers(double factor, Values& values) {
-  const double limit = factor * MedianAbsoluteDeviation(values);
-  const double median = Quantile(0.5, values);
+void TrimOutliers(double factor, Values& values, Values& scratch) {
+  const double limit = factor * MedianDeviation(values, scratch);
+  const double median = Quantile(0.5, values, scratch);
   for (double& value : values) {
     if (std::fabs(value - median) > limit) value = kNaN;
   }
 }
 
-void TrimSpikes(double phi, Values& values) {
-  const Values sorted = SortedValues(values);
-  const double max = QuantileSorted(1 - phi / 2, sorted);
-  const double min = QuantileSorted(phi / 2, sorted);
+void TrimSpikes(double phi, Values& values, Values& scratch) {
+  CopyValues(scratch, values);
+  const double max = SelectQuantile(1 - phi / 2, scratch);
+  const double min = SelectQuantile(phi / 2, scratch);
   for (double& value : values) {
     if (value > max || value < min) value = kNaN;
   }
@@ -194,11 +220,11 @@ Result<SeriesList> RangeLinearRegression(TransformCall& call) {
   return list;
 }
 
-void RangeQuantile(double phi, Values& values) {
+void RangeQuantile(double phi, Values& values, Values& scratch) {
   const size_t end = ValuesEnd(values);
   if (end == 0) return;
   // A quantile that is no number (phi is NaN, or infinities cancel out) gives way to the value before it.
-  values[end - 1] = Quantile(phi, values);
+  values[end - 1] = Quantile(phi, values, scratch);
   FillWithLast(values);
 }
 
@@ -258,7 +284,7 @@ constexpr Entry kFunctions[] = {
     {"range_first", EachSeries<RangeFirst>},
     {"range_last", EachSeries<FillWithLast>},
     {"range_linear_regression", RangeLinearRegression},
-    {"range_mad", EachSeries<[](Values& values) { Fill(values, MedianAbsoluteDeviation(values)); }>},
+    {"range_mad", EachSeries<[](Values& values, Values& scratch) { Fill(values, MedianDeviation(values, scratch)); }>},
     {"range_max", RunningFold<kMax, true>},
     {"range_min", RunningFold<kMin, true>},
     {"range_normalize", RangeNormalize},

@@ -19,7 +19,7 @@ void AddSelectedLabels(const metricsql::Expr& expr, model::MetricName& name) {
 
 Result<SeriesList> Absent(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
-  TimeSeries series = MakeConstant(call.context, 1);
+  TimeSeries series = MakeGridSeries(call.context, 1);
   if (!call.expr.args.empty()) AddSelectedLabels(*call.expr.args[0], series.name);
   for (const TimeSeries& other : call.args[0]) {
     for (size_t i = 0; i < series.values.size(); ++i) {
@@ -52,7 +52,7 @@ Result<SeriesList> LimitOffset(TransformCall& call) {
 }
 
 Result<SeriesList> Union(TransformCall& call) {
-  if (call.args.empty()) return OneSeries(MakeConstant(call.context, kNaN));
+  if (call.args.empty()) return OneSeries(MakeGridSeries(call.context, kNaN));
   SeriesList out;
   if (std::all_of(call.args.begin(), call.args.end(), IsScalar)) {
     // `q == (1, 2, 3)` needs all of them, though their names are equal.
@@ -64,6 +64,7 @@ Result<SeriesList> Union(TransformCall& call) {
   for (SeriesList& arg : call.args) {
     for (TimeSeries& series : arg) {
       key.clear();
+      SortTagsByKey(series.name);
       AppendNameKey(key, series.name);
       if (seen.insert(key).second) out.push_back(std::move(series));
     }

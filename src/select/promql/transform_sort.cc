@@ -93,7 +93,7 @@ Result<SeriesList> SortByLabel(TransformCall& call) {
   std::vector<std::string> labels;
   for (size_t i = 1; i < call.args.size(); ++i) {
     // The plain variant always names the second argument, as the reference does.
-    auto label = StringArg(call.args[i], kNumeric ? i + 1 : 2);
+    auto label = TextArg(call.args[i], kNumeric ? i + 1 : 2);
     if (!label.ok()) {
       return std::move(label).error().WithContext("cannot parse label #" + std::to_string(i) + " for sorting");
     }

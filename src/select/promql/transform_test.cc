@@ -134,8 +134,8 @@ TEST(TransformSeriesTest, AbsentHasTheLabelsOfTheSelector) {
 TEST(TransformSortTest, SortsByValues) {
   const Series list = {Make("a", {}, {2, 5}), Make("b", {}, {1, kNaN}), Make("c", {}, {1, 5}), Make("d", {}, {9, 1}),
                        Make("e", {}, {kNaN, 5})};
-  EXPECT_EQ(Apply("sort", Args().Add(list)), "b{} 1 -\nd{} 9 1\ne{} - 5\nc{} 1 5\na{} 2 5");
-  EXPECT_EQ(Apply("sort_desc", Args().Add(list)), "b{} 1 -\ne{} - 5\na{} 2 5\nc{} 1 5\nd{} 9 1");
+  EXPECT_EQ(Apply("sort", Args(2).Add(list)), "b{} 1 -\nd{} 9 1\ne{} - 5\nc{} 1 5\na{} 2 5");
+  EXPECT_EQ(Apply("sort_desc", Args(2).Add(list)), "b{} 1 -\ne{} - 5\na{} 2 5\nc{} 1 5\nd{} 9 1");
 }
 
 TEST(TransformSortTest, NaturalOrderIsAnOrder) {
@@ -212,9 +212,9 @@ TEST(TransformLimitsTest, StopsWhenTheTimeIsOver) {
     metricsql::FuncExpr expr;
     TransformCall call{context, expr, args.Take()};
     const auto result = FindTransform(name)(call);
-    return result.ok() ? "" : result.error().message();
+    return result.ok() ? "" : result.error().message().substr(0, 16);
   };
-  const std::string want = "timeout exceeded during the query";
+  const std::string want = "timeout exceeded";
   EXPECT_EQ(call("range_mad", Args().Add(1)), want);
   EXPECT_EQ(call("range_quantile", Args().Add(1).Add(1)), want);
   EXPECT_EQ(call("histogram_quantile", Args().Add(1).Add(Buckets(kBuckets))), want);

@@ -35,7 +35,6 @@ inline TimeSeries Make(std::string name, Tags tags, std::vector<double> values) 
   series.name.tenant = {1, 2};
   series.name.metric_group = std::move(name);
   series.name.tags = std::move(tags);
-  for (size_t i = 0; i < values.size(); ++i) series.timestamps.push_back(static_cast<int64_t>(i) * 1000);
   series.values = std::move(values);
   return series;
 }
@@ -97,9 +96,7 @@ inline std::string Apply(const std::string& name, Args args, bool keep_metric_na
   TransformCall call{context, expr, args.Take()};
   const auto result = function(call);
   if (!result.ok()) return "error: " + result.error().message();
-  for (const TimeSeries& series : result.value()) {
-    EXPECT_EQ(series.timestamps.size(), series.values.size()) << name;
-  }
+  for (const TimeSeries& series : result.value()) EXPECT_EQ(series.values.size(), context.PointsCount()) << name;
   return ToText(result.value());
 }
 

@@ -9,9 +9,11 @@ namespace vm::select::transform {
 namespace {
 
 TimeSeries MakeTime(const EvalContext& context) {
-  TimeSeries series = MakeConstant(context, 0);
-  for (size_t i = 0; i < series.values.size(); ++i) {
-    series.values[i] = static_cast<double>(series.timestamps[i]) / 1e3;
+  TimeSeries series = MakeGridSeries(context, 0);
+  int64_t timestamp = context.start;
+  for (double& value : series.values) {
+    value = static_cast<double>(timestamp) / 1e3;
+    timestamp += context.step;
   }
   return series;
 }
@@ -24,14 +26,14 @@ Result<SeriesList> Time(TransformCall& call) {
 template <auto kMilliseconds>
 Result<SeriesList> ContextTime(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 0));
-  return OneSeries(MakeConstant(call.context, static_cast<double>(call.context.*kMilliseconds) / 1e3));
+  return OneSeries(MakeGridSeries(call.context, static_cast<double>(call.context.*kMilliseconds) / 1e3));
 }
 
 Result<SeriesList> Now(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 0));
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-  return OneSeries(MakeConstant(call.context, static_cast<double>(nanoseconds) / 1e9));
+  return OneSeries(MakeGridSeries(call.context, static_cast<double>(nanoseconds) / 1e9));
 }
 
 /// `kField` of the UTC time that each value is in Unix seconds; those of the grid when there is no argument.
@@ -57,13 +59,15 @@ int DaysInMonthAt(int64_t unix_seconds) {
 
 Result<SeriesList> TimezoneOffset(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 1));
-  auto name = StringArg(call.args[0], 1);
+  auto name = TextArg(call.args[0], 1);
   if (!name.ok()) return std::move(name).error().WithContext("cannot get timezone name");
   auto zone = TimeZone::Load(name.value());
   if (!zone.ok()) return std::move(zone).error().WithContext("cannot load timezone " + Quoted(name.value()));
-  TimeSeries series = MakeConstant(call.context, kNaN);
-  for (size_t i = 0; i < series.values.size(); ++i) {
-    series.values[i] = static_cast<double>(zone.value().OffsetAt(series.timestamps[i] / 1000));
+  TimeSeries series = MakeGridSeries(call.context, kNaN);
+  int64_t timestamp = call.context.start;
+  for (double& value : series.values) {
+    value = static_cast<double>(zone.value().OffsetAt(timestamp / 1000));
+    timestamp += call.context.step;
   }
   return OneSeries(std::move(series));
 }

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "select/promql/stats.h"
+
 namespace vm::select::transform {
 namespace {
 
@@ -12,12 +14,6 @@ constexpr double kTwoTo63 = 9223372036854775808.0;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsHexDigit(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
-void AppendSized(std::string& dst, std::string_view text) {
-  const auto size = static_cast<uint32_t>(text.size());
-  for (int shift = 24; shift >= 0; shift -= 8) dst.push_back(static_cast<char>(size >> shift));
-  dst += text;
-}
 
 /// Take underscores out; false when one does not stand between two digits (a base prefix counts as a digit).
 bool StripUnderscores(std::string_view text, bool is_hex, std::string& dst) {
@@ -100,39 +96,13 @@ Result<double> NumberArg(const SeriesList& arg, size_t number) {
 
 Result<int64_t> IntArg(const SeriesList& arg, size_t number) {
   VM_ASSIGN_OR_RETURN(const double value, NumberArg(arg, number));
-  if (value >= kTwoTo63) return std::numeric_limits<int64_t>::max();
-  return GoInt64(value);
-}
-
-Result<std::string> StringArg(const SeriesList& arg, size_t number) {
-  const bool is_string = arg.size() == 1 && std::all_of(arg[0].values.begin(), arg[0].values.end(),
-                                                        [](double value) { return std::isnan(value); });
-  if (!is_string) return Invalid("arg #" + std::to_string(number) + " must be a string");
-  return arg[0].name.metric_group;
-}
-
-TimeSeries MakeConstant(const EvalContext& context, double value) {
-  TimeSeries series;
-  series.name.tenant = context.tenant;
-  const size_t points = context.PointsCount();
-  series.timestamps.reserve(points);
-  for (size_t i = 0; i < points; ++i) {
-    series.timestamps.push_back(context.start + static_cast<int64_t>(i) * context.step);
-  }
-  series.values.assign(points, value);
-  return series;
+  return BoundedInt(value);
 }
 
 SeriesList OneSeries(TimeSeries series) {
   SeriesList list;
   list.push_back(std::move(series));
   return list;
-}
-
-Status CheckTime(const EvalContext& context) {
-  if (context.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during the query");
-  if (context.deadline.Cancelled()) return Error(ErrorCode::kCancelled, "the query has been cancelled");
-  return Ok();
 }
 
 std::string_view LabelValue(const model::MetricName& name, std::string_view label) {
@@ -151,39 +121,12 @@ std::string& MutableLabel(model::MetricName& name, std::string_view label) {
   return name.tags.emplace_back(model::Tag{std::string(label), {}}).value;
 }
 
-void RemoveLabel(model::MetricName& name, std::string_view label) {
-  if (label == kNameLabel) {
-    name.metric_group.clear();
-  } else {
-    std::erase_if(name.tags, [label](const model::Tag& tag) { return tag.key == label; });
-  }
-}
-
 void SetLabel(model::MetricName& name, std::string_view label, std::string value) {
   if (value.empty()) {
-    RemoveLabel(name, label);
+    RemoveTag(name, label);
   } else {
     MutableLabel(name, label) = std::move(value);
   }
-}
-
-void AppendTagsKey(std::string& dst, model::MetricName& name) {
-  const auto by_key = [](const model::Tag& a, const model::Tag& b) { return a.key < b.key; };
-  if (!std::is_sorted(name.tags.begin(), name.tags.end(), by_key)) {
-    std::stable_sort(name.tags.begin(), name.tags.end(), by_key);
-  }
-  for (const model::Tag& tag : name.tags) {
-    AppendSized(dst, tag.key);
-    AppendSized(dst, tag.value);
-  }
-}
-
-void AppendNameKey(std::string& dst, model::MetricName& name) {
-  AppendSized(dst, name.metric_group);
-  for (const uint32_t id : {name.tenant.account_id, name.tenant.project_id}) {
-    for (int shift = 24; shift >= 0; shift -= 8) dst.push_back(static_cast<char>(id >> shift));
-  }
-  AppendTagsKey(dst, name);
 }
 
 std::optional<double> ParseGoFloat(std::string_view text) {

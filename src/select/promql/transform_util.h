@@ -47,20 +47,15 @@ Result<std::span<const double>> ScalarArg(const SeriesList& arg, size_t number);
 Result<double> NumberArg(const SeriesList& arg, size_t number);
 /// The same cut to an integer within the range of int64_t.
 Result<int64_t> IntArg(const SeriesList& arg, size_t number);
-Result<std::string> StringArg(const SeriesList& arg, size_t number);
 
-/// One series without labels on the grid.
-TimeSeries MakeConstant(const EvalContext& context, double value);
 SeriesList OneSeries(TimeSeries series);
-/// Errors when the time of the query is over.
-Status CheckTime(const EvalContext& context);
 
-/// CheckTime for loops over series, without a look at the clock for each.
+/// CheckAlive for loops over series, without a look at the clock for each.
 class TimeCheck {
  public:
   explicit TimeCheck(const EvalContext& context) : context_(context) {}
 
-  Status Next() { return count_++ % kEvery == 0 ? CheckTime(context_) : Ok(); }
+  Status Next() { return count_++ % kEvery == 0 ? CheckAlive(context_) : Ok(); }
 
  private:
   static constexpr size_t kEvery = 256;
@@ -73,14 +68,8 @@ class TimeCheck {
 std::string_view LabelValue(const model::MetricName& name, std::string_view label);
 /// The value of a label, added empty when there is none. Valid until tags are added or removed.
 std::string& MutableLabel(model::MetricName& name, std::string_view label);
-void RemoveLabel(model::MetricName& name, std::string_view label);
 /// Set a label; an empty value removes it.
 void SetLabel(model::MetricName& name, std::string_view label, std::string value);
-
-/// Sort the tags by key, then append bytes that are equal for equal tags only.
-void AppendTagsKey(std::string& dst, model::MetricName& name);
-/// The same for tenant, metric group and tags.
-void AppendNameKey(std::string& dst, model::MetricName& name);
 
 /// Read a float as Go's strconv.ParseFloat does; nullopt where that is an error.
 std::optional<double> ParseGoFloat(std::string_view text);
