@@ -105,6 +105,8 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
       idb_prefill_start_(set.Duration(
           "storage.idbPrefillStart", std::chrono::hours(1),
           "Specifies how early the indexDB records of the next month are pre-filled. The maximum allowed value is 23h")),
+      metadata_size_(set.Bytes("storage.maxMetadataStorageSize", 0,
+                               "Overrides max size for metrics metadata entries in-memory storage")),
       tsid_cache_size_(set.Bytes("storage.cacheSizeStorageTSID", 0, "Overrides max size for storage/tsid cache")),
       index_headers_cache_size_(set.Bytes("storage.cacheSizeIndexDBIndexBlocks", 0,
                                           "Overrides max size for indexdb/indexBlocks cache")),
@@ -192,6 +194,7 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
     // The original's shares of the allowed memory: 37 % for the TSID cache; what remains is free for queries.
     options.memory_limit_bytes = static_cast<uint64_t>(allowed_memory_bytes);
     options.tsid_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 100 * 37);
+    options.metadata_bytes = static_cast<uint64_t>(allowed_memory_bytes / 100);
     options.index_headers_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 10);
     options.index_items_cache_bytes = static_cast<size_t>(allowed_memory_bytes / 4);
     options.filter_cache_bytes = static_cast<uint64_t>(allowed_memory_bytes / 32);
@@ -210,6 +213,7 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   const auto override_size = [](const int64_t* flag, auto& size) {
     if (*flag > 0) size = static_cast<std::remove_reference_t<decltype(size)>>(*flag);
   };
+  override_size(metadata_size_, options.metadata_bytes);
   override_size(tsid_cache_size_, options.tsid_cache_bytes);
   override_size(index_headers_cache_size_, options.index_headers_cache_bytes);
   override_size(index_items_cache_size_, options.index_items_cache_bytes);

@@ -54,6 +54,7 @@ class StorageFlags {
   const int64_t* name_usage_size_;
   const std::chrono::nanoseconds* retention_timezone_offset_;
   const std::chrono::nanoseconds* idb_prefill_start_;
+  const int64_t* metadata_size_;
   const int64_t* tsid_cache_size_;
   const int64_t* index_headers_cache_size_;
   const int64_t* index_items_cache_size_;

@@ -28,6 +28,7 @@ EngineImpl::EngineImpl(EngineOptions options, std::unique_ptr<fs::FileLock> lock
                                                        options_.index_items_cache_bytes)),
       tsids_(options_.tsid_cache_bytes),
       registered_(kMaxRegisteredPairs),
+      metadata_(options_.metadata_bytes),
       name_usage_(options_.name_usage_bytes, options_.now_ms()),
       hourly_series_(options_.max_hourly_series, 3'600'000, options_.now_ms()),
       daily_series_(options_.max_daily_series, model::kMsecPerDay, options_.now_ms()),
@@ -152,6 +153,7 @@ EngineStats EngineImpl::Stats() {
   stats.daily_series = limit(daily_series_);
   stats.metadata_entries = metadata_.entries();
   stats.metadata_bytes = metadata_.size_bytes();
+  stats.metadata_max_bytes = metadata_.max_bytes();
   if (auto names = ListSnapshots(); names.ok()) stats.snapshots = names.value().size();
   if (auto free = file_system_.FreeSpace(options_.path); free.ok()) stats.free_bytes = free.value();
   return stats;

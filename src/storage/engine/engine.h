@@ -43,6 +43,7 @@ struct EngineOptions {
   uint32_t max_unique_timeseries = 0;       // -search.maxUniqueTimeseries; 0: automatic.
   uint32_t automatic_max_unique_timeseries = 300'000;  // Used when that is 0.
   uint64_t memory_limit_bytes = 1ull << 30; // Bytes for caches and in-memory parts.
+  uint64_t metadata_bytes = 64 << 20;       // -storage.maxMetadataStorageSize
   uint64_t name_usage_bytes = 8 << 20;      // -storage.cacheSizeMetricNamesStats; for NameUsageTracker.
   int64_t idb_prefill_start_ms = 3'600'000; // -storage.idbPrefillStart
   bool track_metric_names_stats = true;     // -storage.trackMetricNamesStats
@@ -93,7 +94,7 @@ struct EngineStats {
   uint64_t registered_pairs = 0, registered_bytes = 0;  // (day, series) known to be in the index.
   int64_t composite_since_ms = 0;      // metadata/minTimestampForCompositeIndex
   int64_t next_legacy_deadline_s = 0;  // In so many seconds an index of an old version goes.
-  uint64_t months = 0, snapshots = 0, metadata_entries = 0, metadata_bytes = 0;
+  uint64_t months = 0, snapshots = 0, metadata_entries = 0, metadata_bytes = 0, metadata_max_bytes = 0;
   uint64_t free_bytes = 0;
 };
 

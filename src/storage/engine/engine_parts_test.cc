@@ -83,7 +83,7 @@ TEST(StorageDirectoryTest, RefusesAnUnfinishedRestore) {
 }
 
 TEST(MetadataStoreTest, ReplacesFiltersAndForgets) {
-  MetadataStore store;
+  MetadataStore store(1 << 20);
   const model::MetadataRow a{{1, 0}, 1, "a", "help", "s"};
   const model::MetadataRow b{{2, 0}, 2, "b", "", ""};
   const model::MetadataRow rows[] = {b, a};

@@ -7,52 +7,54 @@ namespace vm::storage {
 namespace {
 
 constexpr int64_t kLifetimeMs = 3600 * 1000;
-constexpr int64_t kExpiryIntervalMs = 60 * 1000;
+/// What an entry costs beside its texts: list and map nodes.
+constexpr uint64_t kEntryOverhead = 256;
 
 }  // namespace
 
+uint64_t MetadataStore::SizeOf(const model::MetadataRow& row) {
+  return 2 * row.name.size() + row.help.size() + row.unit.size() + kEntryOverhead;
+}
+
+void MetadataStore::DropOldestLocked() {
+  const Entry& oldest = entries_.front();
+  bytes_ -= SizeOf(oldest.row);
+  by_key_.erase({oldest.row.name, oldest.row.tenant});
+  entries_.pop_front();
+}
+
 void MetadataStore::Add(std::span<const model::MetadataRow> rows, int64_t now_ms) {
   MutexLock lock(mutex_);
-  ExpireLocked(now_ms);
   for (const model::MetadataRow& row : rows) {
-    Key key(row.name, row.tenant);
-    auto it = entries_.find(key);
-    if (it == entries_.end()) {
-      if (entries_.size() >= max_entries_) {
-        auto oldest = std::min_element(entries_.begin(), entries_.end(), [](auto& a, auto& b) {
-          return a.second.written_ms < b.second.written_ms;
-        });
-        if (oldest != entries_.end()) entries_.erase(oldest);
-      }
-      entries_.emplace(std::move(key), Entry{row, now_ms});
+    const auto [it, is_new] = by_key_.try_emplace(Key(row.name, row.tenant), entries_.end());
+    if (is_new) {
+      it->second = entries_.insert(entries_.end(), Entry{row, now_ms});
     } else {
-      it->second = Entry{row, now_ms};
+      bytes_ -= SizeOf(it->second->row);
+      *it->second = Entry{row, now_ms};
+      entries_.splice(entries_.end(), entries_, it->second);
     }
+    bytes_ += SizeOf(row);
+  }
+  while (!entries_.empty() && (bytes_ > max_bytes_ || now_ms - entries_.front().written_ms > kLifetimeMs)) {
+    DropOldestLocked();
   }
 }
 
-void MetadataStore::ExpireLocked(int64_t now_ms) {
-  if (now_ms - last_expiry_ms_ < kExpiryIntervalMs) return;
-  last_expiry_ms_ = now_ms;
-  std::erase_if(entries_, [&](const auto& e) { return now_ms - e.second.written_ms > kLifetimeMs; });
-}
-
 std::vector<model::MetadataRow> MetadataStore::Search(const model::Tenant* tenant, size_t limit,
-                                                      std::string_view metric_name,
-                                                      int64_t now_ms) {
+                                                      std::string_view metric_name, int64_t now_ms) {
   std::vector<Entry> found;
   {
     MutexLock lock(mutex_);
-    for (const auto& [key, entry] : entries_) {
+    while (!entries_.empty() && now_ms - entries_.front().written_ms > kLifetimeMs) DropOldestLocked();
+    for (const Entry& entry : entries_) {
       if (tenant != nullptr && entry.row.tenant != *tenant) continue;
       if (!metric_name.empty() && entry.row.name != metric_name) continue;
-      if (now_ms - entry.written_ms > kLifetimeMs) continue;
       found.push_back(entry);
     }
   }
   std::sort(found.begin(), found.end(), [](const Entry& a, const Entry& b) {
-    return std::tie(a.written_ms, a.row.name, a.row.tenant) <
-           std::tie(b.written_ms, b.row.name, b.row.tenant);
+    return std::tie(a.written_ms, a.row.name, a.row.tenant) < std::tie(b.written_ms, b.row.name, b.row.tenant);
   });
   if (limit > 0 && found.size() > limit) found.resize(limit);
   std::vector<model::MetadataRow> rows;
@@ -68,11 +70,7 @@ size_t MetadataStore::entries() const {
 
 uint64_t MetadataStore::size_bytes() const {
   MutexLock lock(mutex_);
-  uint64_t bytes = 0;
-  for (const auto& [key, entry] : entries_) {
-    bytes += sizeof(Key) + sizeof(Entry) + 2 * key.first.size() + entry.row.help.size() + entry.row.unit.size();
-  }
-  return bytes;
+  return bytes_;
 }
 
 }  // namespace vm::storage

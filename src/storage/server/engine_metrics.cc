@@ -164,6 +164,8 @@ void PublishCaches(Publisher& out, bool track_names) {
     out.Counter(OfType("vm_cache_size_max_bytes", names), [](const EngineStats& s) { return s.name_usage.max_bytes; });
   }
   out.Gauge("vm_metrics_metadata_storage_items", [](const EngineStats& s) { return s.metadata_entries; });
+  out.Counter("vm_metrics_metadata_storage_max_size_bytes",
+              [](const EngineStats& s) { return s.metadata_max_bytes; });
   out.Counter("vm_metrics_metadata_storage_size_bytes", [](const EngineStats& s) { return s.metadata_bytes; });
 }
 
