@@ -79,7 +79,8 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
                                       "The maximum number of concurrent insert requests")),
       insert_max_queue_duration_(set.Duration(
           "insert.maxQueueDuration", std::chrono::minutes(1),
-          "The maximum duration to wait in the queue when -maxConcurrentInserts concurrent insert requests are executed")),
+          "The maximum duration to wait in the queue when -maxConcurrentInserts concurrent insert requests are "
+          "executed")),
       insert_shutdown_duration_(set.Duration(
           "storage.vminsertConnsShutdownDuration", std::chrono::seconds(10),
           "The time needed for gradual closing of vminsert connections during graceful shutdown")),
@@ -104,7 +105,8 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
                                               "The offset for performing indexdb rotation")),
       idb_prefill_start_(set.Duration(
           "storage.idbPrefillStart", std::chrono::hours(1),
-          "Specifies how early the indexDB records of the next month are pre-filled. The maximum allowed value is 23h")),
+          "Specifies how early the indexDB records of the next month are pre-filled. The maximum allowed value is "
+          "23h")),
       metadata_size_(set.Bytes("storage.maxMetadataStorageSize", 0,
                                "Overrides max size for metrics metadata entries in-memory storage")),
       tsid_cache_size_(set.Bytes("storage.cacheSizeStorageTSID", 0, "Overrides max size for storage/tsid cache")),
@@ -120,7 +122,8 @@ StorageFlags::StorageFlags(flags::FlagSet& set)
       max_daily_series_(set.Int("storage.maxDailySeries", 0,
                                 "The maximum number of unique series can be added to the storage during the last 24 "
                                 "hours. Excess series are logged and dropped. -1 sets the greatest possible limit")),
-      log_new_series_(set.Bool("logNewSeries", false, "Whether to log new series. This option is for debug purposes only")),
+      log_new_series_(set.Bool("logNewSeries", false,
+                               "Whether to log new series. This option is for debug purposes only")),
       final_dedup_interval_(set.Duration(
           "storage.finalDedupScheduleCheckInterval", std::chrono::hours(1),
           "The interval for checking when final deduplication process should be started")),
@@ -205,8 +208,8 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
     if (options.max_unique_timeseries == 0) {
       VM_LOG_INFO(
           "limiting -search.maxUniqueTimeseries to {} according to -search.maxConcurrentRequests={} and remaining "
-          "memory={} bytes. To increase the limit, reduce -search.maxConcurrentRequests or increase memory available to "
-          "the process.",
+          "memory={} bytes. To increase the limit, reduce -search.maxConcurrentRequests or increase memory available "
+          "to the process.",
           options.automatic_max_unique_timeseries, slots, remaining);
     }
   }

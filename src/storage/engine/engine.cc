@@ -76,7 +76,8 @@ Status EngineImpl::OpenTable() {
 }
 
 Status EngineImpl::OpenLegacyIndexes() {
-  VM_ASSIGN_OR_RETURN(const ByteBuffer since, file_system_.ReadFile(options_.path + "/metadata/minTimestampForCompositeIndex"));
+  VM_ASSIGN_OR_RETURN(const ByteBuffer since,
+                      file_system_.ReadFile(options_.path + "/metadata/minTimestampForCompositeIndex"));
   if (since.size() == 8) composite_since_ms_ = encoding::UnZigZag64(LoadBigEndian<uint64_t>(since.data()));
   VM_ASSIGN_OR_RETURN(legacy_, LegacyIndexes::Open(file_system_, options_.path + "/indexdb", composite_since_ms_,
                                                    index_caches_));

@@ -24,7 +24,8 @@ class AliveIds {
   bool Any(ByteView ids) const {
     while (ids.size() >= 8) {
       const uint64_t id = TakeBigEndian<uint64_t>(ids);
-      if (!deleted_->contains(id) && (!wanted_ || std::binary_search(wanted_->begin(), wanted_->end(), id))) return true;
+      if (deleted_->contains(id)) continue;
+      if (!wanted_ || std::binary_search(wanted_->begin(), wanted_->end(), id)) return true;
     }
     return false;
   }

@@ -18,7 +18,9 @@ class ItemBlock {
   bool empty() const noexcept { return ends_.empty(); }
   size_t bytes() const noexcept { return data_.size(); }
   /// What it takes in memory.
-  size_t memory_bytes() const noexcept { return sizeof(*this) + data_.capacity() + ends_.capacity() * sizeof(uint32_t); }
+  size_t memory_bytes() const noexcept {
+    return sizeof(*this) + data_.capacity() + ends_.capacity() * sizeof(uint32_t);
+  }
   ByteView Item(size_t i) const {
     const size_t begin = i == 0 ? 0 : ends_[i - 1];
     return ByteView(data_).subspan(begin, ends_[i] - begin);

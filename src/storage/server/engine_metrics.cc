@@ -145,18 +145,22 @@ void PublishCaches(Publisher& out, bool track_names) {
   PublishCache(out, "storage/indexBlocks", &EngineStats::index_blocks);
   PublishCache(out, "indexdb/indexBlocks", &EngineStats::index_headers);
   PublishCache(out, "indexdb/dataBlocks", &EngineStats::index_items);
-  out.Gauge(OfType("vm_cache_entries", "indexdb/date_metricID"), [](const EngineStats& s) { return s.registered_pairs; });
+  out.Gauge(OfType("vm_cache_entries", "indexdb/date_metricID"),
+            [](const EngineStats& s) { return s.registered_pairs; });
   out.Gauge(OfType("vm_cache_size_bytes", "indexdb/date_metricID"),
             [](const EngineStats& s) { return s.registered_bytes; });
   const char* filters = "indexdb/tagFiltersToMetricIDs";
   out.Gauge(OfType("vm_cache_entries", filters), [](const EngineStats& s) { return s.index.filter_cache.entries; });
-  out.Gauge(OfType("vm_cache_size_bytes", filters), [](const EngineStats& s) { return s.index.filter_cache.size_bytes; });
+  out.Gauge(OfType("vm_cache_size_bytes", filters),
+            [](const EngineStats& s) { return s.index.filter_cache.size_bytes; });
   out.Gauge(OfType("vm_cache_size_max_bytes", filters),
             [](const EngineStats& s) { return s.index.filter_cache.max_bytes; });
   out.Counter(OfType("vm_cache_requests_total", filters),
               [](const EngineStats& s) { return s.index.filter_cache.requests; });
-  out.Counter(OfType("vm_cache_misses_total", filters), [](const EngineStats& s) { return s.index.filter_cache.misses; });
-  out.Counter(OfType("vm_cache_resets_total", filters), [](const EngineStats& s) { return s.index.filter_cache.resets; });
+  out.Counter(OfType("vm_cache_misses_total", filters),
+              [](const EngineStats& s) { return s.index.filter_cache.misses; });
+  out.Counter(OfType("vm_cache_resets_total", filters),
+              [](const EngineStats& s) { return s.index.filter_cache.resets; });
   if (track_names) {
     const char* names = "storage/metricNamesStatsTracker";
     out.Counter(OfType("vm_cache_size", names), [](const EngineStats& s) { return s.name_usage.entries; });
@@ -170,7 +174,8 @@ void PublishCaches(Publisher& out, bool track_names) {
 }
 
 void PublishLimit(Publisher& out, const std::string& period, const SeriesLimitStats EngineStats::*limit) {
-  out.Gauge("vm_" + period + "_series_limit_current_series", [limit](const EngineStats& s) { return (s.*limit).current; });
+  out.Gauge("vm_" + period + "_series_limit_current_series",
+            [limit](const EngineStats& s) { return (s.*limit).current; });
   out.Gauge("vm_" + period + "_series_limit_max_series", [limit](const EngineStats& s) { return (s.*limit).max; });
   for (const std::string& name : {"vm_" + period + "_series_limit_rows_dropped_total",
                                   "vm_rows_ignored_total{reason=\"" + period + "_limit_exceeded\"}"}) {

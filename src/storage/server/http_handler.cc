@@ -157,10 +157,13 @@ awaitable<bool> HttpHandler::Handle(http::Request& request, http::Response& resp
     const bool is_bad = !given.empty() && (parsed.ec != std::errc() || parsed.ptr != given.data() + given.size());
     auto work = [this, seconds, given, is_bad]() -> Result<std::string> {
       if (is_bad) {
-        return Error(ErrorCode::kInvalidInput, fmt::format("cannot parse `seconds` arg \"{0}\": strconv.Atoi: parsing \"{0}\": invalid syntax", given));
+        return Error(ErrorCode::kInvalidInput,
+                     fmt::format("cannot parse `seconds` arg \"{0}\": strconv.Atoi: parsing \"{0}\": invalid syntax",
+                                 given));
       }
-      VM_LOG_INFO("enabling logging of new series for the next {}s. This may increase resource usage during this period.",
-                  seconds);
+      VM_LOG_INFO(
+          "enabling logging of new series for the next {}s. This may increase resource usage during this period.",
+          seconds);
       const auto end = std::chrono::system_clock::now() + std::chrono::seconds(seconds);
       const time_t end_s = std::chrono::system_clock::to_time_t(end);
       engine_.LogNewSeriesUntil(int64_t{end_s} * 1000);

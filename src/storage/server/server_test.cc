@@ -197,8 +197,8 @@ TEST_F(ServerTest, ServesSnapshots) {
   const auto created = Get("/snapshot/create");
   EXPECT_EQ(created.status(), 200);
   EXPECT_EQ(created.headers.at("Content-Type"), "application/json");
-  ASSERT_TRUE(std::regex_match(created.body, std::regex(R"(\{"status":"ok","snapshot":"20261123000000-[0-9A-F]{16}"\})")))
-      << created.body;
+  const std::regex form(R"(\{"status":"ok","snapshot":"20261123000000-[0-9A-F]{16}"\})");
+  ASSERT_TRUE(std::regex_match(created.body, form)) << created.body;
   const std::string first = nlohmann::json::parse(created.body)["snapshot"];
   const std::string second = nlohmann::json::parse(Get("/snapshot/create").body)["snapshot"];
   EXPECT_EQ(Get("/snapshot/list").body,
@@ -237,7 +237,8 @@ TEST_F(ServerTest, PublishesTheMetricsOfTheReference) {
         "\nvm_parts{type=\"storage/inmemory\"} 1\n", "\nvm_free_disk_space_limit_bytes{path=\"/data\"} 7\n",
         "\nvm_search_max_unique_timeseries 8\n", "\nvm_storage_is_read_only{path=\"/data\"} 0\n",
         "\nvm_slow_row_inserts_total 2\n", "\nvm_cache_entries{type=\"storage/tsid\"} 2\n", "\nvm_snapshots 0\n",
-        "\nvm_vmselect_conns{addr=\"127.0.0.1:0\"} 0\n", "\nvm_protoparser_rows_read_total{type=\"clusternative\",block_type=\"metric_rows\"} 2\n"}) {
+        "\nvm_vmselect_conns{addr=\"127.0.0.1:0\"} 0\n",
+        "\nvm_protoparser_rows_read_total{type=\"clusternative\",block_type=\"metric_rows\"} 2\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
 }
