@@ -154,6 +154,9 @@ class Generator:
         left = self.choose(self.selector(), self.rollup(0), self.aggregate(0), scalar)
         right = self.choose(self.selector(), self.selector(), self.rollup(0), self.aggregate(0), scalar)
         operator = self.choose(self.rng.choice(ARITHMETIC), self.rng.choice(COMPARISONS), self.rng.choice(SET_OPERATORS))
+        if operator == "%":  # Makes the last digits of a sum, whose order is not defined, the first ones.
+            left = self.selector()
+            right = self.choose(self.selector(), scalar)
         if operator == "default":  # Which of several right series fills a gap is not defined.
             modifier = self.choose("", " on (idx)")
         elif operator in SET_OPERATORS:
