@@ -41,6 +41,14 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   datadog_max_request_size_ = set.Bytes("datadog.maxInsertRequestSize", 64 << 20, "The maximum size in bytes of a single DataDog POST request to /datadog/api/v2/series");
   datadog_sanitize_ = set.Bool("datadog.sanitizeMetricName", true, "Sanitize metric names for the ingested DataDog data to comply with DataDog behaviour");
   newrelic_max_request_size_ = set.Bytes("newrelic.maxInsertRequestSize", 64 << 20, "The maximum size in bytes of a single NewRelic request to /newrelic/infra/v2/metrics/events/bulk");
+  otlp_max_request_size_ = set.Bytes("opentelemetry.maxRequestSize", 64 << 20, "The maximum size in bytes of a single OpenTelemetry request");
+  otlp_promote_scope_ = set.Bool("opentelemetry.promoteScopeMetadata", true, "Whether to promote OTel scope metadata (i.e. name, version, schema URL, and attributes) to metric labels");
+  otlp_promote_all_ = set.Bool("opentelemetry.promoteAllResourceAttributes", true, "Whether to promote all resource attributes to labels, except for the ones configured with -opentelemetry.ignoreResourceAttributes");
+  otlp_promote_ = set.Array("opentelemetry.promoteResourceAttributes", "Promote specific list of resource attributes to labels");
+  otlp_ignore_ = set.Array("opentelemetry.ignoreResourceAttributes", "Resource attributes to ignore when -opentelemetry.promoteAllResourceAttributes is set");
+  otlp_prometheus_naming_ = set.Bool("opentelemetry.usePrometheusNaming", false, "Whether to convert metric names and labels into Prometheus-compatible format for OpenTelemetry data");
+  otlp_prometheus_metric_names_ = set.Bool("opentelemetry.convertMetricNamesToPrometheus", false, "Whether to convert only metric names into Prometheus-compatible format for OpenTelemetry data");
+  otlp_prefix_underscores_ = set.Bool("opentelemetry.labelNameUnderscoreSanitization", true, "Whether to prepend 'key' to labels starting with '_' when -opentelemetry.usePrometheusNaming is set");
   csv_trim_ = set.Duration("csvTrimTimestamp", std::chrono::milliseconds(1), "Trim timestamps when importing csv data to this duration");
   graphite_trim_ = set.Duration("graphiteTrimTimestamp", seconds(1), "Trim timestamps for Graphite data to this duration");
   opentsdb_trim_ = set.Duration("opentsdbTrimTimestamp", seconds(1), "Trim timestamps for OpenTSDB 'telnet put' data to this duration");
@@ -124,6 +132,20 @@ InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_
   options.max_datadog_request_bytes = size_of(datadog_max_request_size_);
   options.sanitize_datadog_names = *datadog_sanitize_;
   options.max_newrelic_request_bytes = size_of(newrelic_max_request_size_);
+  options.max_otlp_request_bytes = size_of(otlp_max_request_size_);
+  if (*otlp_promote_all_ && !otlp_promote_->empty()) {
+    VM_FATAL("cannot set both '-opentelemetry.promoteAllResourceAttributes' and '-opentelemetry.promoteResourceAttributes'");
+  }
+  if (!*otlp_promote_all_ && !otlp_ignore_->empty()) {
+    VM_FATAL("'-opentelemetry.ignoreResourceAttributes' can only be set when '-opentelemetry.promoteAllResourceAttributes' is true.");
+  }
+  const std::vector<std::string>& listed = *otlp_promote_all_ ? *otlp_ignore_ : *otlp_promote_;
+  options.otlp.resource_attributes.insert(listed.begin(), listed.end());
+  options.otlp.promote_all_resource_attributes = *otlp_promote_all_;
+  options.otlp.promote_scope = *otlp_promote_scope_;
+  options.otlp.prometheus_naming = *otlp_prometheus_naming_;
+  options.otlp.prometheus_metric_names = *otlp_prometheus_metric_names_;
+  options.otlp.prefix_underscores = *otlp_prefix_underscores_;
   options.csv_trim_ms = InMilliseconds(*csv_trim_).count();
   options.graphite_trim_ms = InMilliseconds(*graphite_trim_).count();
   options.opentsdb_trim_ms = InMilliseconds(*opentsdb_trim_).count();

@@ -59,6 +59,14 @@ class InsertFlags {
   const int64_t* datadog_max_request_size_;
   const bool* datadog_sanitize_;
   const int64_t* newrelic_max_request_size_;
+  const int64_t* otlp_max_request_size_;
+  const bool* otlp_promote_scope_;
+  const bool* otlp_promote_all_;
+  const std::vector<std::string>* otlp_promote_;
+  const std::vector<std::string>* otlp_ignore_;
+  const bool* otlp_prometheus_naming_;
+  const bool* otlp_prometheus_metric_names_;
+  const bool* otlp_prefix_underscores_;
   const std::chrono::nanoseconds* csv_trim_;
   const std::chrono::nanoseconds* graphite_trim_;
   const std::chrono::nanoseconds* opentsdb_trim_;

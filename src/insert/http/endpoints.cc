@@ -13,6 +13,7 @@ constexpr InsertProtocol kProtocols[] = {
     {.kind = BodyKind::kDatadogV1, .type = "datadogv1", .has_whole_bodies = true},
     {.kind = BodyKind::kDatadogV2, .type = "datadogv2", .has_whole_bodies = true},
     {.kind = BodyKind::kNewrelic, .type = "newrelic", .has_whole_bodies = true},
+    {.kind = BodyKind::kOtlp, .type = "opentelemetry", .has_metadata = true},
     {.kind = BodyKind::kGraphite, .type = "graphite", .has_lines = true},
     {.kind = BodyKind::kOpentsdb, .type = "opentsdb", .has_lines = true},
     {.kind = BodyKind::kOpentsdbHttp, .type = "opentsdbhttp", .has_lines = true, .has_whole_bodies = true},
@@ -36,6 +37,8 @@ constexpr InsertEndpoint kEndpoints[] = {
     {"influx/api/v2/write", BodyKind::kInflux, 204, "", "influx/write", "influx", true},
     {"datadog/api/v1/series", BodyKind::kDatadogV1, 202, kOk, "datadog/api/v1/series", "datadog"},
     {"datadog/api/v2/series", BodyKind::kDatadogV2, 202, kOk, "datadog/api/v2/series", "datadog"},
+    {"opentelemetry/v1/metrics", BodyKind::kOtlp, 200, "", "opentelemetry/v1/metrics", "opentelemetry"},
+    {"opentelemetry/api/v1/push", BodyKind::kOtlp, 200, "", "opentelemetry/v1/metrics", "opentelemetry"},
     {"newrelic/infra/v2/metrics/events/bulk", BodyKind::kNewrelic, 202, kOk, "newrelic/infra/v2/metrics/events/bulk",
      "newrelic"},
     {"datadog/api/v1/validate", BodyKind::kNone, 200, "{\"valid\":true}", "datadog/api/v1/validate", "datadog"},
@@ -51,16 +54,16 @@ constexpr InsertEndpoint kEndpoints[] = {
      "{\"payload\":{\"version\": 1, \"state\": {}, \"reset\": \"false\"}}", "newrelic/inventory/deltas", "newrelic"},
 };
 
-void AppendJsonText(std::string& dst, std::string_view text) {
-  dst += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') dst += '\\';
-    dst += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  dst += '"';
-}
-
 }  // namespace
+
+std::string QuoteJson(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return quoted + '"';
+}
 
 std::span<const InsertProtocol> InsertProtocols() { return kProtocols; }
 std::span<const InsertEndpoint> InsertEndpoints() { return kEndpoints; }
@@ -70,7 +73,7 @@ std::string InfluxDatabaseNames(const std::vector<std::string>& names) {
   const std::vector<std::string> all = names.empty() ? std::vector<std::string>{"_internal"} : names;
   for (size_t i = 0; i < all.size(); ++i) {
     out += i == 0 ? "[" : ",[";
-    AppendJsonText(out, all[i]);
+    out += QuoteJson(all[i]);
     out += ']';
   }
   return out + "]}]}]}";

@@ -21,6 +21,7 @@ enum class BodyKind : uint8_t {
   kDatadogV1,
   kDatadogV2,
   kNewrelic,
+  kOtlp,
   kGraphite,
   kOpentsdb,
   kOpentsdbHttp,
@@ -55,6 +56,9 @@ struct InsertEndpoint {
 
 std::span<const InsertProtocol> InsertProtocols();
 std::span<const InsertEndpoint> InsertEndpoints();
+
+/// `text` as a JSON string; control characters become blanks.
+std::string QuoteJson(std::string_view text);
 
 /// The answer of influx/query: `names`, or "_internal" when there are none.
 std::string InfluxDatabaseNames(const std::vector<std::string>& names);

@@ -162,7 +162,12 @@ asio::awaitable<bool> InsertHandler::Impl::Route(http::Request& request, http::R
   // Pushgateway clients take nothing but 200.
   const bool is_pushgateway = suffix.starts_with(std::string(kImportPath) + "/metrics/job/");
   response.SetStatus(is_pushgateway ? 200 : endpoint->what.status);
-  if (suffix == "influx/query") {
+  if (const std::string id(request.headers.Get("X-Amz-Firehose-Request-Id"));
+      endpoint->what.kind == BodyKind::kOtlp && !id.empty()) {
+    std::string type(kJson);
+    std::string answer = "{\"requestId\":" + QuoteJson(id) + ",\"timestamp\":" + std::to_string(ingester.NowMs()) + "}";
+    co_await http::WriteText(response, 200, std::move(type), std::move(answer));
+  } else if (suffix == "influx/query") {
     std::string type(kJson);
     std::string names = InfluxDatabaseNames(ingester.options().influx.database_names);
     co_await http::WriteText(response, 200, std::move(type), std::move(names));
@@ -268,6 +273,21 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
       Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                                     std::move(whole));
       co_return WithContext(std::move(status), "cannot decode NewRelic data");
+    }
+    case BodyKind::kOtlp: {
+      const bool is_json = request.headers.Get("Content-Type") == "application/json";
+      const bool is_firehose = is_json && !request.headers.Get("X-Amz-Firehose-Protocol-Version").empty();
+      if (is_json && !is_firehose) {
+        co_return Error(ErrorCode::kInvalidInput,
+                        "json encoding isn't supported for opentelemetry format. Use protobuf encoding");
+      }
+      whole.limit = SizeLimit{options.max_otlp_request_bytes, "opentelemetry.maxRequestSize"};
+      whole.parse = [is_firehose, &options, &context](ByteView body) {
+        return IngestOtlp(body, is_firehose, options.otlp, context);
+      };
+      Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
+                                                    std::move(whole));
+      co_return WithContext(std::move(status), "cannot decode OpenTelemetry protocol data");
     }
     case BodyKind::kGraphite:
     case BodyKind::kOpentsdb:

@@ -550,6 +550,39 @@ TEST_F(InsertHandlerTest, TakesDatadogSeries) {
                              "1:0 c host=h 3 @6000"}));
 }
 
+/// An OpenTelemetry request with one gauge.
+std::string OtlpBody() {
+  std::string point, gauge, metric, scope, resource, body;
+  protozero::pbf_writer(point).add_double(4, 2.5);
+  protozero::pbf_writer(gauge).add_message(1, point);
+  protozero::pbf_writer metric_writer(metric);
+  metric_writer.add_string(1, "g");
+  metric_writer.add_string(3, "s");
+  metric_writer.add_message(5, gauge);
+  protozero::pbf_writer(scope).add_message(2, metric);
+  protozero::pbf_writer(resource).add_message(2, scope);
+  protozero::pbf_writer(body).add_message(1, resource);
+  return body;
+}
+
+TEST_F(InsertHandlerTest, TakesOpentelemetryRequests) {
+  const std::string body = OtlpBody();
+  EXPECT_EQ(Ask("/insert/1/opentelemetry/v1/metrics?extra_label=e=x", http::Gzip(body), Header("Content-Encoding", "gzip")), "200 ");
+  EXPECT_EQ(Ask("/insert/1/opentelemetry/api/v1/push", "{}", Header("Content-Type", "application/json")),
+            "400 json encoding isn't supported for opentelemetry format. Use protobuf encoding\n");
+  EXPECT_TRUE(Ask("/insert/1/opentelemetry/v1/metrics", body.substr(0, 5))
+                  .starts_with("400 cannot decode OpenTelemetry protocol data: cannot unmarshal request from 5 bytes: "));
+  http::Headers firehose = Header("Content-Type", "application/json");
+  firehose.Add("X-Amz-Firehose-Protocol-Version", "1.0");
+  firehose.Add("X-Amz-Firehose-Request-Id", "id\"1");
+  const std::string record = std::string(1, static_cast<char>(body.size())) + body;
+  EXPECT_EQ(Ask("/insert/1/opentelemetry/v1/metrics", "{\"records\":[{\"data\":\"" + http::EncodeBase64(record) + "\"}]}", firehose),
+            "200 {\"requestId\":\"id\\\"1\",\"timestamp\":1700000000123}");
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"opentelemetry\"}"), 2u);
+  EXPECT_EQ(Rows(), (Strings{"1:0 g 2.5 @0", "1:0 g e=x 2.5 @0"}));
+  EXPECT_EQ(MetadataRows(), (Strings{"1:0 2 g  s", "1:0 2 g  s"}));
+}
+
 TEST_F(InsertHandlerTest, TakesNewrelicEvents) {
   EXPECT_EQ(Ask("/insert/1/newrelic/infra/v2/metrics/events/bulk",
                 "[{\"Events\":[{\"eventType\":\"S\",\"timestamp\":5,\"up\":1},{\"x\":2}]}]"),

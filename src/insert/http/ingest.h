@@ -105,6 +105,9 @@ Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool san
 /// New Relic events; those without a time get `now_ms`, in whole seconds. Errors: kInvalidInput.
 Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const IngestContext& context);
 
+/// An OpenTelemetry request, inside of an AWS Firehose envelope or not. Errors: kInvalidInput.
+Result<IngestOutput> IngestOtlp(ByteView body, bool is_firehose, const OtlpOptions& options, const IngestContext& context);
+
 /// Rows as another vminsert sends them: they keep their tenants and get nodes of our own. Broken rows end the packet. Errors: kCorrupted.
 Result<IngestOutput> IngestMetricRows(ByteView rows, const IngestContext& context);
 Result<IngestOutput> IngestMetadataRows(ByteView rows, const IngestContext& context);

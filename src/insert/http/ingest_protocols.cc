@@ -9,6 +9,8 @@
 #include "insert/parse/newrelic/newrelic.h"
 #include "insert/parse/opentsdb/put.h"
 #include "insert/parse/opentsdb/telnet.h"
+#include "insert/parse/otlp/firehose.h"
+#include "insert/parse/otlp/otlp.h"
 #include "insert/parse/rows/parsed_rows.h"
 #include "insert/parse/vmimport/json_lines.h"
 #include "lib/model/rows.h"
@@ -230,6 +232,55 @@ Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const
       if (writer.EndLabels()) writer.AddSample(timestamp, sample.value);
     }
   }
+  writer.Finish();
+  return output;
+}
+
+namespace {
+
+class OtlpWriter : public OtlpSink {
+ public:
+  OtlpWriter(const IngestContext& context, IngestOutput& output)
+      : context_(context), output_(output), writer_(context, output) {}
+
+  void OnSample(std::span<const model::LabelView> labels, int64_t timestamp, double value) override {
+    ++output_.rows_count;
+    writer_.BeginLabels();
+    for (const model::LabelView& label : labels) writer_.Add(label);
+    if (writer_.EndLabels()) writer_.AddSample(timestamp, value);
+  }
+  void OnMetadata(std::string_view name, uint32_t type, std::string_view help, std::string_view unit) override {
+    if (!context_.is_metadata_enabled) return;
+    ++output_.metadata_count;
+    model::MetadataRow row;
+    if (context_.tenant) row.tenant = *context_.tenant;
+    row.type = type;
+    row.name = name;
+    row.help = help;
+    row.unit = unit;
+    writer_.AddMetadata(row);
+  }
+  void Finish() { writer_.Finish(); }
+
+ private:
+  const IngestContext& context_;
+  IngestOutput& output_;
+  SeriesWriter writer_;
+};
+
+}  // namespace
+
+Result<IngestOutput> IngestOtlp(ByteView body, bool is_firehose, const OtlpOptions& options, const IngestContext& context) {
+  ByteBuffer unpacked;
+  if (is_firehose) {
+    if (Status status = UnpackFirehose(unpacked, AsText(body)); !status.ok()) {
+      return std::move(status).error().WithContext("cannot process request body");
+    }
+    body = unpacked;
+  }
+  IngestOutput output;
+  OtlpWriter writer(context, output);
+  VM_TRY(ParseOtlp(body, options, writer));
   writer.Finish();
   return output;
 }

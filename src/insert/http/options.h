@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "insert/parse/graphite/graphite.h"
+#include "insert/parse/otlp/otlp.h"
 #include "insert/prepare/prepare.h"
 
 namespace vm::insert {
@@ -41,6 +42,8 @@ struct InsertOptions {
   int64_t graphite_trim_ms = 1000;             // -graphiteTrimTimestamp
   int64_t opentsdb_trim_ms = 1000;             // -opentsdbTrimTimestamp
   int64_t opentsdb_http_trim_ms = 1;           // -opentsdbhttpTrimTimestamp
+  size_t max_otlp_request_bytes = 64 << 20;    // -opentelemetry.maxRequestSize
+  OtlpOptions otlp;
   GraphiteOptions graphite;
   InfluxOptions influx;
 };
