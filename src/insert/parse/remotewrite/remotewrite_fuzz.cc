@@ -1,0 +1,60 @@
+// Bodies of remote write: the unpacked size is bounded, and the ranges of series stay within their lists.
+#include <cstdlib>
+
+#include "insert/parse/remotewrite/body.h"
+#include "insert/parse/remotewrite/write_request.h"
+
+namespace {
+
+using namespace vm;          // NOLINT: one small program, nothing includes it
+using namespace vm::insert;  // NOLINT: one small program, nothing includes it
+
+constexpr size_t kMaxBodySize = 1 << 20;
+
+void Require(bool condition) {
+  if (!condition) std::abort();
+}
+
+/// Reads every view, so that a sanitizer sees one that points elsewhere.
+void Walk(const WriteRequest& request) {
+  size_t sum = 0;
+  for (const auto& series : request.series()) {
+    for (const auto& label : request.labels(series)) {
+      for (const char c : label.name) sum += static_cast<unsigned char>(c);
+      for (const char c : label.value) sum += static_cast<unsigned char>(c);
+    }
+    for (const auto& sample : request.samples(series)) sum += static_cast<size_t>(sample.timestamp);
+  }
+  for (const auto& item : request.metadata()) {
+    for (const char c : item.metric_family_name) sum += static_cast<unsigned char>(c);
+    for (const char c : item.help) sum += static_cast<unsigned char>(c);
+  }
+  static volatile size_t sink;  // Nothing is optimized away.
+  sink = sum;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  const ByteView src(data + 1, size - 1);
+  WriteRequest request;
+  switch (data[0] % 3) {
+    case 0:
+      if (request.Unmarshal(src).ok()) Walk(request);
+      break;
+    case 1:
+      if (request.UnmarshalTimeSeries(src).ok()) Walk(request);
+      break;
+    default: {
+      RemoteWriteBodyOptions options;
+      options.prefer_zstd = data[0] >= 128;
+      options.max_size_bytes = kMaxBodySize;
+      ByteBuffer body;
+      if (!UnpackRemoteWriteBody(body, src, options).ok()) break;
+      Require(body.size() <= kMaxBodySize);
+      if (request.Unmarshal(body).ok()) Walk(request);
+    }
+  }
+  return 0;
+}
