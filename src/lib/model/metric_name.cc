@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "lib/encoding/int.h"
 
@@ -243,8 +242,7 @@ void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelV
   to = StoreBigEndian(to, tenant.project_id);
   const auto put = [&to](std::string_view text) {
     to = StoreBigEndian(to, static_cast<uint16_t>(text.size()));
-    std::memcpy(to, text.data(), text.size());
-    to += text.size();
+    to = std::copy(text.begin(), text.end(), to);
   };
   for (const LabelView& label : labels) {
     if (label.value.empty()) continue;
