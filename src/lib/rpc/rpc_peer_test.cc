@@ -86,7 +86,7 @@ TEST(PeerTest, EveryCallToAnOriginalNode) {
     const auto ask = [&](const SelectArgs& args) {
       return net::BlockOn(runtime.MakeStrand(), client.Call(args, Deadline::After(std::chrono::seconds(10))));
     };
-    for (int i = 0; i < 200 && ask(SeriesCountRequest{}).outcome != CallOutcome::kOk; ++i) {
+    for (int i = 0; i < 1200 && ask(SeriesCountRequest{}).outcome != CallOutcome::kOk; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     const int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(
