@@ -346,7 +346,10 @@ TEST_F(HttpTest, ClosesOldConnectionsAndSlowClients) {
   Start(options);
   std::string many;
   for (int i = 0; i < 2000; ++i) many += "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n";
-  const std::string answer = AskRaw({many});
+  // A connection that is closed with requests unread may be reset, and then the client misses the end of the answer.
+  std::string answer;
+  int asked = 0;
+  for (; asked < 50 && answer.find("Connection: close\r\n") == std::string::npos; ++asked) answer = AskRaw({many});
   EXPECT_NE(answer.find("Connection: close\r\n"), std::string::npos);
   EXPECT_LT(answer.size(), 2000u * 60);
   // Half of a header, then silence: closed without an answer.
@@ -355,7 +358,8 @@ TEST_F(HttpTest, ClosesOldConnectionsAndSlowClients) {
   server_->Stop(1s);
   std::string text;
   registry_.Write(text);
-  EXPECT_NE(text.find("vm_tcplistener_accepts_total{name=\"http\", addr=\"127.0.0.1:0\"} 3\n"), std::string::npos) << text;
+  const std::string accepts = std::to_string(asked + 2);
+  EXPECT_NE(text.find("vm_tcplistener_accepts_total{name=\"http\", addr=\"127.0.0.1:0\"} " + accepts + "\n"), std::string::npos) << text;
   EXPECT_NE(text.find("vm_tcplistener_conns{name=\"http\", addr=\"127.0.0.1:0\"} 0\n"), std::string::npos) << text;
   EXPECT_NE(text.find("vm_http_conn_timeout_closed_conns_total 1\n"), std::string::npos) << text;
 }
