@@ -326,6 +326,32 @@ TEST_F(HttpTest, WatchingKeepsTheNextRequest) {
   EXPECT_EQ(answer.find("watchedHTTP/1.1 200 OK\r\n"), answer.rfind("watchedHTTP/1.1 200 OK\r\n", answer.size() - 300));
 }
 
+/// Sends a request, and again when its answer is there. The number of answers.
+asio::awaitable<int> AskInTurn(std::string addr, std::string request, std::string end, int times) {
+  auto dialed = co_await net::Dial(std::move(addr), net::DialOptions());
+  if (!dialed.ok()) co_return -1;
+  net::Stream& stream = *dialed.value();
+  stream.SetDeadline(Deadline::After(10s));
+  for (int answered = 0; answered < times; ++answered) {
+    auto written = co_await stream.Write(AsBytes(request));
+    if (!written.ok()) co_return answered;
+    std::string answer;
+    ByteBuffer buffer(4096);
+    while (!answer.ends_with(end)) {
+      auto n = co_await stream.Read(buffer);
+      if (!n.ok() || n.value() == 0) co_return answered;
+      answer += AsText(ByteView(buffer).first(n.value()));
+    }
+    if (!answer.starts_with("HTTP/1.1 200 OK")) co_return answered;
+    co_await net::SleepFor(2ms);
+  }
+  co_return times;
+}
+
+TEST_F(HttpTest, AWatchedConnectionServesWhatComesLater) {
+  EXPECT_EQ(net::BlockOn(runtime_.MakeStrand(), AskInTurn(server_->addr(), "GET /watched HTTP/1.1\r\nHost: x\r\n\r\n", "watched", 20)), 20);
+}
+
 TEST_F(HttpTest, StopTellsRunningRequestsToEnd) {
   std::promise<bool> seen;
   gone = &seen;

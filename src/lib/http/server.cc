@@ -89,9 +89,10 @@ struct Connection : std::enable_shared_from_this<Connection> {
   }
 
   static asio::awaitable<void> Watch(std::shared_ptr<Connection> self) {
-    self->in.resize(kReadSize);
-    auto n = co_await self->stream->Read(self->in);
-    self->in.resize(n.ok() ? n.value() : 0);
+    // Into a buffer of its own: meanwhile the connection has nothing unread.
+    ByteBuffer ahead(kReadSize);
+    auto n = co_await self->stream->Read(ahead);
+    if (n.ok()) Append(self->in, ByteView(ahead).first(n.value()));
     self->is_at_end = !n.ok() || n.value() == 0;
     self->has_watched = !self->is_at_end;
     self->is_watching = false;
