@@ -4,10 +4,25 @@
 A query that waits for several nodes once missed the last answer now and then.
 """
 import argparse
+import http.client
 import tempfile
 import time
 
 import harness
+
+
+def ask_on_one_connection(port, method, path, body, status):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.connect()
+    first = connection.sock
+    for number in range(30):
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        answer = response.read()
+        assert response.status == status, (number, path, response.status, answer[:300])
+        assert connection.sock is first, f"the connection was closed after {number + 1} requests"
+        time.sleep(0.002)
+    connection.close()
 
 
 def main():
@@ -35,7 +50,12 @@ def main():
             for _ in range(args.queries):
                 answer = cluster.query("count(spread)", now)
                 assert answer["data"]["result"][0]["value"] == [now, "100"], answer
-    print(f"ok: {args.queries} queries over two nodes")
+            # As browsers and Grafana ask: one connection for all.
+            path = "/select/0/prometheus/api/v1/query?query=count(spread)&nocache=1&time=" + str(now)
+            ask_on_one_connection(cluster.select.http_port, "GET", path, None, 200)
+            path = "/insert/0/prometheus/api/v1/import/prometheus"
+            ask_on_one_connection(cluster.insert.http_port, "POST", path, b"kept 1\n", 204)
+    print(f"ok: {args.queries} queries over two nodes, and more on kept connections")
 
 
 if __name__ == "__main__":
