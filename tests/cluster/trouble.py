@@ -97,6 +97,9 @@ def failing_disk(bins, folder, seed):
     def rows(kind):
         return metric(storage, "vm_rows", type=f"storage/{kind}")
 
+    def waiting():
+        return rows("inmemory") + metric(storage, "vm_pending_rows", type="storage")
+
     def limit_files(size):
         resource.prlimit(storage.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
@@ -108,7 +111,7 @@ def failing_disk(bins, folder, seed):
             load.wait_for_batches(60)
         wait_until_sent(cluster)
         wait_for_all(ledger, cluster)
-        in_files, in_memory = rows("small"), rows("inmemory")
+        in_files, in_memory = rows("small"), waiting()
         assert in_memory > 0, "rows went to files although the disk takes nothing"
         # Nothing is thrown away while it is tried again.
         before = ledger.count()
@@ -117,7 +120,8 @@ def failing_disk(bins, folder, seed):
         wait_until_sent(cluster)
         wait_for_all(ledger, cluster)
         assert rows("small") == in_files, (rows("small"), in_files)
-        assert rows("inmemory") == in_memory + (ledger.count() - before) * ledger.series
+        expected = in_memory + (ledger.count() - before) * ledger.series
+        harness.wait_for("every row waits in memory", lambda: waiting() == expected)
         limit_files(resource.RLIM_INFINITY)
         harness.wait_for("rows in files once the disk is back", lambda: rows("inmemory") == 0)
         storage.stop(signal.SIGKILL)
