@@ -1,8 +1,11 @@
 // Our clients with an original vmstorage, when VM_PEER_BIN names a folder with one.
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +56,24 @@ class Process {
   pid_t pid_ = -1;
 };
 
+/// Loopback addresses that nobody listens at. Closed before this returns: the process started next would inherit them.
+std::vector<std::string> FreeAddrs(size_t count) {
+  std::vector<std::string> addrs;
+  std::vector<int> sockets;
+  for (size_t i = 0; i < count; ++i) {
+    sockets.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in addr{};
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof addr;
+    if (bind(sockets.back(), reinterpret_cast<sockaddr*>(&addr), size) != 0) continue;
+    if (getsockname(sockets.back(), reinterpret_cast<sockaddr*>(&addr), &size) != 0) continue;
+    addrs.push_back("127.0.0.1:" + std::to_string(ntohs(addr.sin_port)));
+  }
+  for (const int fd : sockets) close(fd);
+  return addrs;
+}
+
 awaitable<Result<InsertAnswer>> Send(std::string addr, std::string name, ByteBuffer rows, bool& legacy) {
   InsertConnOptions options;
   auto conn = co_await InsertConn::Dial(addr, options);
@@ -66,17 +87,8 @@ TEST(PeerTest, EveryCallToAnOriginalNode) {
   const stdfs::path binary = peer != nullptr ? stdfs::path(peer) / "vmstorage" : stdfs::path();
   if (peer == nullptr || !stdfs::exists(binary)) GTEST_SKIP() << "VM_PEER_BIN names no original binaries";
   net::Runtime runtime(2);
-  std::vector<std::string> addrs;
-  {
-    std::vector<std::unique_ptr<net::Listener>> listeners;
-    for (int i = 0; i < 3; ++i) {
-      auto listener = net::Listener::Open(runtime.executor(), "127.0.0.1:0");
-      ASSERT_TRUE(listener.ok());
-      addrs.push_back(listener.value()->addr());
-      listeners.push_back(std::move(listener).value());
-    }
-    for (auto& listener : listeners) listener->Close();
-  }
+  const std::vector<std::string> addrs = FreeAddrs(3);
+  ASSERT_EQ(addrs.size(), 3u);
   const stdfs::path data = stdfs::temp_directory_path() / ("vm_rpc_peer_" + std::to_string(getpid()));
   stdfs::remove_all(data);
   {
