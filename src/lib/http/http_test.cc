@@ -428,7 +428,7 @@ class TlsTest : public HttpTest {
     Server::Options server;
     server.tls = std::move(context).value();
     server.pool = &pool_;
-    server.header_timeout = 1s;
+    server.header_timeout = 5s;
     Start(server);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
