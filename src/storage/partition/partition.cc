@@ -24,6 +24,12 @@ constexpr size_t kMaxShards = 16;
 
 // The index may hold this share of the memory limit that its files have not got yet.
 constexpr uint64_t kIndexMemoryPercent = 5;
+constexpr int64_t kIndexFlushSlackMs = 1000;
+
+/// Whether `interval_ms` have passed since `since_ms`; also when the clock was set back.
+bool IsDue(int64_t since_ms, int64_t interval_ms, int64_t now_ms) noexcept {
+  return now_ms - since_ms >= interval_ms || now_ms < since_ms;
+}
 
 /// A folder of a part that is not listed yet: it goes unless it is kept.
 class UnlistedFolder {
@@ -105,7 +111,8 @@ Partition::Partition(std::string name, model::TimeRange time_range, PartitionOpt
     : name_(std::move(name)),
       time_range_(time_range),
       options_(std::move(options)),
-      part_counter_(static_cast<uint64_t>(options_.now_ms()) * 1'000'000) {
+      part_counter_(static_cast<uint64_t>(options_.now_ms()) * 1'000'000),
+      index_flushed_ms_(options_.now_ms()) {
   const size_t shards = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
   for (size_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>());
 }
@@ -326,16 +333,36 @@ Status Partition::FlushInmemoryParts(bool force) {
   std::vector<Entry> sources;
   {
     MutexLock lock(mutex_);
+    std::vector<Entry>& entries = List(PartClass::kInmemory);
     if (force) WaitForMergesLocked(PartClass::kInmemory);
     const int64_t now = options_.now_ms();
-    for (Entry& entry : List(PartClass::kInmemory)) {
-      if (entry.in_merge || (!force && entry.flush_deadline_ms > now)) continue;
+    // One that is due takes all others with it: a file for each interval, not for each part.
+    const bool due = force || std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
+      return !entry.in_merge && IsDue(entry.flush_deadline_ms - options_.inmemory_flush_interval_ms,
+                                      options_.inmemory_flush_interval_ms, now);
+    });
+    for (Entry& entry : entries) {
+      if (!due || entry.in_merge) continue;
       entry.in_merge = true;
       sources.push_back(entry);
     }
   }
   if (sources.empty()) return Ok();
   return Merge(sources, true, {});
+}
+
+Status Partition::FlushIndex() {
+  const int64_t now = options_.now_ms();
+  VM_TRY(index_->FlushToDisk());
+  index_flushed_ms_.store(now, std::memory_order_relaxed);
+  return Ok();
+}
+
+Status Partition::FlushIndexIfDue() {
+  // Files of samples bring the index with them: it is written alone only when there are none.
+  const int64_t interval = options_.inmemory_flush_interval_ms + kIndexFlushSlackMs;
+  if (!IsDue(index_flushed_ms_.load(std::memory_order_relaxed), interval, options_.now_ms())) return Ok();
+  return FlushIndex();
 }
 
 std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output) {
@@ -511,7 +538,7 @@ Result<std::shared_ptr<Partition::ListedPart>> Partition::WriteMerged(const std:
   const std::string path = fs::Join(target == PartClass::kBig ? BigPath() : SmallPath(), part_name);
   VM_TRY(EnsureFolders());
   // A sample must never be durable without the name of its series.
-  VM_TRY(index_->FlushToDisk());
+  VM_TRY(FlushIndex());
   if (sources.size() == 1 && sources.front().part->path.empty() && options_.dedup_interval_ms == 0) {
     VM_TRY(readers.front()->StoreTo(files, path));
     counters.rows_merged.fetch_add(rows, std::memory_order_relaxed);
@@ -704,7 +731,7 @@ Status Partition::CreateSnapshot(const std::string& snapshot) {
     VM_TRY(fs::SyncDirectoryAndParent(files, path));
   }
   // The index after the data: it has the names of all samples that were linked.
-  VM_TRY(index_->FlushToDisk());
+  VM_TRY(FlushIndex());
   const std::string path = target(IndexPath());
   VM_TRY(index_->CreateSnapshot(path));
   return fs::SyncDirectoryAndParent(files, path);

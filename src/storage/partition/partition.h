@@ -90,9 +90,11 @@ class Partition {
 
   /// Make the rows added so far searchable, also those that another thread is about to.
   Status FlushRawRows();
-  /// Write in-memory parts to files: those whose deadline has passed, or all with `force`. The index is made durable
+  /// Write in-memory parts to a file when the deadline of one has passed, or with `force`. The index is made durable
   /// before a file part is listed. After an error the parts are still in memory and are tried again with the next call.
   Status FlushInmemoryParts(bool force);
+  /// Write what the index has in memory unless that was done lately.
+  Status FlushIndexIfDue();
   /// Do one merge of parts of `part_class` if one is worth it and there is room for it. Returns whether one was done.
   /// Errors: kCancelled after StopMerges, kCorrupted when a part contradicts itself, kIo; the sources stay.
   Result<bool> TryMerge(PartClass part_class);
@@ -140,6 +142,7 @@ class Partition {
 
   Status OpenFiles();
   Status OpenIndex();
+  Status FlushIndex();
   /// Create the folders of a new month if that was not possible when it was opened.
   Status EnsureFolders() VM_EXCLUDES(folders_mutex_);
   Status OpenParts(const std::string& path, const std::vector<std::string>& names, std::vector<Entry>& entries);
@@ -191,6 +194,7 @@ class Partition {
   uint64_t next_conversion_ VM_GUARDED_BY(conversions_mutex_) = 0;
   std::set<uint64_t> conversions_ VM_GUARDED_BY(conversions_mutex_);  // Rows that left a shard and are in no part yet.
   std::atomic<uint64_t> part_counter_;
+  std::atomic<int64_t> index_flushed_ms_;
   std::atomic<uint32_t> refs_{0};
   std::atomic<bool> must_drop_{false};
 

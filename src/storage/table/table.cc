@@ -415,9 +415,7 @@ void Table::RowsLoop(std::stop_token stop) {
 
 void Table::DiskLoop(std::stop_token stop) {
   int64_t until_drop_ms = kDropPartitionsIntervalMs;
-  int64_t until_index_flush_ms = options_.partition.inmemory_flush_interval_ms;
   while (Sleep(stop, kDiskLoopIntervalMs)) {
-    until_index_flush_ms -= kDiskLoopIntervalMs;
     bool failed = false;
     const auto report = [&](const Status& status) {
       failed = failed || !status.ok();
@@ -425,10 +423,9 @@ void Table::DiskLoop(std::stop_token stop) {
     };
     for (const PartitionRef& partition : AllPartitions()) {
       report(partition->FlushInmemoryParts(false));
-      if (until_index_flush_ms <= 0) report(partition->index().FlushToDisk());
+      report(partition->FlushIndexIfDue());
     }
     flush_failing_.store(failed, std::memory_order_relaxed);
-    if (until_index_flush_ms <= 0) until_index_flush_ms = options_.partition.inmemory_flush_interval_ms;
     until_drop_ms -= kDiskLoopIntervalMs;
     if (until_drop_ms <= 0) {
       until_drop_ms = kDropPartitionsIntervalMs;

@@ -178,6 +178,37 @@ TEST_F(TableTest, MakesRowsSearchableInTheBackground) {
   ASSERT_TRUE(table->Close().ok());
 }
 
+TEST_F(TableTest, APartThatIsDueTakesAllOthersIntoOneFile) {
+  auto table = Open();
+  const PartitionRef month = table->GetOrCreatePartition(kNow).value();
+  const auto add = [&](uint64_t id) {
+    ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(id), kNow, 1}}).ok());
+    ASSERT_TRUE(month->FlushRawRows().ok());
+  };
+  add(1);
+  now_ += 3000;
+  add(2);
+  ASSERT_TRUE(month->FlushInmemoryParts(false).ok());
+  EXPECT_EQ(table->Stats().inmemory.parts, 2u);
+  now_ += 2000;
+  ASSERT_TRUE(month->FlushInmemoryParts(false).ok());
+  EXPECT_EQ(table->Stats().inmemory.parts, 0u);
+  EXPECT_EQ(table->Stats().small.parts, 1u);
+  EXPECT_EQ(table->Stats().small.rows, 2u);
+  ASSERT_TRUE(table->Close().ok());
+}
+
+TEST_F(TableTest, WritesPartsInTimeAlsoWhenTheClockIsSetBack) {
+  auto table = Open();
+  const PartitionRef month = table->GetOrCreatePartition(kNow).value();
+  ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow - 4'000'000, 1}}).ok());
+  ASSERT_TRUE(month->FlushRawRows().ok());
+  now_ -= 3'600'000;
+  ASSERT_TRUE(month->FlushInmemoryParts(false).ok());
+  EXPECT_EQ(table->Stats().small.parts, 1u);
+  ASSERT_TRUE(table->Close().ok());
+}
+
 TEST_F(TableTest, OpensAndForceMergesGoldenDirectories) {
   const std::string golden = std::string(VM_SHARED_DIR) + "/golden/disk";
   if (!std::filesystem::exists(golden)) GTEST_SKIP() << "no recorded directories at " << golden;
