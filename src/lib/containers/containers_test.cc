@@ -1,5 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <random>
+#include <vector>
+
+#include "lib/containers/key_filter.h"
+
 #include <string>
 
 #include "lib/containers/byte_key_cache.h"
@@ -66,6 +71,21 @@ TEST(GenerationSetTest, IsBounded) {
   for (uint64_t i = 0; i < 100000; ++i) set.Add(1, i);
   EXPECT_LE(set.entries(), 1200u);
   EXPECT_TRUE(set.Has(1, 99999));
+}
+
+TEST(KeyFilterTest, MissesNoneAndRarelyErrs) {
+  std::mt19937_64 random(5);
+  for (const size_t count : {0, 1, 100, 100000}) {
+    std::vector<uint64_t> keys(count);
+    for (uint64_t& key : keys) key = random();
+    const KeyFilter filter(keys);
+    EXPECT_EQ(filter.bytes(), KeyFilter::BytesFor(count));
+    EXPECT_LE(filter.bytes(), 64 + count * 3 / 2);
+    for (const uint64_t key : keys) ASSERT_TRUE(filter.MayHave(key));
+    int wrong = 0;
+    for (int i = 0; i < 100000; ++i) wrong += filter.MayHave(random()) ? 1 : 0;
+    EXPECT_LT(wrong, 2000);
+  }
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::string& path, std::str
   mergeset::Options table_options;
   table_options.file_system = options.file_system;
   table_options.prepare_block = MergeTagRows;
+  table_options.lookup_key = LookupKeyOf;
+  table_options.max_filter_bytes = options.max_filter_bytes;
   table_options.max_memory_bytes = options.max_memory_bytes;
   table_options.wants_work = options.wants_work;
   table_options.caches = options.caches;
@@ -98,53 +100,67 @@ void IndexDb::AddGlobalItems(mergeset::ItemRun& items, const model::MetricName& 
     model::MarshalTsid(item, tsid);
     items.Add(item);
   }
-  AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, name.tenant), name, tsid.metric_id);
 }
 
 void IndexDb::AddDateItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid,
                            uint64_t date) const {
-  if (options_.disable_per_day_index) return;
   ByteBuffer item = DatePrefix(RecordKind::kDateToId, name.tenant, date);
   AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
   items.Add(item);
   item = NameKey(name, date);
   model::MarshalTsid(item, tsid);
   items.Add(item);
-  AppendTagRows(items, DatePrefix(RecordKind::kDateTagToIds, name.tenant, date), name, tsid.metric_id);
 }
 
-Status IndexDb::AddItems(const mergeset::ItemRun& items) {
+Status IndexDb::AddItems(const mergeset::ItemRun& items, const mergeset::Postings& postings) {
   std::vector<ByteView> views(items.size());
   for (size_t i = 0; i < views.size(); ++i) views[i] = items.Item(i);
-  Status status = table_->AddItems(views);
+  Status status = table_->AddItems(views, postings);
   // After the items are searchable: a search that missed them must not be remembered.
   generation_.fetch_add(1, std::memory_order_acq_rel);
   return status;
 }
 
-Status IndexDb::CreateSeries(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
-  mergeset::ItemRun items;
-  AddGlobalItems(items, name, tsid);
-  AddDateItems(items, name, tsid, date);
-  VM_TRY(AddItems(items));
-  recent_names_.Put(NameKey(name, date), tsid, table_->epoch());
+Status IndexDb::AddSeries(const model::MetricName& name, const model::Tsid& tsid, bool global,
+                          std::optional<uint64_t> date) {
+  const bool by_day = date.has_value() && !options_.disable_per_day_index;
+  mergeset::ItemRun items, tails;
+  ByteBuffer prefixes[2];
+  size_t prefixes_count = 0;
+  if (global) {
+    AddGlobalItems(items, name, tsid);
+    prefixes[prefixes_count++] = RecordPrefix(RecordKind::kTagToIds, name.tenant);
+  }
+  if (by_day) {
+    AddDateItems(items, name, tsid, *date);
+    prefixes[prefixes_count++] = DatePrefix(RecordKind::kDateTagToIds, name.tenant, *date);
+  }
+  if (prefixes_count == 0) return Ok();
+  AppendTagKeys(tails, name);
+  const ByteView prefix_views[2] = {prefixes[0], prefixes[1]};
+  std::vector<ByteView> tail_views(tails.size());
+  for (size_t i = 0; i < tail_views.size(); ++i) tail_views[i] = tails.Item(i);
+  VM_TRY(AddItems(items, {.prefixes = std::span(prefix_views).first(prefixes_count),
+                          .tails = tail_views,
+                          .id = static_cast<uint64_t>(tsid.metric_id)}));
+  if (by_day) {
+    recent_names_.Put(NameKey(name, *date), tsid, table_->epoch());
+  } else if (options_.disable_per_day_index) {
+    recent_names_.Put(NameKey(name, 0), tsid, table_->epoch());
+  }
   return Ok();
+}
+
+Status IndexDb::CreateSeries(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
+  return AddSeries(name, tsid, true, date);
 }
 
 Status IndexDb::AddGlobal(const model::MetricName& name, const model::Tsid& tsid) {
-  mergeset::ItemRun items;
-  AddGlobalItems(items, name, tsid);
-  VM_TRY(AddItems(items));
-  if (options_.disable_per_day_index) recent_names_.Put(NameKey(name, 0), tsid, table_->epoch());
-  return Ok();
+  return AddSeries(name, tsid, true, std::nullopt);
 }
 
 Status IndexDb::AddDate(const model::MetricName& name, const model::Tsid& tsid, uint64_t date) {
-  mergeset::ItemRun items;
-  AddDateItems(items, name, tsid, date);
-  VM_TRY(AddItems(items));
-  if (!options_.disable_per_day_index) recent_names_.Put(NameKey(name, date), tsid, table_->epoch());
-  return Ok();
+  return AddSeries(name, tsid, false, date);
 }
 
 Result<bool> IndexDb::HasMetricId(const model::Tenant& tenant, model::MetricId id) const {
@@ -172,7 +188,7 @@ Result<std::optional<model::Tsid>> IndexDb::GetTsidByName(uint64_t date, const m
       tsid && !deleted->contains(static_cast<uint64_t>(tsid->metric_id))) {
     return std::optional<model::Tsid>(*tsid);
   }
-  mergeset::Search search = table_->NewSearch(mergeset::SearchScope::kParts);
+  mergeset::Search search = table_->NewLookup(key);
   for (bool more = search.Seek(key); more && StartsWith(search.item(), key); more = search.Next()) {
     ByteView tail = search.item().subspan(key.size());
     VM_ASSIGN_OR_RETURN(const model::Tsid tsid, model::UnmarshalTsid(tail));

@@ -37,6 +37,7 @@ struct Options {
   /// Composite rows exist for all series of days that start from this Unix millisecond on; 0: for all series.
   int64_t composite_since_ms = 0;
   size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
+  size_t max_filter_bytes = size_t{16} << 20;  // For knowing which parts lack a name.
   std::function<void()> wants_work;            // Called without locks when FlushToDisk or TryMerge have something to do.
   std::shared_ptr<mergeset::Caches> caches;  // Of all tables of a storage; null: small ones of its own.
   uint64_t filter_cache_bytes = uint64_t{8} << 20;  // For the ids that filters select.
@@ -183,7 +184,9 @@ class IndexDb {
   void AddGlobalItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid) const;
   void AddDateItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid,
                     uint64_t date) const;
-  Status AddItems(const mergeset::ItemRun& items);
+  Status AddItems(const mergeset::ItemRun& items, const mergeset::Postings& postings = {});
+  /// Add the records of a series, global ones or those of a day or both, as one atomic step.
+  Status AddSeries(const model::MetricName& name, const model::Tsid& tsid, bool global, std::optional<uint64_t> date);
   /// Key of the record that gives the TSID of a name; of `date`, if there are records by day.
   ByteBuffer NameKey(const model::MetricName& name, uint64_t date) const;
   /// Days to read; nothing: the global rows. An empty list: no overlap.

@@ -47,10 +47,13 @@ model::MetricName Name(std::string_view group, std::vector<model::Tag> tags) {
 
 TEST(Records, TagRowsOfTheWorkedExamples) {
   const auto rows = [](const model::MetricName& name, uint64_t id) {
-    mergeset::ItemRun items;
-    AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, {}), name, static_cast<model::MetricId>(id));
+    mergeset::ItemRun tails, items;
+    AppendTagKeys(tails, name);
     std::vector<std::string> hex;
-    for (size_t i = 0; i < items.size(); ++i) hex.push_back(ToHex(items.Item(i)));
+    for (size_t i = 0; i < tails.size(); ++i) {
+      items.Add(RecordPrefix(RecordKind::kTagToIds, {}), tails.Item(i), {&id, 1});
+      hex.push_back(ToHex(items.Item(i)));
+    }
     return hex;
   };
   const auto foo = rows(Name("foo", {{"job", "a"}}), 0x18ea24e309263ead);
@@ -64,9 +67,10 @@ TEST(Records, TagRowsOfTheWorkedExamples) {
 
 TEST(Records, RowsOfOneTagAreJoinedButFirstAndLast) {
   mergeset::ItemBlock block;
-  mergeset::ItemRun items;
+  mergeset::ItemRun tails, items;
+  AppendTagKeys(tails, Name("m", {}));
   for (uint64_t id = 1; id <= 5; ++id) {
-    AppendTagRows(items, RecordPrefix(RecordKind::kTagToIds, {}), Name("m", {}), static_cast<model::MetricId>(id));
+    items.Add(RecordPrefix(RecordKind::kTagToIds, {}), tails.Item(0), {&id, 1});
   }
   for (size_t i = 0; i < items.size(); ++i) block.Add(items.Item(i));
   MergeTagRows(block);

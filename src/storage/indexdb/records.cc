@@ -82,15 +82,13 @@ ByteBuffer DatePrefix(RecordKind kind, const model::Tenant& tenant, uint64_t dat
   return prefix;
 }
 
-void AppendTagRows(mergeset::ItemRun& items, const ByteBuffer& prefix, const model::MetricName& name,
-                   model::MetricId id) {
-  ByteBuffer item = prefix;
+void AppendTagKeys(mergeset::ItemRun& tails, const model::MetricName& name) {
+  ByteBuffer tail;
   const auto add = [&](std::string_view key, std::string_view value) {
-    item.resize(prefix.size());
-    model::MarshalTagValue(item, key);
-    model::MarshalTagValue(item, value);
-    AppendBigEndian(item, static_cast<uint64_t>(id));
-    items.Add(item);
+    tail.clear();
+    model::MarshalTagValue(tail, key);
+    model::MarshalTagValue(tail, value);
+    tails.Add(tail);
   };
   add("", name.metric_group);
   if (name.metric_group.find('.') != std::string::npos) {
@@ -106,6 +104,13 @@ void AppendTagRows(mergeset::ItemRun& items, const ByteBuffer& prefix, const mod
     Append(composite, tag.key);
     add(AsText(composite), tag.value);
   }
+}
+
+ByteView LookupKeyOf(ByteView item) {
+  if (item.size() <= model::kTsidSize) return {};
+  const auto kind = static_cast<RecordKind>(item[0]);
+  if (kind != RecordKind::kDateNameToTsid && kind != RecordKind::kNameToTsid) return {};
+  return item.first(item.size() - model::kTsidSize);
 }
 
 Status UnmarshalTagRow(ByteView tail, TagRow& row) {

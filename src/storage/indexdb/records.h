@@ -43,10 +43,12 @@ ByteBuffer RecordPrefix(RecordKind kind, const model::Tenant& tenant);
 /// Kind, tenant, date.
 ByteBuffer DatePrefix(RecordKind kind, const model::Tenant& tenant, uint64_t date);
 
-/// Append to `items` one tag row per label, composite label and Graphite name, each with the one id.
-/// `prefix` is that of kTagToIds or kDateTagToIds.
-void AppendTagRows(mergeset::ItemRun& items, const ByteBuffer& prefix, const model::MetricName& name,
-                   model::MetricId id);
+/// Append what stands between prefix and id in the tag rows of a series: one for each label, composite label and
+/// Graphite name. The prefix is that of kTagToIds or kDateTagToIds.
+void AppendTagKeys(mergeset::ItemRun& tails, const model::MetricName& name);
+
+/// The key by which the TSID of a name is looked up, from its record; empty for other records.
+ByteView LookupKeyOf(ByteView item);
 
 /// The ids at the end of a tag row.
 struct TagRow {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/encoding/common_prefix.h"
 #include "lib/encoding/int.h"
 #include "lib/encoding/zstd.h"
 
@@ -12,13 +13,6 @@ constexpr uint32_t kMaxItemsSize = 2 * kMaxBlockSize;
 constexpr uint32_t kMaxLensSize = 16 * kMaxBlockSize;
 
 Error Corrupted(const char* what) { return Error(ErrorCode::kCorrupted, what); }
-
-size_t CommonPrefixSize(ByteView a, ByteView b) {
-  const size_t n = std::min(a.size(), b.size());
-  size_t i = 0;
-  while (i < n && a[i] == b[i]) ++i;
-  return i;
-}
 
 }  // namespace
 
@@ -78,7 +72,7 @@ BlockHeader EncodeBlock(const ItemBlock& block, int compress_level, ByteBuffer& 
   const size_t count = block.size();
   VM_CHECK(count > 0);
   const ByteView first = block.Item(0);
-  const size_t prefix = count < 2 ? 0 : CommonPrefixSize(first, block.Item(count - 1));
+  const size_t prefix = count < 2 ? 0 : encoding::CommonPrefixSize(first, block.Item(count - 1));
   BlockHeader header;
   header.common_prefix.assign(first.begin(), first.begin() + static_cast<ptrdiff_t>(prefix));
   header.first_item.assign(first.begin(), first.end());
@@ -95,7 +89,7 @@ BlockHeader EncodeBlock(const ItemBlock& block, int compress_level, ByteBuffer& 
     uint64_t previous_shared = 0;
     for (size_t i = 1; i < count; ++i) {
       const ByteView item = block.Item(i).subspan(prefix);
-      const uint64_t shared = CommonPrefixSize(previous, item);
+      const uint64_t shared = encoding::CommonPrefixSize(previous, item);
       Append(packed, item.subspan(shared));
       encoding::AppendVarUint64(prefix_lens, shared ^ previous_shared);
       encoding::AppendVarUint64(item_lens, item.size() ^ previous.size());

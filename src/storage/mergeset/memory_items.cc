@@ -1,103 +1,38 @@
 #include "storage/mergeset/memory_items.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "storage/mergeset/item_merger.h"
+#include "storage/mergeset/sort_items.h"
 
 namespace vm::mergeset {
 namespace {
 
 /// Added items are sorted in pieces of that size: small enough for a core's own cache.
 constexpr size_t kPieceBytes = size_t{1} << 20;
+/// Postings are collected longer: more of them share their head then.
+constexpr size_t kPostingBytes = size_t{8} << 20;
 /// With more runs than that the smaller half is joined.
-constexpr size_t kMaxRuns = 40;
+constexpr size_t kMaxRuns = 80;
 
-struct SortEntry {
-  uint64_t word;  // Bytes depth..depth+8 of the item, zeros where it has ended.
-  const uint8_t* data;
-  uint32_t size;
+/// Walks over one run.
+class RunCursor {
+ public:
+  explicit RunCursor(const ItemRun& run) : run_(run) {}
+
+  bool valid() const noexcept { return at_ < run_.size(); }
+  ByteView item() const noexcept { return run_.Item(at_); }
+  Status Next(size_t& common) noexcept {
+    const ByteView last = item();
+    ++at_;
+    common = valid() ? encoding::CommonPrefixSize(last, item()) : 0;
+    return Ok();
+  }
+
+ private:
+  const ItemRun& run_;
+  size_t at_ = 0;
 };
-
-uint64_t WordAt(const SortEntry& entry, size_t depth) noexcept {
-  const size_t left = entry.size > depth ? entry.size - depth : 0;
-  uint64_t word = 0;
-  if (left >= 8) {
-    std::memcpy(&word, entry.data + depth, 8);
-    return __builtin_bswap64(word);
-  }
-  for (size_t i = 0; i < left; ++i) word |= static_cast<uint64_t>(entry.data[depth + i]) << (56 - 8 * i);
-  return word;
-}
-
-/// Whether a < b, given that they agree before `depth`.
-bool LessFrom(const SortEntry& a, const SortEntry& b, size_t depth) noexcept {
-  if (a.word != b.word) return a.word < b.word;
-  const size_t skip = depth + 8;
-  const size_t rest_a = a.size > skip ? a.size - skip : 0;
-  const size_t rest_b = b.size > skip ? b.size - skip : 0;
-  const size_t common = std::min(rest_a, rest_b);
-  const int order = common == 0 ? 0 : std::memcmp(a.data + skip, b.data + skip, common);
-  return order != 0 ? order < 0 : a.size < b.size;
-}
-
-void InsertionSort(std::span<SortEntry> entries, size_t depth) {
-  for (size_t i = 1; i < entries.size(); ++i) {
-    const SortEntry entry = entries[i];
-    size_t at = i;
-    for (; at > 0 && LessFrom(entry, entries[at - 1], depth); --at) entries[at] = entries[at - 1];
-    entries[at] = entry;
-  }
-}
-
-/// Multikey quicksort on words of eight bytes (Bentley, Sedgewick: Fast Algorithms for Sorting and Searching Strings):
-/// index items share long prefixes, which are looked at once and not in each comparison. Requires entries that agree
-/// before `depth` and hold their word at `depth`. Recursion goes into the smaller parts: log2(n) deep.
-void SortFrom(std::span<SortEntry> entries, size_t depth, uint64_t& seed) {
-  while (entries.size() > 16) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    const auto word_at = [&](uint64_t at) { return entries[at % entries.size()].word; };
-    const uint64_t a = word_at(seed >> 33), b = word_at(seed >> 13), c = word_at(seed >> 3);
-    const uint64_t pivot = std::max(std::min(a, b), std::min(std::max(a, b), c));
-    size_t low = 0, i = 0, high = entries.size();
-    while (i < high) {
-      if (entries[i].word < pivot) {
-        std::swap(entries[low++], entries[i++]);
-      } else if (entries[i].word > pivot) {
-        std::swap(entries[i], entries[--high]);
-      } else {
-        ++i;
-      }
-    }
-    std::span<SortEntry> less = entries.first(low);
-    std::span<SortEntry> greater = entries.subspan(high);
-    std::span<SortEntry> equal = entries.subspan(low, high - low);
-    // Items that end within the word come first, shorter before longer.
-    const auto ended = std::partition(equal.begin(), equal.end(),
-                                      [&](const SortEntry& e) { return e.size <= depth + 8; });
-    std::sort(equal.begin(), ended, [](const SortEntry& x, const SortEntry& y) { return x.size < y.size; });
-    equal = equal.subspan(static_cast<size_t>(ended - equal.begin()));
-    for (SortEntry& entry : equal) entry.word = WordAt(entry, depth + 8);
-
-    const size_t most = std::max({less.size(), equal.size(), greater.size()});
-    bool is_kept = false;  // One of the largest is sorted by this loop.
-    std::span<SortEntry> next;
-    size_t next_depth = depth;
-    const auto sort = [&](std::span<SortEntry> part, size_t part_depth) {
-      if (!is_kept && part.size() == most) {
-        is_kept = true;
-        next = part;
-        next_depth = part_depth;
-      } else {
-        SortFrom(part, part_depth, seed);
-      }
-    };
-    sort(less, depth);
-    sort(equal, depth + 8);
-    sort(greater, depth);
-    entries = next;
-    depth = next_depth;
-  }
-  InsertionSort(entries, depth);
-}
 
 }  // namespace
 
@@ -115,78 +50,77 @@ size_t ItemRun::LowerBound(ByteView key) const noexcept {
   return low;
 }
 
+void ItemRun::Add(ByteView head, ByteView tail, std::span<const uint64_t> ids) {
+  const size_t at = data_.size();
+  data_.resize(at + head.size() + tail.size() + ids.size() * sizeof(uint64_t));
+  uint8_t* to = std::copy(head.begin(), head.end(), data_.data() + at);
+  to = std::copy(tail.begin(), tail.end(), to);
+  for (const uint64_t id : ids) to = StoreBigEndian(to, id);
+  ends_.push_back(static_cast<uint32_t>(data_.size()));
+}
+
 ItemRun ItemRun::Sorted() const {
   std::vector<SortEntry> entries;
   entries.reserve(size());
-  for (size_t i = 0; i < size(); ++i) {
-    const ByteView item = Item(i);
-    SortEntry& entry = entries.emplace_back(SortEntry{0, item.data(), static_cast<uint32_t>(item.size())});
-    entry.word = WordAt(entry, 0);
-  }
-  uint64_t seed = size();
-  SortFrom(entries, 0, seed);
+  for (size_t i = 0; i < size(); ++i) entries.emplace_back(Item(i));
+  SortItems(entries);
   ItemRun sorted;
   sorted.Reserve(data_.size(), size());
   ByteView previous;
   for (const SortEntry& entry : entries) {
-    const ByteView item(entry.data, entry.size);
-    if (!sorted.empty() && Equal(item, previous)) continue;
-    sorted.Add(item);
-    previous = item;
+    if (!sorted.empty() && Equal(entry.item(), previous)) continue;
+    sorted.Add(entry.item());
+    previous = entry.item();
   }
   return sorted;
 }
 
 Status MergeRuns(const ItemRuns& runs, const std::function<Status(ByteView)>& visit) {
-  struct Cursor {
-    ByteView item;
-    const ItemRun* run;
-    size_t next;
-  };
-  std::vector<Cursor> heap;
-  for (const auto& run : runs) {
-    if (!run->empty()) heap.push_back({run->Item(0), run.get(), 1});
-  }
-  const auto later = [](const Cursor& a, const Cursor& b) { return Less(b.item, a.item); };
-  std::make_heap(heap.begin(), heap.end(), later);
-  ByteView previous;
-  bool has_previous = false;
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), later);
-    Cursor& cursor = heap.back();
-    if (!has_previous || !Equal(cursor.item, previous)) {
-      VM_TRY(visit(cursor.item));
-      previous = cursor.item;  // Runs stay where they are.
-      has_previous = true;
-    }
-    if (cursor.next < cursor.run->size()) {
-      cursor.item = cursor.run->Item(cursor.next++);
-      std::push_heap(heap.begin(), heap.end(), later);
-    } else {
-      heap.pop_back();
-    }
+  std::vector<RunCursor> cursors;
+  for (const auto& run : runs) cursors.emplace_back(*run);
+  for (ItemMerger merger(cursors); merger.valid();) {
+    VM_TRY(visit(merger.item()));
+    VM_TRY(merger.Next());
   }
   return Ok();
 }
 
-void MemoryItems::Add(ByteView item) {
+void MemoryItems::Add(std::span<const ByteView> items, const Postings& postings) {
   MutexLock lock(mutex_);
-  pending_.Add(item);
-  bytes_.fetch_add(item.size() + sizeof(uint32_t), std::memory_order_relaxed);
-  count_.fetch_add(1, std::memory_order_relaxed);
-  if (pending_.bytes() >= kPieceBytes) SortPending();
+  for (const ByteView item : items) pending_.Add(item);
+  postings_.Add(postings);
+  count_.fetch_add(items.size() + postings.prefixes.size() * postings.tails.size(), std::memory_order_relaxed);
+  UpdateBytes();
+  if (pending_.bytes() >= kPieceBytes) SortItemsPending();
+  if (postings_.bytes() >= kPostingBytes) SortPostings();
 }
 
 ItemRuns MemoryItems::Runs() {
   MutexLock lock(mutex_);
-  SortPending();
+  SortItemsPending();
+  SortPostings();
   return runs_;
 }
 
-void MemoryItems::SortPending() {
+void MemoryItems::UpdateBytes() {
+  bytes_.store(runs_bytes_ + pending_.bytes() + postings_.bytes(), std::memory_order_relaxed);
+}
+
+void MemoryItems::SortItemsPending() {
   if (pending_.empty()) return;
-  runs_.push_back(std::make_shared<const ItemRun>(pending_.Sorted()));
+  AddRun(std::make_shared<const ItemRun>(pending_.Sorted()));
   pending_ = ItemRun();
+  UpdateBytes();
+}
+
+void MemoryItems::SortPostings() {
+  for (auto& run : postings_.TakeRuns()) AddRun(std::move(run));
+  UpdateBytes();
+}
+
+void MemoryItems::AddRun(std::shared_ptr<const ItemRun> run) {
+  runs_bytes_ += run->bytes();
+  runs_.push_back(std::move(run));
   if (runs_.size() <= kMaxRuns) return;
   // Only frequent looks at few new items make so many.
   std::sort(runs_.begin(), runs_.end(), [](const auto& a, const auto& b) { return a->bytes() > b->bytes(); });
@@ -199,6 +133,8 @@ void MemoryItems::SortPending() {
   VM_CHECK(merged.ok());  // Adding does not fail.
   runs_.resize(kMaxRuns / 2);
   runs_.push_back(std::move(joined));
+  runs_bytes_ = 0;
+  for (const auto& kept : runs_) runs_bytes_ += kept->bytes();
 }
 
 }  // namespace vm::mergeset

@@ -10,8 +10,11 @@
 #include "lib/base/mutex.h"
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
+#include "storage/mergeset/postings.h"
 
 namespace vm::mergeset {
+
+inline constexpr size_t kMaxItemSize = 64 * 1024;
 
 /// Items one after another, and where each ends: 4 bytes an item beside its own.
 class ItemRun {
@@ -27,6 +30,8 @@ class ItemRun {
     Append(data_, item);
     ends_.push_back(static_cast<uint32_t>(data_.size()));
   }
+  /// Add one item: `head`, `tail` and each id as eight bytes.
+  void Add(ByteView head, ByteView tail, std::span<const uint64_t> ids);
   void Reserve(size_t bytes, size_t items) {
     data_.reserve(bytes);
     ends_.reserve(items);
@@ -53,7 +58,7 @@ class MemoryItems {
   /// `epoch` numbers the sets of a table.
   explicit MemoryItems(uint64_t epoch) : epoch_(epoch) {}
 
-  void Add(ByteView item) VM_EXCLUDES(mutex_);
+  void Add(std::span<const ByteView> items, const Postings& postings = {}) VM_EXCLUDES(mutex_);
   /// All items, in sorted runs.
   ItemRuns Runs() VM_EXCLUDES(mutex_);
   size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
@@ -62,12 +67,17 @@ class MemoryItems {
   uint64_t epoch() const noexcept { return epoch_; }
 
  private:
-  void SortPending() VM_REQUIRES(mutex_);
+  void SortItemsPending() VM_REQUIRES(mutex_);
+  void SortPostings() VM_REQUIRES(mutex_);
+  void AddRun(std::shared_ptr<const ItemRun> run) VM_REQUIRES(mutex_);
+  void UpdateBytes() VM_REQUIRES(mutex_);
 
   const uint64_t epoch_;
   mutable Mutex mutex_;
   ItemRun pending_ VM_GUARDED_BY(mutex_);
+  PostingTable postings_ VM_GUARDED_BY(mutex_);
   ItemRuns runs_ VM_GUARDED_BY(mutex_);
+  size_t runs_bytes_ VM_GUARDED_BY(mutex_) = 0;
   std::atomic<size_t> bytes_{0};
   std::atomic<size_t> count_{0};
 };

@@ -141,16 +141,59 @@ TEST(Table, ItemsAreFoundInMemoryOnDiskAfterMergesAndReopening) {
   EXPECT_EQ(AllItems(*table.value()).size(), expected.size());
 }
 
+TEST(Table, LookupsLeaveOutPartsWithoutTheKey) {
+  Options options;
+  options.lookup_key = [](ByteView item) { return item.empty() || item[0] != 'k' ? ByteView() : item.first(5); };
+  options.wants_work = [] {};
+  const std::string dir = TempDir("lookup");
+  const auto find = [](const Table& table, const std::string& key) {
+    Search search = table.NewLookup(AsBytes(key));
+    return search.SeekPrefix(AsBytes(key)) ? std::string(AsText(search.item())) : std::string();
+  };
+  {
+    auto table = Table::Open(dir, options).value();
+    for (int part = 0; part < 3; ++part) {
+      for (int i = part; i < 300; i += 3) {
+        const std::string items[] = {"k" + std::to_string(1000 + i) + "value", "other" + std::to_string(i)};
+        const ByteView views[] = {AsBytes(items[0]), AsBytes(items[1])};
+        ASSERT_TRUE(table->AddItems(views).ok());
+      }
+      EXPECT_EQ(find(*table, "k1000"), part == 0 ? "" : "k1000value");  // What is in memory is not looked at.
+      ASSERT_TRUE(table->FlushToDisk().ok());
+    }
+    ASSERT_EQ(table->stats().file_parts, 3u);
+    for (int round = 0; round < 2; ++round) {
+      for (int i = 0; i < 300; ++i) EXPECT_EQ(find(*table, "k" + std::to_string(1000 + i)).substr(5), "value");
+      EXPECT_EQ(find(*table, "k2000"), "");
+      ASSERT_TRUE(table->ForceMerge().ok());
+    }
+    ASSERT_TRUE(table->Close().ok());
+  }
+  // Parts that were there before have no filter, and are looked into.
+  for (const size_t max_filter_bytes : {size_t{0}, size_t{1} << 20}) {
+    options.max_filter_bytes = max_filter_bytes;
+    auto table = Table::Open(dir, options).value();
+    EXPECT_EQ(find(*table, "k1001"), "k1001value");
+    EXPECT_EQ(find(*table, "k2000"), "");
+    ASSERT_TRUE(table->ForceMerge().ok());
+    EXPECT_EQ(find(*table, "k1001"), "k1001value");
+  }
+}
+
 TEST(Table, TooLongItemsAreDroppedAlone) {
   auto table = Table::Open(TempDir("long"), {});
   ASSERT_TRUE(table.ok());
-  const std::string longest(Table::kMaxItemSize, 'x');
+  const std::string longest(kMaxItemSize, 'x');
   const std::string too_long = longest + "x";
   const ByteView items[] = {AsBytes("a"), AsBytes(too_long), AsBytes(longest)};
   ASSERT_TRUE(table.value()->AddItems(items).ok());
   ASSERT_TRUE(table.value()->FlushToDisk().ok());
   EXPECT_EQ(AllItems(*table.value()), (std::vector<std::string>{"a", longest}));
   EXPECT_EQ(table.value()->stats().too_long_items_dropped, 1u);
+  const ByteView prefixes[] = {AsBytes("p"), AsBytes("q")}, tails[] = {AsBytes("t"), AsBytes(longest)};
+  ASSERT_TRUE(table.value()->AddItems({}, {.prefixes = prefixes, .tails = tails, .id = 1}).ok());
+  EXPECT_EQ(AllItems(*table.value()).size(), 4u);
+  EXPECT_EQ(table.value()->stats().too_long_items_dropped, 3u);
 }
 
 TEST(Table, ListedPartMustExist) {

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "lib/encoding/common_prefix.h"
 #include "lib/encoding/int.h"
 #include "lib/encoding/zstd.h"
+#include "lib/hash/xxhash.h"
 #include "lib/log/log.h"
 
 namespace vm::mergeset {
@@ -79,8 +81,12 @@ int CompressLevelFor(uint64_t items_count) {
   return items_count <= uint64_t{1} << 25 ? 2 : 3;
 }
 
-PartWriter::PartWriter(int compress_level, const PrepareBlock& prepare)
-    : level_(compress_level), prepare_(prepare) {}
+uint64_t LookupHash(ByteView key) noexcept { return hash::XXH64(key); }
+
+const LookupKey PartWriter::kNoLookupKey;
+
+PartWriter::PartWriter(int compress_level, const PrepareBlock& prepare, const LookupKey& lookup_key)
+    : level_(compress_level), prepare_(prepare), lookup_key_(lookup_key) {}
 
 Status PartWriter::OpenFiles(fs::FileSystem& fs, const std::string& dir) {
   VM_TRY(fs.CreateDirectory(dir));
@@ -96,6 +102,9 @@ Status PartWriter::Add(ByteView item) {
     if (items_file_ != nullptr && items_out_.size() > kWriteOutSize) VM_TRY(WriteOut());
   }
   block_.Add(item);
+  if (lookup_key_) {
+    if (const ByteView key = lookup_key_(item); !key.empty()) lookup_hashes_.push_back(LookupHash(key));
+  }
   return Ok();
 }
 
@@ -305,6 +314,15 @@ Status PartCursor::Next() {
   if (header_ + 1 < headers_->size()) return LoadRow(row_, header_ + 1);
   if (row_ + 1 < part_->metaindex().size()) return LoadRow(row_ + 1, 0);
   valid_ = false;
+  return Ok();
+}
+
+
+Status PartCursor::Next(size_t& common) {
+  const std::shared_ptr<const ItemBlock> block = item_ + 1 < block_->size() ? nullptr : block_;  // Keeps `last`.
+  const ByteView last = item();
+  VM_TRY(Next());
+  common = valid_ ? encoding::CommonPrefixSize(last, item()) : 0;
   return Ok();
 }
 

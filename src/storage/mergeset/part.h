@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
+#include "lib/containers/key_filter.h"
 #include "lib/fs/file_system.h"
 #include "storage/mergeset/block.h"
 #include "storage/mergeset/block_cache.h"
@@ -29,6 +31,10 @@ std::string MarshalPartHeader(const PartHeader& header);
 /// Errors: kCorrupted.
 Result<PartHeader> UnmarshalPartHeader(std::string_view json);
 
+/// The beginning of an item by which single items are looked up; empty for items that are not.
+using LookupKey = std::function<ByteView(ByteView item)>;
+uint64_t LookupHash(ByteView key) noexcept;
+
 struct MetaindexRow {
   ByteBuffer first_item;
   uint32_t block_headers_count = 0;
@@ -44,7 +50,8 @@ int CompressLevelFor(uint64_t items_count);
 /// Builds the files of a part from items that come in order. Not thread-safe.
 class PartWriter {
  public:
-  PartWriter(int compress_level, const PrepareBlock& prepare);
+  /// The functions may be empty; they outlive the writer.
+  PartWriter(int compress_level, const PrepareBlock& prepare, const LookupKey& lookup_key = kNoLookupKey);
 
   /// Requires that `item` is not below the one before.
   Status Add(ByteView item);
@@ -55,14 +62,20 @@ class PartWriter {
   Status OpenFiles(fs::FileSystem& fs, const std::string& dir);
 
   const PartHeader& header() const noexcept { return header_; }
+  /// Of the lookup keys of all items that were added, in their order.
+  const std::vector<uint64_t>& lookup_hashes() const noexcept { return lookup_hashes_; }
 
  private:
+  static const LookupKey kNoLookupKey;
+
   void FlushBlock();
   void FlushIndex();
   Status WriteOut();
 
   const int level_;
   const PrepareBlock& prepare_;
+  const LookupKey& lookup_key_;
+  std::vector<uint64_t> lookup_hashes_;
   ItemBlock block_;
   PartHeader header_;
   ByteBuffer index_, index_first_item_;  // Headers of the open index frame.
@@ -87,6 +100,10 @@ class Part {
   const PartHeader& header() const noexcept { return header_; }
   const std::vector<MetaindexRow>& metaindex() const noexcept { return metaindex_; }
   uint64_t size_bytes() const noexcept { return size_bytes_; }
+  /// Lookup keys that the part may have; null when that is not known.
+  const containers::KeyFilter* filter() const noexcept { return filter_ ? &*filter_ : nullptr; }
+  /// Requires that nobody else knows the part yet.
+  void SetFilter(containers::KeyFilter filter) { filter_ = std::move(filter); }
   void Drop() noexcept { dropped_.store(true, std::memory_order_release); }
 
   /// Errors: kCorrupted, kIo.
@@ -106,6 +123,7 @@ class Part {
   PartHeader header_;
   std::vector<MetaindexRow> metaindex_;
   uint64_t size_bytes_ = 0;
+  std::optional<containers::KeyFilter> filter_;
   std::unique_ptr<fs::FileReader> items_, lens_, index_;
   std::atomic<bool> dropped_{false};
 };
@@ -119,6 +137,8 @@ class PartCursor {
   /// Go to the first item not below `key`.
   Status Seek(ByteView key);
   Status Next();
+  /// The same; `common` is what the new item has in common with the one before.
+  Status Next(size_t& common);
   bool valid() const noexcept { return valid_; }
   ByteView item() const { return block_->Item(item_); }
 

@@ -9,11 +9,11 @@
 #include <fmt/format.h>
 
 #include "lib/log/log.h"
-#include "storage/partset/parts_json.h"
-#include "storage/partset/select_parts.h"
-
+#include "storage/mergeset/item_merger.h"
 #include "storage/partset/link_part.h"
 #include "storage/partset/parts_json.h"
+#include "storage/partset/select_parts.h"
+#include "storage/partset/unlisted_folder.h"
 
 namespace vm::mergeset {
 namespace {
@@ -28,26 +28,6 @@ Options WithCaches(Options options) {
   if (options.caches == nullptr) options.caches = std::make_shared<Caches>(kOwnHeadersCacheBytes, kOwnBlocksCacheBytes);
   return options;
 }
-
-/// A folder of a part that is not listed yet: it goes unless it is kept.
-class UnlistedFolder {
- public:
-  UnlistedFolder(fs::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
-  UnlistedFolder(const UnlistedFolder&) = delete;
-  UnlistedFolder& operator=(const UnlistedFolder&) = delete;
-  ~UnlistedFolder() {
-    if (path_.empty()) return;
-    if (Status status = fs::RemoveUnlistedDirectory(files_, path_); !status.ok()) {
-      VM_LOG_ERROR("cannot remove the unfinished index part \"{}\", which goes at the next start: {}", path_,
-                   status.error().message());
-    }
-  }
-  void Keep() noexcept { path_.clear(); }
-
- private:
-  fs::FileSystem& files_;
-  std::string path_;
-};
 
 }  // namespace
 
@@ -195,19 +175,26 @@ Status Table::WritePartsJson(const Parts& parts) {
 
 std::string Table::NextPartName() { return fmt::format("{:016X}", next_part_.fetch_add(1) + 1); }
 
-Status Table::AddItems(std::span<const ByteView> items) {
+Status Table::AddItems(std::span<const ByteView> items, const Postings& postings) {
+  std::vector<ByteView> short_items, short_tails;  // Used when there are too long ones.
+  const auto drop_long = [&](std::span<const ByteView>& views, size_t more, std::vector<ByteView>& kept, size_t each) {
+    const auto too_long = [&](ByteView view) { return view.size() + more > kMaxItemSize; };
+    if (std::none_of(views.begin(), views.end(), too_long)) return;
+    std::remove_copy_if(views.begin(), views.end(), std::back_inserter(kept), too_long);
+    items_dropped_.fetch_add((views.size() - kept.size()) * each, std::memory_order_relaxed);
+    views = kept;
+  };
+  drop_long(items, 0, short_items, 1);
+  Postings kept = postings;
+  size_t longest_prefix = 0;
+  for (const ByteView prefix : postings.prefixes) longest_prefix = std::max(longest_prefix, prefix.size());
+  drop_long(kept.tails, longest_prefix + sizeof(postings.id), short_tails, postings.prefixes.size());
   bool full = false;
   {
     // Held over all items, so that a flush takes all of them or none.
     MutexLock lock(mutex_);
-    for (const ByteView item : items) {
-      if (item.size() > kMaxItemSize) {
-        items_dropped_.fetch_add(1, std::memory_order_relaxed);
-        continue;
-      }
-      memory_->Add(item);
-      items_added_.fetch_add(1, std::memory_order_relaxed);
-    }
+    memory_->Add(items, kept);
+    items_added_.fetch_add(items.size() + kept.prefixes.size() * kept.tails.size(), std::memory_order_relaxed);
     if (memory_->bytes() >= options_.max_memory_bytes) {
       full = true;
       TurnOverLocked();
@@ -243,23 +230,51 @@ Search Table::NewSearch(SearchScope scope) const {
   return search;
 }
 
+Search Table::NewLookup(ByteView key) const {
+  Search search;
+  Parts parts;
+  {
+    MutexLock lock(mutex_);
+    parts = parts_;
+  }
+  const uint64_t hash = LookupHash(key);
+  for (auto& part : parts) {
+    if (part->filter() == nullptr || part->filter()->MayHave(hash)) search.parts_.emplace_back(std::move(part));
+  }
+  return search;
+}
+
+Result<std::shared_ptr<Part>> Table::FinishPart(PartWriter& writer, const std::string& dir, const Parts& replaced) {
+  VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
+  if (!written) return std::shared_ptr<Part>();
+  VM_ASSIGN_OR_RETURN(auto part, Part::Open(fs_, dir, options_.caches));
+  if (!options_.lookup_key) return part;
+  size_t bytes = containers::KeyFilter::BytesFor(writer.lookup_hashes().size());
+  {
+    MutexLock lock(mutex_);
+    for (const auto& other : parts_) {
+      if (other->filter() == nullptr || std::find(replaced.begin(), replaced.end(), other) != replaced.end()) continue;
+      bytes += other->filter()->bytes();
+    }
+  }
+  if (bytes <= options_.max_filter_bytes) part->SetFilter(containers::KeyFilter(writer.lookup_hashes()));
+  return part;
+}
+
 Status Table::Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) {
   VM_TRY(EnsureFolder());
-  size_t count = 0;
-  for (const auto& items : sets) count += items->count();
   const std::string dir = fs::Join(path_, NextPartName());
-  PartWriter writer(CompressLevelFor(count), options_.prepare_block);
-  UnlistedFolder folder(fs_, dir);
+  storage::UnlistedFolder folder(fs_, dir);
   ItemRuns runs;
+  size_t count = 0;  // Postings count one by one: that many items the original would have compressed.
   for (const auto& items : sets) {
+    count += items->count();
     for (auto& run : items->Runs()) runs.push_back(std::move(run));
   }
+  PartWriter writer(CompressLevelFor(count), options_.prepare_block, options_.lookup_key);
+  VM_TRY(writer.OpenFiles(fs_, dir));
   VM_TRY(MergeRuns(runs, [&](ByteView item) { return writer.Add(item); }));
-  VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
-  std::shared_ptr<Part> part;
-  if (written) {
-    VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir, options_.caches));
-  }
+  VM_ASSIGN_OR_RETURN(std::shared_ptr<Part> part, FinishPart(writer, dir, {}));
   folder.Keep();
   VM_TRY(SwapParts({}, std::move(part)));
   MutexLock lock(mutex_);
@@ -378,27 +393,19 @@ Result<std::shared_ptr<Part>> Table::WriteMerged(const Parts& sources) {
     VM_TRY(cursors.back().Seek({}));
   }
   const std::string dir = fs::Join(path_, NextPartName());
-  UnlistedFolder folder(fs_, dir);
-  PartWriter writer(CompressLevelFor(items_count), options_.prepare_block);
+  storage::UnlistedFolder folder(fs_, dir);
+  PartWriter writer(CompressLevelFor(items_count), options_.prepare_block, options_.lookup_key);
   VM_TRY(writer.OpenFiles(fs_, dir));
-  for (uint64_t i = 0;; ++i) {
+  ItemMerger merger(cursors);
+  for (uint64_t i = 0; merger.valid(); ++i) {
     if (i % kCheckStopEvery == 0 && stop_merges_.stop_requested()) {
       return Error(ErrorCode::kCancelled, "the merge was stopped");
     }
-    PartCursor* smallest = nullptr;
-    for (PartCursor& cursor : cursors) {
-      if (cursor.valid() && (smallest == nullptr || Less(cursor.item(), smallest->item()))) smallest = &cursor;
-    }
-    if (smallest == nullptr) break;
-    VM_TRY(writer.Add(smallest->item()));
-    VM_TRY(smallest->Next());
+    VM_TRY(writer.Add(merger.item()));
+    VM_TRY(merger.Next());
   }
   items_merged_.fetch_add(items_count, std::memory_order_relaxed);
-  VM_ASSIGN_OR_RETURN(const bool written, writer.Finish(fs_, dir));
-  std::shared_ptr<Part> part;
-  if (written) {
-    VM_ASSIGN_OR_RETURN(part, Part::Open(fs_, dir, options_.caches));
-  }
+  VM_ASSIGN_OR_RETURN(std::shared_ptr<Part> part, FinishPart(writer, dir, sources));
   folder.Keep();
   return part;
 }

@@ -22,6 +22,8 @@ namespace vm::mergeset {
 struct Options {
   fs::FileSystem* file_system = nullptr;  // Null stands for fs::RealFileSystem().
   PrepareBlock prepare_block;             // Sees each full block before it is written; may be empty.
+  LookupKey lookup_key;                   // What NewLookup is asked for; may be empty.
+  size_t max_filter_bytes = size_t{16} << 20;  // For filters that spare NewLookup to look into parts.
   size_t max_memory_bytes = size_t{32} << 20;  // A set of items is full at that size and waits for its file.
   uint64_t min_merge_free_space_bytes = 0;     // Parts are not joined when the disk has less.
   /// Called without locks when TryMerge has something to do. Empty: the adding thread writes full sets itself.
@@ -91,8 +93,6 @@ class Search {
 /// Format: docs/format/index.md. Reference: VictoriaMetrics lib/mergeset.
 class Table {
  public:
-  static constexpr size_t kMaxItemSize = 64 * 1024;
-
   /// Open or create the table in directory `path`. Directories that `parts.json` does not name are removed. When a new
   /// table's folder cannot be created, that is logged and tried again with each flush: items stay in memory until then.
   /// Errors: kIo; kCorrupted, naming the part that is missing or unreadable.
@@ -101,8 +101,8 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
-  /// Add `items` as one step. Items above kMaxItemSize are dropped and counted.
-  Status AddItems(std::span<const ByteView> items) VM_EXCLUDES(mutex_, flush_mutex_);
+  /// Add `items` and those that `postings` stand for as one step. Items above kMaxItemSize are dropped and counted.
+  Status AddItems(std::span<const ByteView> items, const Postings& postings = {}) VM_EXCLUDES(mutex_, flush_mutex_);
   /// Items are searchable as soon as they are added.
   void FlushToSearchable() {}
   /// Write what is in memory to a part. After an error the items are still in memory and are tried again with the next
@@ -118,6 +118,8 @@ class Table {
   /// Link the parts on disk below the new directory `path`, with their own parts.json.
   Status CreateSnapshot(const std::string& path) const VM_EXCLUDES(mutex_);
   Search NewSearch(SearchScope scope = SearchScope::kAll) const VM_EXCLUDES(mutex_);
+  /// As NewSearch over parts, for items of one Options::lookup_key: parts that surely have none may be left out.
+  Search NewLookup(ByteView key) const VM_EXCLUDES(mutex_);
   /// Number of the set that takes items now. Items added before the call are in this set, an earlier one, or a part.
   uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
   /// All sets up to this number are parts, seen by every search that begins now.
@@ -145,6 +147,9 @@ class Table {
   /// Join parts that were marked as being in a merge; they are released whatever happens.
   Status Merge(const Parts& sources);
   Result<std::shared_ptr<Part>> WriteMerged(const Parts& sources);
+  /// Write what is left, open the part and give it its filter unless filters take too much; null without items.
+  Result<std::shared_ptr<Part>> FinishPart(PartWriter& writer, const std::string& dir, const Parts& replaced)
+      VM_EXCLUDES(mutex_);
   /// Replace `removed` by `added`, which may be null, on disk and in memory. After an error the list is as before;
   /// since parts.json may name either, `added` keeps its folder until parts.json has been written again.
   Status SwapParts(const Parts& removed, std::shared_ptr<Part> added) VM_EXCLUDES(mutex_, commit_mutex_);

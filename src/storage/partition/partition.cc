@@ -11,6 +11,7 @@
 #include "storage/partset/link_part.h"
 #include "storage/partset/parts_json.h"
 #include "storage/partset/select_parts.h"
+#include "storage/partset/unlisted_folder.h"
 
 namespace vm::storage {
 namespace {
@@ -24,32 +25,14 @@ constexpr size_t kMaxShards = 16;
 
 // The index may hold this share of the memory limit that its files have not got yet.
 constexpr uint64_t kIndexMemoryPercent = 5;
+/// Knowing which parts of the index lack a name takes 1.5 bytes for each series and day.
+constexpr uint64_t kIndexFilterShare = 128;
 constexpr int64_t kIndexFlushSlackMs = 1000;
 
 /// Whether `interval_ms` have passed since `since_ms`; also when the clock was set back.
 bool IsDue(int64_t since_ms, int64_t interval_ms, int64_t now_ms) noexcept {
   return now_ms - since_ms >= interval_ms || now_ms < since_ms;
 }
-
-/// A folder of a part that is not listed yet: it goes unless it is kept.
-class UnlistedFolder {
- public:
-  UnlistedFolder(fs::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
-  UnlistedFolder(const UnlistedFolder&) = delete;
-  UnlistedFolder& operator=(const UnlistedFolder&) = delete;
-  ~UnlistedFolder() {
-    if (path_.empty()) return;
-    if (Status status = fs::RemoveUnlistedDirectory(files_, path_); !status.ok()) {
-      VM_LOG_ERROR("cannot remove the unfinished part \"{}\", which goes at the next start: {}", path_,
-                   status.error().message());
-    }
-  }
-  void Keep() noexcept { path_.clear(); }
-
- private:
-  fs::FileSystem& files_;
-  std::string path_;
-};
 
 }  // namespace
 
@@ -215,6 +198,7 @@ Status Partition::OpenIndex() {
   index_options.disable_per_day_index = options_.disable_per_day_index;
   index_options.max_memory_bytes = std::max<uint64_t>(
       options_.memory_limit_bytes / 100 * kIndexMemoryPercent / mergeset::kMaxMemorySets, kMinInmemoryPartSize);
+  index_options.max_filter_bytes = std::max<uint64_t>(options_.memory_limit_bytes / kIndexFilterShare, 1 << 20);
   index_options.wants_work = options_.parts_added;
   index_options.caches = options_.index_caches;
   index_options.filter_cache_bytes = options_.filter_cache_bytes;
