@@ -118,6 +118,8 @@ Status EngineImpl::RemoveSnapshot(const std::string& name) {
   const std::string unfinished = paths.front() + std::string(kUnfinished);
   // Half a snapshot must not be listed; an interrupted deletion goes on at the next start.
   if (file_system_.Exists(paths.front())) {
+    // A power cut amid a renaming may leave both names.
+    if (file_system_.Exists(unfinished)) VM_TRY(fs::RemoveDirectory(file_system_, unfinished));
     VM_TRY(file_system_.Rename(paths.front(), unfinished));
     VM_TRY(file_system_.SyncDirectory(fs::ParentPath(unfinished)));
   }
