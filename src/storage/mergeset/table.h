@@ -31,9 +31,8 @@ struct Options {
   std::shared_ptr<Caches> caches;  // Shared by many tables; null: small ones of its own.
 };
 
-/// Full sets of items that may wait for their file; who adds must wait when there are more. Fixed by the original's
-/// limit of in-memory parts.
-inline constexpr size_t kMaxMemorySets = 30;
+/// Full sets of items that may wait for their file; who adds must wait when there are more.
+inline constexpr size_t kMaxMemorySets = 8;
 
 struct Stats {
   uint64_t items_added = 0;

@@ -22,9 +22,13 @@ constexpr uint64_t kMaxPartSize = 1'000'000'000'000;
 constexpr uint64_t kMinSmallPartSize = 10'000'000;
 constexpr uint64_t kMinInmemoryPartSize = 1'000'000;
 constexpr size_t kMaxShards = 16;
+/// A forced merge of files that small takes rows from memory along: it is done before they would be written anyway.
+constexpr uint64_t kShortMergeBytes = 100'000'000;
 
 // The index may hold this share of the memory limit that its files have not got yet.
 constexpr uint64_t kIndexMemoryPercent = 5;
+/// A set of index items above that makes no better files: some hundred thousand series.
+constexpr uint64_t kMaxIndexSetBytes = 64 << 20;
 /// Knowing which parts of the index lack a name takes 1.5 bytes for each series and day.
 constexpr uint64_t kIndexFilterShare = 128;
 constexpr int64_t kIndexFlushSlackMs = 1000;
@@ -196,8 +200,9 @@ Status Partition::OpenIndex() {
   index_options.file_system = options_.fs;
   index_options.time_range = time_range_;
   index_options.disable_per_day_index = options_.disable_per_day_index;
-  index_options.max_memory_bytes = std::max<uint64_t>(
-      options_.memory_limit_bytes / 100 * kIndexMemoryPercent / mergeset::kMaxMemorySets, kMinInmemoryPartSize);
+  index_options.max_memory_bytes =
+      std::clamp(options_.memory_limit_bytes / 100 * kIndexMemoryPercent / mergeset::kMaxMemorySets,
+                 kMinInmemoryPartSize, kMaxIndexSetBytes);
   index_options.max_filter_bytes = std::max<uint64_t>(options_.memory_limit_bytes / kIndexFilterShare, 1 << 20);
   index_options.wants_work = options_.parts_added;
   index_options.caches = options_.index_caches;
@@ -390,26 +395,40 @@ Result<bool> Partition::TryMerge(PartClass part_class) {
 
 Status Partition::ForceMerge() {
   VM_TRY(FlushRawRows());
-  VM_TRY(FlushInmemoryParts(true));
   std::vector<Entry> sources;
-  {
-    MutexLock lock(mutex_);
-    WaitForMergesLocked(PartClass::kSmall);
-    WaitForMergesLocked(PartClass::kBig);
-    // The second wait may have let new merges of small parts start; those are left alone.
+  std::vector<PartClass> classes = {PartClass::kSmall, PartClass::kBig};
+  // Of those that are in no merge.
+  const auto size_of_all = [&]() VM_REQUIRES(mutex_) {
     uint64_t size = 0;
-    for (const PartClass part_class : {PartClass::kSmall, PartClass::kBig}) {
+    for (const PartClass part_class : classes) {
       for (const Entry& entry : List(part_class)) {
         if (!entry.in_merge) size += entry.part->reader->size_bytes();
       }
     }
+    return size;
+  };
+  bool is_short = false;
+  {
+    MutexLock lock(mutex_);
+    is_short = size_of_all() <= kShortMergeBytes;
+  }
+  if (is_short) {
+    classes.push_back(PartClass::kInmemory);
+  } else {
+    VM_TRY(FlushInmemoryParts(true));
+  }
+  {
+    MutexLock lock(mutex_);
+    for (const PartClass part_class : classes) WaitForMergesLocked(part_class);
+    // A later wait may have let new merges of the first class start; those are left alone.
+    const uint64_t size = size_of_all();
     const auto free = options_.fs->FreeSpace(BigPath());
     if (free.ok() && free.value() < size) {
       return Error(ErrorCode::kLimitExceeded,
                    fmt::format("cannot initiate force merge for the partition {}; additional space needed: {} bytes",
                                name_, size - free.value()));
     }
-    for (const PartClass part_class : {PartClass::kSmall, PartClass::kBig}) {
+    for (const PartClass part_class : classes) {
       for (Entry& entry : List(part_class)) {
         if (std::exchange(entry.in_merge, true)) continue;
         sources.push_back(entry);

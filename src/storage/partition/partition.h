@@ -98,7 +98,7 @@ class Partition {
   /// Do one merge of parts of `part_class` if one is worth it and there is room for it. Returns whether one was done.
   /// Errors: kCancelled after StopMerges, kCorrupted when a part contradicts itself, kIo; the sources stay.
   Result<bool> TryMerge(PartClass part_class);
-  /// Merge all file parts into one. Errors: kLimitExceeded without enough free space, and as TryMerge.
+  /// Merge all parts into one file. Errors: kLimitExceeded without enough free space, and as TryMerge.
   Status ForceMerge();
   /// Whether a file part was written with a shorter deduplication interval than is asked for now.
   bool NeedsFinalDedup() const;
