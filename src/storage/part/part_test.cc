@@ -133,6 +133,19 @@ TEST_F(PartTest, RefusesBrokenMetadataAndTruncatedFiles) {
   EXPECT_TRUE(failed);
 }
 
+TEST_F(PartTest, PiecesOfRowsGiveTheSamePart) {
+  const std::vector<RawRow> rows = ManyRows();
+  std::vector<std::vector<RawRow>> pieces(4);
+  for (size_t i = 0; i < rows.size(); ++i) pieces[i * 4 / rows.size() == 2 ? 3 : i * 4 / rows.size()].push_back(rows[i]);
+  const PartBuffers whole = BuildPart(rows).value();
+  const PartBuffers parts = BuildPart(pieces).value();
+  EXPECT_EQ(parts.timestamps, whole.timestamps);
+  EXPECT_EQ(parts.values, whole.values);
+  EXPECT_EQ(parts.index, whole.index);
+  EXPECT_EQ(parts.metaindex, whole.metaindex);
+  EXPECT_EQ(FormatPartHeader(parts.header), FormatPartHeader(whole.header));
+}
+
 TEST(MetaindexTest, HasTheKnownBytes) {
   const MetaindexRow row{{0, 0, 0x33bf00a859c4ba3f, 0xa98c6e5b, 0x7fe19c40, MetricId{0x18ea24e309263ead}},
                          3, 1795288111766, 1795288111766, 0, 126};

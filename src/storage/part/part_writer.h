@@ -14,7 +14,7 @@ namespace vm::storage {
 /// zstd level of index.bin and metaindex.bin of a part built straight from raw rows.
 inline constexpr int kRawRowsLevel = -5;
 
-/// The level for a merge of `rows` rows in `blocks` source blocks.
+/// The level for a merge of `rows` rows into about `blocks` blocks.
 int IndexLevelForMerge(uint64_t rows, uint64_t blocks) noexcept;
 
 /// The five files of a part in memory.

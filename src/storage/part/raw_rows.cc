@@ -34,22 +34,24 @@ struct HashTsid {
 /// Samples put together series by series, each in the order of arrival: counted and scattered, not compared.
 class RowsBySeries {
  public:
-  explicit RowsBySeries(const std::vector<RawRow>& rows) : samples_(rows.size()) {
-    std::vector<uint32_t> series_of(rows.size());
+  RowsBySeries(std::span<const std::vector<RawRow>> rows, size_t count) : samples_(count) {
+    std::vector<uint32_t> series_of;
+    series_of.reserve(count);
     boost::unordered_flat_map<model::Tsid, uint32_t, HashTsid> numbers;
     uint32_t previous = 0;
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const model::Tsid& tsid = rows[i].tsid;
-      uint32_t number = i == 0 ? 0 : series_[previous].next;
-      if (i == 0 || series_[number].tsid != tsid) {
-        const auto [it, added] = numbers.try_emplace(tsid, static_cast<uint32_t>(series_.size()));
-        if (added) series_.push_back({.tsid = tsid});
-        number = it->second;
-        series_[previous].next = number;
+    for (const std::vector<RawRow>& piece : rows) {
+      for (const RawRow& row : piece) {
+        uint32_t number = series_.empty() ? 0 : series_[previous].next;
+        if (series_.empty() || series_[number].tsid != row.tsid) {
+          const auto [it, added] = numbers.try_emplace(row.tsid, static_cast<uint32_t>(series_.size()));
+          if (added) series_.push_back({.tsid = row.tsid});
+          number = it->second;
+          series_[previous].next = number;
+        }
+        ++series_[number].count;
+        series_of.push_back(number);
+        previous = number;
       }
-      ++series_[number].count;
-      series_of[i] = number;
-      previous = number;
     }
     order_.resize(series_.size());
     for (uint32_t i = 0; i < order_.size(); ++i) order_[i] = i;
@@ -59,8 +61,11 @@ class RowsBySeries {
       series_[number].end = at;  // Moves to the end as samples are put there.
       at += series_[number].count;
     }
-    for (size_t i = 0; i < rows.size(); ++i) {
-      samples_[series_[series_of[i]].end++] = {rows[i].timestamp, rows[i].value, rows[i].precision_bits};
+    size_t i = 0;
+    for (const std::vector<RawRow>& piece : rows) {
+      for (const RawRow& row : piece) {
+        samples_[series_[series_of[i++]].end++] = {row.timestamp, row.value, row.precision_bits};
+      }
     }
   }
 
@@ -149,10 +154,12 @@ class BlockBuilder {
 
 }  // namespace
 
-Result<PartBuffers> BuildPart(const std::vector<RawRow>& rows, uint64_t* lossy_blocks) {
-  VM_CHECK(!rows.empty());
-  VM_CHECK(rows.size() < UINT32_MAX);
-  RowsBySeries series(rows);
+Result<PartBuffers> BuildPart(std::span<const std::vector<RawRow>> rows, uint64_t* lossy_blocks) {
+  size_t count = 0;
+  for (const std::vector<RawRow>& piece : rows) count += piece.size();
+  VM_CHECK(count > 0);
+  VM_CHECK(count < UINT32_MAX);
+  RowsBySeries series(rows, count);
   PartBuffers buffers;
   const auto writer = PartWriter::ToMemory(buffers, kRawRowsLevel);
   uint64_t lossy = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "lib/base/result.h"
@@ -8,9 +9,12 @@
 
 namespace vm::storage {
 
-/// Put `rows` in order of series and time and encode them into one part in memory. Rows of equal series and time keep
+/// Put all `rows` in order of series and time and encode them into one part in memory. Rows of equal series and time keep
 /// their order. `*lossy_blocks` counts, when given, blocks that took rows without regard to lost digits, see
 /// kShortBlocksLimit. Requires at least one row.
-Result<PartBuffers> BuildPart(const std::vector<RawRow>& rows, uint64_t* lossy_blocks = nullptr);
+Result<PartBuffers> BuildPart(std::span<const std::vector<RawRow>> rows, uint64_t* lossy_blocks = nullptr);
+inline Result<PartBuffers> BuildPart(const std::vector<RawRow>& rows, uint64_t* lossy_blocks = nullptr) {
+  return BuildPart(std::span(&rows, 1), lossy_blocks);
+}
 
 }  // namespace vm::storage

@@ -16,8 +16,12 @@
 namespace vm::storage {
 namespace {
 
-// 8 MiB of rows a shard, as the original has it.
+// 8 MiB of rows a shard, as the original has it. Full ones are collected: the more rows of a series become a part at
+// once, the less of it is headers.
 constexpr size_t kMaxRowsPerShard = (8 << 20) / 56;
+constexpr size_t kMaxCollected = 8;
+/// At most this share of the memory limit is collected.
+constexpr uint64_t kCollectedShare = 32;
 constexpr uint64_t kMaxPartSize = 1'000'000'000'000;
 constexpr uint64_t kMinSmallPartSize = 10'000'000;
 constexpr uint64_t kMinInmemoryPartSize = 1'000'000;
@@ -98,6 +102,8 @@ Partition::Partition(std::string name, model::TimeRange time_range, PartitionOpt
     : name_(std::move(name)),
       time_range_(time_range),
       options_(std::move(options)),
+      max_collected_(std::clamp<size_t>(options_.memory_limit_bytes / kCollectedShare / (kMaxRowsPerShard * sizeof(RawRow)),
+                                        1, kMaxCollected)),
       part_counter_(static_cast<uint64_t>(options_.now_ms()) * 1'000'000),
       index_flushed_ms_(options_.now_ms()) {
   const size_t shards = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
@@ -240,32 +246,41 @@ Status Partition::OpenParts(const std::string& path, const std::vector<std::stri
 void Partition::AddRows(std::span<const RawRow> rows) {
   while (!rows.empty()) {
     Shard& shard = *shards_[next_shard_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
-    std::vector<RawRow> full;
-    uint64_t conversion = 0;
+    bool full = false;
     {
       MutexLock lock(shard.mutex);
+      if (shard.rows.empty()) shard.rows.reserve(kMaxRowsPerShard);
       const size_t count = std::min(rows.size(), kMaxRowsPerShard - shard.rows.size());
       shard.rows.insert(shard.rows.end(), rows.begin(), rows.begin() + static_cast<ptrdiff_t>(count));
       rows = rows.subspan(count);
-      if (shard.rows.size() >= kMaxRowsPerShard) full = TakeRowsLocked(shard, &conversion);
+      if (shard.rows.size() >= kMaxRowsPerShard) full = Collect(shard) >= max_collected_;
     }
-    if (!full.empty()) {
-      const Status status = AddInmemoryPart(std::move(full), {&conversion, 1});
+    if (full) {
+      const Status status = ConvertCollected();
       VM_CHECK_MSG(status.ok(), status.ok() ? "" : status.error().message());
     }
   }
 }
 
-std::vector<RawRow> Partition::TakeRowsLocked(Shard& shard, uint64_t* conversion) {
+size_t Partition::Collect(Shard& shard) {
   MutexLock lock(conversions_mutex_);
-  *conversion = next_conversion_++;
-  conversions_.insert(*conversion);
-  return std::exchange(shard.rows, {});
+  collected_.push_back(std::exchange(shard.rows, {}));
+  return collected_.size();
 }
 
-Status Partition::AddInmemoryPart(std::vector<RawRow> rows, std::span<const uint64_t> conversions) {
+Status Partition::ConvertCollected() {
+  std::vector<std::vector<RawRow>> rows;
+  uint64_t conversion = 0;
+  {
+    MutexLock lock(conversions_mutex_);
+    rows.swap(collected_);
+    if (rows.empty()) return Ok();
+    conversion = next_conversion_++;
+    conversions_.insert(conversion);
+  }
   uint64_t lossy_blocks = 0;
   VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks));
+  rows.clear();
   lossy_blocks_.fetch_add(lossy_blocks, std::memory_order_relaxed);
   VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
   auto part = std::make_shared<ListedPart>(*options_.fs, std::string(), std::string(), std::move(reader));
@@ -276,7 +291,7 @@ Status Partition::AddInmemoryPart(std::vector<RawRow> rows, std::span<const uint
   }
   {
     MutexLock lock(conversions_mutex_);
-    for (const uint64_t conversion : conversions) conversions_.erase(conversion);
+    conversions_.erase(conversion);
     conversion_done_.NotifyAll();
   }
   NotifyAdded();
@@ -284,28 +299,12 @@ Status Partition::AddInmemoryPart(std::vector<RawRow> rows, std::span<const uint
 }
 
 Status Partition::FlushRawRows() {
-  std::vector<RawRow> rows;
-  std::vector<uint64_t> taken_from;
   for (const auto& shard : shards_) {
-    std::vector<RawRow> taken;
-    {
-      MutexLock lock(shard->mutex);
-      if (shard->rows.empty()) continue;
-      taken_from.emplace_back();
-      taken = TakeRowsLocked(*shard, &taken_from.back());
-    }
-    if (rows.empty()) {
-      rows = std::move(taken);
-    } else {
-      rows.insert(rows.end(), taken.begin(), taken.end());
-    }
-    if (rows.size() >= kMaxRowsPerShard) {
-      VM_TRY(AddInmemoryPart(std::exchange(rows, {}), taken_from));
-      taken_from.clear();
-    }
+    MutexLock lock(shard->mutex);
+    if (!shard->rows.empty()) Collect(*shard);
   }
-  if (!rows.empty()) VM_TRY(AddInmemoryPart(std::move(rows), taken_from));
-  // Rows that other threads have taken from the shards before belong to what was added so far.
+  VM_TRY(ConvertCollected());
+  // Rows that other threads have taken before belong to what was added so far.
   MutexLock lock(conversions_mutex_);
   const uint64_t later = next_conversion_;
   while (!conversions_.empty() && *conversions_.begin() < later) conversion_done_.Wait(conversions_mutex_);
@@ -505,11 +504,12 @@ Status Partition::MergeMarked(const std::vector<Entry>& sources, bool to_disk, s
 Result<std::shared_ptr<Partition::ListedPart>> Partition::WriteMerged(const std::vector<Entry>& sources,
                                                                       PartClass target, std::stop_token stop) {
   fs::FileSystem& files = *options_.fs;
-  uint64_t rows = 0, blocks = 0;
+  uint64_t rows = 0;
+  uint64_t blocks = 0;  // Of the result, when parts have the same series; they mostly do.
   std::vector<std::shared_ptr<const PartReader>> readers;
   for (const Entry& source : sources) {
     rows += source.part->reader->header().rows_count;
-    blocks += source.part->reader->header().blocks_count;
+    blocks = std::max(blocks, source.part->reader->header().blocks_count);
     readers.push_back(source.part->reader);
   }
   MergePolicy policy;
@@ -652,6 +652,13 @@ std::vector<PartRef> Partition::Parts() const {
   return parts;
 }
 
+uint64_t Partition::CollectedRows() const {
+  MutexLock lock(conversions_mutex_);
+  uint64_t rows = 0;
+  for (const auto& piece : collected_) rows += piece.size();
+  return rows;
+}
+
 Partition::Load Partition::GetLoad() const {
   Load load;
   {
@@ -664,6 +671,7 @@ Partition::Load Partition::GetLoad() const {
     MutexLock lock(shard->mutex);
     load.memory_bytes += shard->rows.size() * sizeof(RawRow);
   }
+  load.memory_bytes += CollectedRows() * sizeof(RawRow);
   load.index_memory_sets = index_->memory_sets();
   return load;
 }
@@ -702,6 +710,7 @@ PartitionStats Partition::Stats() const {
     MutexLock lock(shard->mutex);
     stats.pending_rows += shard->rows.size();
   }
+  stats.pending_rows += CollectedRows();
   return stats;
 }
 

@@ -153,9 +153,12 @@ class Partition {
   uint64_t MaxInmemoryPartSize() const;
   uint64_t MaxSmallPartSize() const;
   uint64_t MaxBigPartSize() const;
-  /// Take the rows of a shard, to become a part: `*conversion` is for AddInmemoryPart.
-  std::vector<RawRow> TakeRowsLocked(Shard& shard, uint64_t* conversion);
-  Status AddInmemoryPart(std::vector<RawRow> rows, std::span<const uint64_t> conversions);
+  /// Move the rows of a shard to those that become a part next; returns how many shards were collected. The caller
+  /// has locked the shard.
+  size_t Collect(Shard& shard) VM_EXCLUDES(conversions_mutex_);
+  /// Make a part in memory of the rows that were collected.
+  Status ConvertCollected() VM_EXCLUDES(conversions_mutex_, mutex_);
+  uint64_t CollectedRows() const VM_EXCLUDES(conversions_mutex_);
   /// Merge parts that were marked as being in a merge; they are released whatever happens.
   Status Merge(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop);
   Status MergeMarked(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop);
@@ -189,10 +192,12 @@ class Partition {
   std::unique_ptr<indexdb::IndexDb> index_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<uint32_t> next_shard_{0};
-  Mutex conversions_mutex_;  // After shard mutexes.
+  const size_t max_collected_;       // In shards.
+  mutable Mutex conversions_mutex_;  // After shard mutexes.
+  std::vector<std::vector<RawRow>> collected_ VM_GUARDED_BY(conversions_mutex_);
   CondVar conversion_done_;
   uint64_t next_conversion_ VM_GUARDED_BY(conversions_mutex_) = 0;
-  std::set<uint64_t> conversions_ VM_GUARDED_BY(conversions_mutex_);  // Rows that left a shard and are in no part yet.
+  std::set<uint64_t> conversions_ VM_GUARDED_BY(conversions_mutex_);  // Of rows that are in no list at the moment.
   std::atomic<uint64_t> part_counter_;
   std::atomic<int64_t> index_flushed_ms_;
   std::atomic<uint32_t> refs_{0};

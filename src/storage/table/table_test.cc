@@ -209,6 +209,26 @@ TEST_F(TableTest, WritesPartsInTimeAlsoWhenTheClockIsSetBack) {
   ASSERT_TRUE(table->Close().ok());
 }
 
+TEST_F(TableTest, FullShardsWaitForOnePartUnlessThereAreTooMany) {
+  auto table = Open();
+  const PartitionRef month = table->GetOrCreatePartition(kNow).value();
+  constexpr size_t kRows = 400'000;  // More than two shards, less than the three that the limit of 1 GiB allows.
+  std::vector<RawRow> rows;
+  for (size_t i = 0; i < kRows; ++i) rows.push_back({Series(i % 100), kNow - static_cast<int64_t>(i / 100), 1});
+  ASSERT_TRUE(table->AddRows(rows).ok());
+  EXPECT_EQ(table->Stats().pending_rows, kRows);
+  EXPECT_EQ(month->GetLoad().memory_bytes, kRows * sizeof(RawRow));
+  ASSERT_TRUE(table->FlushToSearchable().ok());
+  EXPECT_EQ(table->Stats().pending_rows, 0u);
+  EXPECT_EQ(table->Stats().inmemory.parts, 1u);
+  EXPECT_EQ(table->Stats().inmemory.rows, kRows);
+  // What is too much has become a part without anybody asking for it.
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(table->AddRows(rows).ok());
+  EXPECT_GT(table->Stats().inmemory.parts, 1u);
+  EXPECT_EQ(table->Stats().inmemory.rows + table->Stats().pending_rows, 7 * kRows);
+  ASSERT_TRUE(table->Close().ok());
+}
+
 TEST_F(TableTest, OpensAndForceMergesGoldenDirectories) {
   const std::string golden = std::string(VM_SHARED_DIR) + "/golden/disk";
   if (!std::filesystem::exists(golden)) GTEST_SKIP() << "no recorded directories at " << golden;
