@@ -374,8 +374,12 @@ Result<bool> Partition::TryMerge(PartClass part_class) {
   const std::stop_token stop = stop_merges_.get_token();
   if (stop.stop_requested()) return false;
   {
+    // Parts in memory are about to be merged into a file: only if there are so many that searches suffer, earlier.
+    const size_t few = part_class == PartClass::kInmemory ? kMaxPartsToMerge : 2;
     MutexLock lock(mutex_);
-    if (List(part_class).size() < 2) return false;
+    const auto idle = std::count_if(List(part_class).begin(), List(part_class).end(),
+                                    [](const Entry& entry) { return !entry.in_merge; });
+    if (static_cast<size_t>(idle) < few) return false;
   }
   if (part_class != PartClass::kInmemory && options_.min_free_disk_space_bytes > 0) {
     VM_ASSIGN_OR_RETURN(const uint64_t free, options_.fs->FreeSpace(SmallPath()));
