@@ -1,6 +1,8 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,34 +29,42 @@ inline void Append(ByteBuffer& dst, ByteView bytes) {
 }
 inline void Append(ByteBuffer& dst, std::string_view text) { Append(dst, AsBytes(text)); }
 
-/// Append `value` with its most significant byte first.
+/// `value` with its bytes as they stand in memory when the most significant one comes first, and back. One instruction:
+/// the compiler does not make it of a loop over bytes.
 template <class T>
   requires std::is_unsigned_v<T>
-void AppendBigEndian(ByteBuffer& dst, T value) {
-  const size_t at = dst.size();
-  dst.resize(at + sizeof(T));
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    dst[at + i] = static_cast<uint8_t>(value >> (8 * (sizeof(T) - 1 - i)));
-  }
+constexpr T SwapToBigEndian(T value) noexcept {
+  if constexpr (std::endian::native == std::endian::big || sizeof(T) == 1) return value;
+  if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(value));
+  if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(value));
+  if constexpr (sizeof(T) == 8) return static_cast<T>(__builtin_bswap64(value));
 }
 
 /// Write sizeof(T) bytes at `dst`, most significant first; returns what follows them.
 template <class T>
   requires std::is_unsigned_v<T>
-uint8_t* StoreBigEndian(uint8_t* dst, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) {
-    dst[i] = static_cast<uint8_t>(value >> (8 * (sizeof(T) - 1 - i)));
-  }
+uint8_t* StoreBigEndian(uint8_t* dst, T value) noexcept {
+  const T swapped = SwapToBigEndian(value);
+  std::memcpy(dst, &swapped, sizeof(T));
   return dst + sizeof(T);
+}
+
+/// Append `value` with its most significant byte first.
+template <class T>
+  requires std::is_unsigned_v<T>
+void AppendBigEndian(ByteBuffer& dst, T value) {
+  uint8_t bytes[sizeof(T)];
+  StoreBigEndian(bytes, value);
+  dst.insert(dst.end(), bytes, bytes + sizeof(T));
 }
 
 /// Read sizeof(T) bytes at `src`, most significant first. Requires that they are there.
 template <class T>
   requires std::is_unsigned_v<T>
-T LoadBigEndian(const uint8_t* src) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) value = (value << 8) | src[i];
-  return static_cast<T>(value);
+T LoadBigEndian(const uint8_t* src) noexcept {
+  T value;
+  std::memcpy(&value, src, sizeof(T));
+  return SwapToBigEndian(value);
 }
 
 /// Take a big-endian number off the front of `src`. Requires src.size() >= sizeof(T).

@@ -132,20 +132,19 @@ Result<IndexBlockCache::Headers> PartReader::GetIndexBlock(size_t row) const {
   return IndexBlockCache::Headers(std::move(headers));
 }
 
-Result<model::EncodedBlock> PartReader::ReadBlock(const BlockHeader& header, BlockScratch& scratch) const {
-  const auto read = [&]() -> Result<model::EncodedBlock> {
-    model::EncodedBlock block;
-    block.header = header;
+Status PartReader::ReadBlock(const BlockHeader& header, BlockScratch& scratch, model::EncodedBlock& block) const {
+  const auto read = [&]() -> Status {
     VM_ASSIGN_OR_RETURN(block.timestamps_data,
                         View(timestamps_.get(), buffers_.timestamps, header.timestamps_offset,
                              header.timestamps_size, scratch.timestamps));
     VM_ASSIGN_OR_RETURN(block.values_data, View(values_.get(), buffers_.values, header.values_offset,
                                                 header.values_size, scratch.values));
-    return block;
+    return Ok();
   };
-  auto block = read();
-  if (!block.ok()) return std::move(block).error().WithContext("cannot read a block of part \"" + path_ + "\"");
-  return block;
+  block.header = header;
+  Status status = read();
+  if (status.ok()) return status;
+  return std::move(status).error().WithContext("cannot read a block of part \"" + path_ + "\"");
 }
 
 PartSearch::PartSearch(std::shared_ptr<const PartReader> part)
@@ -212,7 +211,7 @@ Result<bool> PartSearch::NextHeader() {
 Result<bool> PartSearch::Next() {
   VM_ASSIGN_OR_RETURN(const bool found, NextHeader());
   if (!found) return false;
-  VM_ASSIGN_OR_RETURN(block_, part_->ReadBlock((*headers_)[header_ - 1], scratch_));
+  VM_TRY(part_->ReadBlock((*headers_)[header_ - 1], scratch_, block_));
   return true;
 }
 

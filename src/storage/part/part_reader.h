@@ -51,7 +51,7 @@ class PartReader {
 
   /// The bytes of a block: views into the part, or into `scratch` when files are not mapped. They live as
   /// long as both, unchanged.
-  Result<model::EncodedBlock> ReadBlock(const model::BlockHeader& header, BlockScratch& scratch) const;
+  Status ReadBlock(const model::BlockHeader& header, BlockScratch& scratch, model::EncodedBlock& block) const;
 
  private:
   PartReader() = default;

@@ -26,6 +26,11 @@ struct SeriesRange {
   uint32_t next = 0;  // The series of the row that came after one of this: the next scrape has the same order.
 };
 
+struct Numbered {
+  model::Tsid tsid;
+  uint32_t number;
+};
+
 struct HashTsid {
   // Not avalanching: the map mixes it.
   size_t operator()(const model::Tsid& tsid) const noexcept { return static_cast<size_t>(tsid.metric_id); }
@@ -53,11 +58,12 @@ class RowsBySeries {
         previous = number;
       }
     }
-    order_.resize(series_.size());
-    for (uint32_t i = 0; i < order_.size(); ++i) order_[i] = i;
-    std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) { return series_[a].tsid < series_[b].tsid; });
+    // The keys lie beside the numbers, so that comparing touches nothing else.
+    order_.reserve(series_.size());
+    for (uint32_t i = 0; i < series_.size(); ++i) order_.push_back({series_[i].tsid, i});
+    std::sort(order_.begin(), order_.end(), [](const Numbered& a, const Numbered& b) { return a.tsid < b.tsid; });
     uint32_t at = 0;
-    for (const uint32_t number : order_) {
+    for (const auto& [tsid, number] : order_) {
       series_[number].end = at;  // Moves to the end as samples are put there.
       at += series_[number].count;
     }
@@ -70,16 +76,16 @@ class RowsBySeries {
   }
 
   size_t series_count() const noexcept { return order_.size(); }
-  const model::Tsid& tsid(size_t i) const noexcept { return series_[order_[i]].tsid; }
+  const model::Tsid& tsid(size_t i) const noexcept { return order_[i].tsid; }
   std::span<Sample> samples(size_t i) noexcept {
-    const SeriesRange& range = series_[order_[i]];
+    const SeriesRange& range = series_[order_[i].number];
     return std::span(samples_).subspan(range.end - range.count, range.count);
   }
 
  private:
   std::vector<Sample> samples_;
   std::vector<SeriesRange> series_;
-  std::vector<uint32_t> order_;  // By TSID.
+  std::vector<Numbered> order_;  // By TSID.
 };
 
 /// Cuts the samples of one series into blocks.
