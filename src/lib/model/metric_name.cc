@@ -81,15 +81,19 @@ void AppendQuoted(std::string& dst, std::string_view text) {
 }  // namespace
 
 void MarshalTagValue(ByteBuffer& dst, std::string_view value) {
+  const size_t at = dst.size();
+  dst.resize(at + 2 * value.size() + 1);
+  uint8_t* to = dst.data() + at;
   for (const uint8_t byte : AsBytes(value)) {
+    *to = byte;
+    ++to;
     if (byte <= kLastEscaped) {
-      dst.push_back(kEscape);
-      dst.push_back(static_cast<uint8_t>('0' + byte));
-    } else {
-      dst.push_back(byte);
+      to[-1] = kEscape;
+      *to++ = static_cast<uint8_t>('0' + byte);
     }
   }
-  dst.push_back(kTagSeparator);
+  *to++ = kTagSeparator;
+  dst.resize(static_cast<size_t>(to - dst.data()));
 }
 
 Status UnmarshalTagValue(ByteView& src, std::string& dst) {

@@ -143,10 +143,8 @@ Status IndexDb::AddSeries(const model::MetricName& name, const model::Tsid& tsid
   VM_TRY(AddItems(items, {.prefixes = std::span(prefix_views).first(prefixes_count),
                           .tails = tail_views,
                           .id = static_cast<uint64_t>(tsid.metric_id)}));
-  if (by_day) {
-    recent_names_.Put(NameKey(name, *date), tsid, table_->epoch());
-  } else if (options_.disable_per_day_index) {
-    recent_names_.Put(NameKey(name, 0), tsid, table_->epoch());
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (const ByteView key = LookupKeyOf(items.Item(i)); !key.empty()) recent_names_.Put(key, tsid, table_->epoch());
   }
   return Ok();
 }

@@ -266,11 +266,12 @@ Status Table::Flush(const std::vector<std::shared_ptr<MemoryItems>>& sets) {
   const std::string dir = fs::Join(path_, NextPartName());
   storage::UnlistedFolder folder(fs_, dir);
   ItemRuns runs;
-  size_t count = 0;  // Postings count one by one: that many items the original would have compressed.
+  size_t count = 0;
   for (const auto& items : sets) {
-    count += items->count();
     for (auto& run : items->Runs()) runs.push_back(std::move(run));
   }
+  // The original has twice as many at this point, since tags are not yet together: so the level is the same.
+  for (const auto& run : runs) count += 2 * run->size();
   PartWriter writer(CompressLevelFor(count), options_.prepare_block, options_.lookup_key);
   VM_TRY(writer.OpenFiles(fs_, dir));
   VM_TRY(MergeRuns(runs, [&](ByteView item) { return writer.Add(item); }));

@@ -32,7 +32,7 @@ struct Options {
 };
 
 /// Full sets of items that may wait for their file; who adds must wait when there are more.
-inline constexpr size_t kMaxMemorySets = 8;
+inline constexpr size_t kMaxMemorySets = 4;
 
 struct Stats {
   uint64_t items_added = 0;
