@@ -135,14 +135,12 @@ EngineStats EngineImpl::Stats() {
   if (!partitions.empty()) stats.last_month = partitions.back()->Stats();
   stats.tsid_cache = {tsids_.entries(), tsids_.size_bytes(), options_.tsid_cache_bytes, tsids_.requests(),
                       tsids_.misses()};
-  const IndexBlockCache::Stats blocks = table_->IndexBlocksStats();
-  stats.index_blocks = {blocks.entries, blocks.size_bytes, blocks.max_bytes, blocks.requests, blocks.misses};
-  const auto of_index = [](const mergeset::BlockCache& cache) {
-    const mergeset::BlockCache::Stats s = cache.stats();
+  const auto of_cache = [](const containers::PieceCacheStats& s) {
     return CacheStats{s.entries, s.size_bytes, s.max_bytes, s.requests, s.misses};
   };
-  stats.index_headers = of_index(index_caches_->headers);
-  stats.index_items = of_index(index_caches_->blocks);
+  stats.index_blocks = of_cache(table_->IndexBlocksStats());
+  stats.index_headers = of_cache(index_caches_->headers.stats());
+  stats.index_items = of_cache(index_caches_->blocks.stats());
   stats.composite_since_ms = composite_since_ms_;
   stats.registered_pairs = registered_.entries();
   stats.registered_bytes = registered_.size_bytes();

@@ -222,9 +222,7 @@ Part::~Part() {
 Result<std::shared_ptr<const std::vector<BlockHeader>>> Part::ReadHeaders(size_t row_index, bool use_cache) const {
   use_cache = use_cache && caches_ != nullptr;
   if (use_cache) {
-    if (auto cached = caches_->headers.Get(id_, row_index)) {
-      return std::static_pointer_cast<const std::vector<BlockHeader>>(std::move(cached));
-    }
+    if (auto cached = caches_->headers.Get(id_, row_index)) return cached;
   }
   const MetaindexRow& row = metaindex_[row_index];
   ByteBuffer scratch;
@@ -254,9 +252,7 @@ Result<std::shared_ptr<const ItemBlock>> Part::ReadBlock(const BlockHeader& head
   // Blocks that take no bytes, as those of a single item do, have no offset of their own.
   use_cache = use_cache && caches_ != nullptr && header.items_count > 1 && header.items_size > 0;
   if (use_cache) {
-    if (auto cached = caches_->blocks.Get(id_, header.items_offset)) {
-      return std::static_pointer_cast<const ItemBlock>(std::move(cached));
-    }
+    if (auto cached = caches_->blocks.Get(id_, header.items_offset)) return cached;
   }
   ByteBuffer items_scratch;
   ByteBuffer lens_scratch;

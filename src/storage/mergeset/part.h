@@ -13,7 +13,7 @@
 #include "lib/containers/key_filter.h"
 #include "lib/fs/file_system.h"
 #include "storage/mergeset/block.h"
-#include "storage/mergeset/block_cache.h"
+#include "storage/mergeset/caches.h"
 
 namespace vm::mergeset {
 
@@ -113,7 +113,7 @@ class Part {
 
  private:
   Part(fs::FileSystem& fs, std::string dir, std::shared_ptr<Caches> caches)
-      : fs_(fs), dir_(std::move(dir)), caches_(std::move(caches)), id_(caches_ ? caches_->NewPartId() : 0) {}
+      : fs_(fs), dir_(std::move(dir)), caches_(std::move(caches)), id_(caches_ ? caches_->headers.NewFile() : 0) {}
 
   fs::FileSystem& fs_;
   const std::string dir_;

@@ -37,7 +37,7 @@ Result<ByteView> PartReader::View(const fs::FileReader* file, const ByteBuffer& 
 }
 
 PartReader::~PartReader() {
-  if (cache_ != nullptr) cache_->Forget(cache_id_, metaindex_.size());
+  if (cache_ != nullptr) cache_->Forget(cache_id_);
 }
 
 Result<std::shared_ptr<const PartReader>> PartReader::OpenFolder(fs::FileSystem& files, const std::string& path,
@@ -45,7 +45,7 @@ Result<std::shared_ptr<const PartReader>> PartReader::OpenFolder(fs::FileSystem&
   std::shared_ptr<PartReader> part(new PartReader());
   part->path_ = path;
   part->cache_ = std::move(cache);
-  if (part->cache_ != nullptr) part->cache_id_ = part->cache_->NewPartId();
+  if (part->cache_ != nullptr) part->cache_id_ = part->cache_->NewFile();
   const auto open = [&]() -> Status {
     VM_ASSIGN_OR_RETURN(const ByteBuffer metadata, files.ReadFile(fs::Join(path, kMetadataFile)));
     VM_ASSIGN_OR_RETURN(part->header_, ParsePartHeader(AsText(metadata)));
@@ -122,14 +122,14 @@ Result<std::vector<BlockHeader>> PartReader::ReadIndexBlock(const MetaindexRow& 
   return headers;
 }
 
-Result<IndexBlockCache::Headers> PartReader::GetIndexBlock(size_t row) const {
+Result<IndexBlockCache::Piece> PartReader::GetIndexBlock(size_t row) const {
   if (cache_ != nullptr) {
-    if (IndexBlockCache::Headers headers = cache_->Get(cache_id_, row)) return headers;
+    if (IndexBlockCache::Piece headers = cache_->Get(cache_id_, row)) return headers;
   }
   VM_ASSIGN_OR_RETURN(std::vector<BlockHeader> read, ReadIndexBlock(metaindex_[row]));
   auto headers = std::make_shared<const std::vector<BlockHeader>>(std::move(read));
-  if (cache_ != nullptr) cache_->Put(cache_id_, row, headers);
-  return IndexBlockCache::Headers(std::move(headers));
+  if (cache_ != nullptr) cache_->Put(cache_id_, row, headers, headers->capacity() * sizeof(BlockHeader));
+  return IndexBlockCache::Piece(std::move(headers));
 }
 
 Status PartReader::ReadBlock(const BlockHeader& header, BlockScratch& scratch, model::EncodedBlock& block) const {

@@ -6,13 +6,16 @@
 #include <vector>
 
 #include "lib/base/result.h"
+#include "lib/containers/piece_cache.h"
 #include "lib/fs/file_system.h"
 #include "lib/model/block.h"
-#include "storage/part/index_block_cache.h"
 #include "storage/part/metaindex.h"
 #include "storage/part/part_writer.h"
 
 namespace vm::storage {
+
+/// Decoded frames of index.bin of all parts, for queries that look for series again and again.
+using IndexBlockCache = containers::PieceCache<std::vector<model::BlockHeader>>;
 
 /// Room for the bytes of one block.
 struct BlockScratch {
@@ -47,7 +50,7 @@ class PartReader {
   /// The block headers of one frame of index.bin, sorted by TSID.
   Result<std::vector<model::BlockHeader>> ReadIndexBlock(const MetaindexRow& row) const;
   /// The same by the number of the frame, through the cache. Never null.
-  Result<IndexBlockCache::Headers> GetIndexBlock(size_t row) const;
+  Result<IndexBlockCache::Piece> GetIndexBlock(size_t row) const;
 
   /// The bytes of a block: views into the part, or into `scratch` when files are not mapped. They live as
   /// long as both, unchanged.
@@ -94,7 +97,7 @@ class PartSearch {
   bool all_;
   size_t tsid_ = 0;
   size_t row_ = 0;
-  IndexBlockCache::Headers headers_;
+  IndexBlockCache::Piece headers_;
   size_t header_ = 0;
   BlockScratch scratch_;
   model::EncodedBlock block_;

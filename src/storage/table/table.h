@@ -99,7 +99,7 @@ class Table {
   /// End merges that run, and start none any more: before Close, so that it waits for flushes alone.
   void StopMerges();
   PartitionStats Stats() const;
-  IndexBlockCache::Stats IndexBlocksStats() const { return options_.partition.index_blocks->stats(); }
+  containers::PieceCacheStats IndexBlocksStats() const { return options_.partition.index_blocks->stats(); }
   /// Stop merges and threads and write everything to files. All months are tried; the first error is returned, and what
   /// could not be written is tried again when it is called again.
   Status Close();

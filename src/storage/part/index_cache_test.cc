@@ -1,5 +1,4 @@
-#include "storage/part/index_block_cache.h"
-
+// Searches of some series keep frames of index.bin.
 #include <gtest/gtest.h>
 
 #include "lib/fs/fault_file_system.h"
@@ -8,51 +7,6 @@
 
 namespace vm::storage {
 namespace {
-
-IndexBlockCache::Headers Frame(uint32_t rows) {
-  model::BlockHeader header;
-  header.rows_count = rows;
-  return std::make_shared<const std::vector<model::BlockHeader>>(100, header);
-}
-
-TEST(IndexBlockCacheTest, KeepsWhatIsAskedForTwice) {
-  IndexBlockCache cache(1 << 20);
-  EXPECT_EQ(cache.Get(1, 0), nullptr);
-  cache.Put(1, 0, Frame(7));
-  EXPECT_EQ(cache.Get(1, 0), nullptr);
-  cache.Put(1, 0, Frame(7));
-  const auto headers = cache.Get(1, 0);
-  ASSERT_NE(headers, nullptr);
-  EXPECT_EQ(headers->front().rows_count, 7u);
-  EXPECT_EQ(cache.Get(2, 0), nullptr);
-  EXPECT_EQ(cache.Get(1, 1), nullptr);
-  const IndexBlockCache::Stats stats = cache.stats();
-  EXPECT_EQ(stats.entries, 1u);
-  EXPECT_EQ(stats.requests, 5u);
-  EXPECT_EQ(stats.misses, 4u);
-  EXPECT_GE(stats.size_bytes, 100 * sizeof(model::BlockHeader));
-}
-
-TEST(IndexBlockCacheTest, StaysWithinItsLimitAndForgetsTheOldestFirst) {
-  const size_t limit = 16 * 10 * (100 * sizeof(model::BlockHeader) + 200);
-  IndexBlockCache cache(limit);
-  for (size_t row = 0; row < 10'000; ++row) {
-    for (int i = 0; i < 2; ++i) {
-      if (cache.Get(1, row) == nullptr) cache.Put(1, row, Frame(1));
-    }
-    EXPECT_NE(cache.Get(1, row), nullptr);
-    if (row >= 1) {
-      EXPECT_NE(cache.Get(1, row - 1), nullptr);
-    }
-  }
-  EXPECT_LE(cache.stats().size_bytes, limit);
-  EXPECT_GT(cache.stats().entries, 100u);
-  EXPECT_EQ(cache.Get(1, 0), nullptr);
-  // A frame that is greater than a share of the cache is not kept.
-  IndexBlockCache tiny(1000);
-  for (int i = 0; i < 3; ++i) tiny.Put(1, 0, Frame(1));
-  EXPECT_EQ(tiny.stats().entries, 0u);
-}
 
 TEST(IndexBlockCacheTest, SearchesReadAFrameOnceAndAClosedPartIsForgotten) {
   fs::FaultFileSystem files;
