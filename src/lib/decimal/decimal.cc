@@ -103,8 +103,6 @@ double Pow10(int k) noexcept {
 }
 
 double StaleNaN() noexcept { return std::bit_cast<double>(kStaleNaNBits); }
-bool IsStaleNaN(double f) noexcept { return std::bit_cast<uint64_t>(f) == kStaleNaNBits; }
-
 Decimal FromFloat(double f) noexcept {
   if (f == 0) return {0, 0};
   if (IsStaleNaN(f)) return {kStaleNaNMantissa, 0};

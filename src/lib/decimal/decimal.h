@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,7 +19,7 @@ constexpr bool IsSpecial(int64_t v) { return v >= kStaleNaNMantissa || v == kInf
 /// Prometheus' staleness marker: a NaN with these bits.
 inline constexpr uint64_t kStaleNaNBits = 0x7ff0000000000002u;
 double StaleNaN() noexcept;
-bool IsStaleNaN(double f) noexcept;
+inline bool IsStaleNaN(double f) noexcept { return std::bit_cast<uint64_t>(f) == kStaleNaNBits; }
 
 /// 10^k from tables: they decide the last digits of a conversion, and pow() would round differently.
 /// 0 or infinity outside -323..308.

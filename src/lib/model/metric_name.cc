@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "lib/encoding/int.h"
 
@@ -97,11 +98,16 @@ void MarshalTagValue(ByteBuffer& dst, std::string_view value) {
 }
 
 Status UnmarshalTagValue(ByteView& src, std::string& dst) {
-  const auto end = std::find(src.begin(), src.end(), kTagSeparator);
-  if (end == src.end()) {
+  const void* const end = src.empty() ? nullptr : std::memchr(src.data(), kTagSeparator, src.size());
+  if (end == nullptr) {
     return Error(ErrorCode::kCorrupted, "cannot unmarshal tag value: no closing byte 01");
   }
-  const auto size = static_cast<size_t>(end - src.begin());
+  const auto size = static_cast<size_t>(static_cast<const uint8_t*>(end) - src.data());
+  if (size == 0 || std::memchr(src.data(), kEscape, size) == nullptr) {
+    dst.append(AsText(src.first(size)));
+    src = src.subspan(size + 1);
+    return Ok();
+  }
   const size_t at = dst.size();
   for (size_t i = 0; i < size; ++i) {
     if (src[i] != kEscape) {
@@ -181,25 +187,31 @@ std::string MetricName::ToString() const {
   return text;
 }
 
-Result<MetricName> MetricName::UnmarshalNoTenant(ByteView src) {
-  MetricName name;
-  if (Status s = UnmarshalTagValue(src, name.metric_group); !s.ok()) {
+Status MetricName::UnmarshalNoTenantTo(ByteView src, MetricName& dst) {
+  dst.tenant = {};
+  dst.metric_group.clear();
+  if (Status s = UnmarshalTagValue(src, dst.metric_group); !s.ok()) {
     return std::move(s).error().WithContext("cannot unmarshal metric group");
   }
-  while (!src.empty()) {
-    Tag& tag = name.tags.emplace_back();
+  if (dst.tags.capacity() == 0) dst.tags.reserve(8);
+  size_t count = 0;
+  for (; !src.empty(); ++count) {
+    if (count == dst.tags.size()) dst.tags.emplace_back();
+    Tag& tag = dst.tags[count];
+    tag.key.clear();
+    tag.value.clear();
     if (Status s = UnmarshalTagValue(src, tag.key); !s.ok()) {
-      return std::move(s).error().WithContext("cannot unmarshal key of tag #" +
-                                              std::to_string(name.tags.size()));
+      return std::move(s).error().WithContext("cannot unmarshal key of tag #" + std::to_string(count + 1));
     }
     if (Status s = UnmarshalTagValue(src, tag.value); !s.ok()) {
       return std::move(s).error().WithContext("cannot unmarshal value of tag " + tag.key);
     }
   }
-  return name;
+  dst.tags.resize(count);
+  return Ok();
 }
 
-Result<MetricName> MetricName::Unmarshal(ByteView src) {
+Status MetricName::UnmarshalTo(ByteView src, MetricName& dst) {
   if (src.size() < 8) {
     return Error(ErrorCode::kCorrupted, "cannot unmarshal metric name: got " +
                                             std::to_string(src.size()) + " bytes; want at least 8");
@@ -207,8 +219,20 @@ Result<MetricName> MetricName::Unmarshal(ByteView src) {
   Tenant tenant;
   tenant.account_id = TakeBigEndian<uint32_t>(src);
   tenant.project_id = TakeBigEndian<uint32_t>(src);
-  VM_ASSIGN_OR_RETURN(MetricName name, UnmarshalNoTenant(src));
-  name.tenant = tenant;
+  VM_TRY(UnmarshalNoTenantTo(src, dst));
+  dst.tenant = tenant;
+  return Ok();
+}
+
+Result<MetricName> MetricName::UnmarshalNoTenant(ByteView src) {
+  MetricName name;
+  VM_TRY(UnmarshalNoTenantTo(src, name));
+  return name;
+}
+
+Result<MetricName> MetricName::Unmarshal(ByteView src) {
+  MetricName name;
+  VM_TRY(UnmarshalTo(src, name));
   return name;
 }
 

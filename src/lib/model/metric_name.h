@@ -53,6 +53,9 @@ struct MetricName {
   /// Decode all of `src`. Errors: kCorrupted.
   static Result<MetricName> Unmarshal(ByteView src);
   static Result<MetricName> UnmarshalNoTenant(ByteView src);
+  /// The same into `dst`, whose memory is used again; after an error it holds anything.
+  static Status UnmarshalTo(ByteView src, MetricName& dst);
+  static Status UnmarshalNoTenantTo(ByteView src, MetricName& dst);
   /// Decode the form that vminsert sends. Tags are in arrival order. Errors: kCorrupted.
   static Result<MetricName> UnmarshalRaw(ByteView src);
 };

@@ -10,6 +10,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -20,7 +21,11 @@ namespace vm::select {
 namespace {
 
 namespace asio = boost::asio;
-using Work = std::function<Status(size_t, size_t)>;
+using Work = std::function<Status(size_t, size_t, size_t)>;
+using Clock = std::chrono::steady_clock;
+
+// How long a worker keeps its thread before others get a turn.
+constexpr auto kTurn = std::chrono::milliseconds(2);
 
 /// Owned by the workers and the one that waits for them.
 struct Batches {
@@ -45,15 +50,18 @@ void Fail(Batches& batches, Error error) {
   batches.has_failed = true;
 }
 
-void RunBatch(const std::shared_ptr<Batches>& batches) {
-  const size_t begin = batches->next.fetch_add(batches->batch_size);
-  if (begin >= batches->count || batches->has_failed) {
-    if (batches->running.fetch_sub(1) == 1) batches->on_end();
-    return;
-  }
-  Status done = batches->work(begin, std::min(begin + batches->batch_size, batches->count));
-  if (!done.ok()) Fail(*batches, std::move(done).error());
-  batches->pool.Post([batches] { RunBatch(batches); });
+void RunBatches(const std::shared_ptr<Batches>& batches, size_t worker) {
+  const auto turn_end = Clock::now() + kTurn;
+  do {
+    const size_t begin = batches->next.fetch_add(batches->batch_size);
+    if (begin >= batches->count || batches->has_failed) {
+      if (batches->running.fetch_sub(1) == 1) batches->on_end();
+      return;
+    }
+    Status done = batches->work(worker, begin, std::min(begin + batches->batch_size, batches->count));
+    if (!done.ok()) Fail(*batches, std::move(done).error());
+  } while (Clock::now() < turn_end);
+  batches->pool.Post([batches, worker] { RunBatches(batches, worker); });
 }
 
 }  // namespace
@@ -63,7 +71,7 @@ asio::awaitable<Status> ForEachBatch(net::Pool& pool, size_t workers, size_t cou
   workers = std::clamp<size_t>(workers, 1, (count + batch_size - 1) / batch_size + (count == 0 ? 1 : 0));
   if (workers == 1) {
     for (size_t begin = 0; begin < count; begin += batch_size) {
-      VM_CO_TRY(work(begin, std::min(begin + batch_size, count)));
+      VM_CO_TRY(work(0, begin, std::min(begin + batch_size, count)));
     }
     co_return Ok();
   }
@@ -74,7 +82,7 @@ asio::awaitable<Status> ForEachBatch(net::Pool& pool, size_t workers, size_t cou
   batches->on_end = [strand, ended] { asio::post(strand, [ended] { ended->cancel(); }); };
   const auto home = co_await asio::this_coro::executor;
   co_await asio::post(asio::bind_executor(strand, asio::use_awaitable));
-  for (size_t i = 0; i < workers; ++i) pool.Post([batches] { RunBatch(batches); });
+  for (size_t i = 0; i < workers; ++i) pool.Post([batches, i] { RunBatches(batches, i); });
   co_await ended->async_wait(asio::bind_executor(strand, asio::as_tuple(asio::use_awaitable)));
   co_await asio::post(asio::bind_executor(home, asio::use_awaitable));
   MutexLock lock(batches->mutex);

@@ -15,7 +15,8 @@ TEST(ForEachBatchTest, CoversEveryItemOnce) {
   for (const size_t count : {0, 1, 9, 10, 11, 1000}) {
     for (const size_t workers : {1, 2, 7}) {
       std::vector<std::atomic<int>> seen(count);
-      auto work = [&](size_t begin, size_t end) -> Status {
+      auto work = [&](size_t worker, size_t begin, size_t end) -> Status {
+        if (worker >= workers) return Error(ErrorCode::kCorrupted, "a worker too many");
         for (size_t i = begin; i < end; ++i) ++seen[i];
         return Ok();
       };
@@ -29,7 +30,7 @@ TEST(ForEachBatchTest, CoversEveryItemOnce) {
 TEST(ForEachBatchTest, StopsAfterTheFirstError) {
   net::Pool pool("test", 2);
   std::atomic<int> calls{0};
-  auto work = [&](size_t begin, size_t) -> Status {
+  auto work = [&](size_t, size_t begin, size_t) -> Status {
     ++calls;
     if (begin == 0) return Error(ErrorCode::kCorrupted, "broken");
     return Ok();

@@ -14,8 +14,12 @@ using boost::asio::awaitable;
 
 namespace {
 
-// Series of a batch: enough to make a hop worth it, few enough to share the work.
-constexpr size_t kSeriesPerBatch = 16;
+// A batch of work: enough to make its overhead small, little enough to share.
+constexpr uint64_t kRowsPerBatch = 32 << 10;
+constexpr uint64_t kSeriesPerBatch = 64;
+// Less is done sooner than another thread has woken up. A series costs as much as this many rows.
+constexpr uint64_t kRowsPerSeries = 128;
+constexpr uint64_t kMinRowsToShare = 64 << 10;
 constexpr int64_t kBytesPerSample = sizeof(int64_t) + sizeof(double);
 
 Error TooLate(const Deadline& deadline) {
@@ -29,12 +33,81 @@ const FilterGroups& AllSeries() {
   return all;
 }
 
+/// Unpacks what a search found, tenant by tenant.
+class PackedSet : public SeriesSet {
+ public:
+  PackedSet(const FanoutSource& source, net::Pool& pool, size_t max_workers, std::shared_ptr<Budget> budget, Deadline deadline,
+            std::vector<PackedSeries> tenants)
+      : source_(source), pool_(pool), budget_(std::move(budget)), deadline_(std::move(deadline)), tenants_(std::move(tenants)) {
+    uint64_t rows = 0;
+    for (const auto& packed : tenants_) {
+      size_ += packed.size();
+      for (size_t i = 0; i < packed.size(); ++i) {
+        rows += packed.rows_count(i);
+        max_rows_ = std::max(max_rows_, packed.rows_count(i));
+      }
+    }
+    const uint64_t cost = rows + kRowsPerSeries * size_;
+    batch_size_ = size_ == 0 ? 1 : std::clamp<uint64_t>(kRowsPerBatch * size_ / std::max<uint64_t>(1, cost), 1, kSeriesPerBatch);
+    const size_t workers = cost < kMinRowsToShare ? 1 : std::clamp<size_t>(size_ / batch_size_, 1, max_workers);
+    scratches_.resize(workers);
+  }
+
+  size_t size() const override { return size_; }
+  size_t workers() const override { return scratches_.size(); }
+
+  awaitable<Status> ForEach(Visit visit) override {
+    // Each worker holds the samples of one series.
+    std::optional<BudgetShare> share;
+    if (budget_ != nullptr) {
+      share.emplace(*budget_);
+      VM_CO_TRY(share->Take(static_cast<int64_t>(workers() * max_rows_) * kBytesPerSample));
+    }
+    size_t offset = 0;
+    for (const auto& packed : tenants_) {
+      auto work = [this, &packed, &visit, offset](size_t worker, size_t begin, size_t end) {
+        return VisitBatch(packed, visit, offset, worker, begin, end);
+      };
+      VM_CO_TRY(co_await ForEachBatch(pool_, workers(), packed.size(), batch_size_, std::move(work)));
+      offset += packed.size();
+    }
+    co_return Ok();
+  }
+
+ private:
+  struct alignas(64) Scratch {
+    PackedSeries::Scratch unpack;
+    TimeSeries series;
+  };
+
+  Status VisitBatch(const PackedSeries& packed, const Visit& visit, size_t offset, size_t worker, size_t begin, size_t end) {
+    if (deadline_.Expired() || deadline_.Cancelled()) return TooLate(deadline_);
+    Scratch& scratch = scratches_[worker];
+    TimeSeries& s = scratch.series;
+    for (size_t i = begin; i < end; ++i) {
+      VM_TRY(packed.Unpack(i, scratch.unpack, s.timestamps, s.values));
+      if (s.timestamps.empty()) continue;
+      VM_TRY(source_.UnmarshalNameTo(AsBytes(packed.name(i)), s.name));
+      VM_TRY(visit(worker, offset + i, s));
+    }
+    return Ok();
+  }
+
+  const FanoutSource& source_;
+  net::Pool& pool_;
+  const std::shared_ptr<Budget> budget_;
+  const Deadline deadline_;
+  const std::vector<PackedSeries> tenants_;
+  size_t size_ = 0;
+  uint64_t max_rows_ = 0;
+  size_t batch_size_ = 1;
+  std::vector<Scratch> scratches_;
+};
+
 }  // namespace
 
 FanoutSource::FanoutSource(Fanout& fanout, net::Pool& pool, TenantCache& tenants, SourceOptions options)
-    : fanout_(fanout), pool_(pool), tenants_(tenants), options_(std::move(options)) {
-  if (options_.budget != nullptr) share_ = std::make_unique<BudgetShare>(*options_.budget);
-}
+    : fanout_(fanout), pool_(pool), tenants_(tenants), options_(std::move(options)) {}
 
 template <class T>
 Result<T> FanoutSource::Note(Result<Partial<T>> found) {
@@ -74,19 +147,18 @@ awaitable<Result<std::vector<model::SearchQuery>>> FanoutSource::PerTenant(model
 }
 
 Result<model::MetricName> FanoutSource::UnmarshalName(ByteView bytes) const {
-  VM_ASSIGN_OR_RETURN(auto name, model::MetricName::Unmarshal(bytes));
-  if (!options_.is_multitenant) return name;
-  name.AddTag("vm_account_id", std::to_string(name.tenant.account_id));
-  name.AddTag("vm_project_id", std::to_string(name.tenant.project_id));
-  name.tenant = {};
+  model::MetricName name;
+  VM_TRY(UnmarshalNameTo(bytes, name));
   return name;
 }
 
-Status FanoutSource::ChargeSamples(const PackedSeries& packed) {
-  int64_t bytes = 0;
-  for (size_t i = 0; i < packed.size(); ++i) bytes += static_cast<int64_t>(packed.rows_count(i)) * kBytesPerSample;
-  unpacked_bytes_ += bytes;
-  return share_ == nullptr ? Ok() : share_->Take(bytes);
+Status FanoutSource::UnmarshalNameTo(ByteView bytes, model::MetricName& dst) const {
+  VM_TRY(model::MetricName::UnmarshalTo(bytes, dst));
+  if (!options_.is_multitenant) return Ok();
+  dst.AddTag("vm_account_id", std::to_string(dst.tenant.account_id));
+  dst.AddTag("vm_project_id", std::to_string(dst.tenant.project_id));
+  dst.tenant = {};
+  return Ok();
 }
 
 awaitable<Result<PackedSeries>> FanoutSource::FetchPacked(model::SearchQuery query, Deadline deadline) {
@@ -94,37 +166,16 @@ awaitable<Result<PackedSeries>> FanoutSource::FetchPacked(model::SearchQuery que
   co_return Note(co_await fanout_.Search(std::move(query), std::move(request)));
 }
 
-Status FanoutSource::UnpackBatch(const PackedSeries& packed, size_t begin, size_t end, TimeSeries* series) const {
-  PackedSeries::Scratch scratch;
-  for (size_t i = begin; i < end; ++i) {
-    TimeSeries& s = series[i];
-    VM_TRY(packed.Unpack(i, scratch, s.timestamps, s.values));
-    if (s.timestamps.empty()) continue;
-    VM_ASSIGN_OR_RETURN(s.name, UnmarshalName(AsBytes(packed.name(i))));
-  }
-  return Ok();
-}
-
-awaitable<Status> FanoutSource::AppendSeries(model::SearchQuery query, Deadline deadline, std::vector<TimeSeries>& series) {
-  VM_CO_ASSIGN_OR_RETURN(const auto packed, co_await FetchPacked(std::move(query), deadline));
-  VM_CO_TRY(ChargeSamples(packed));
-  const size_t start = series.size();
-  series.resize(start + packed.size());
-  auto unpack = [&](size_t begin, size_t end) -> Status {
-    if (deadline.Expired() || deadline.Cancelled()) return TooLate(deadline);
-    return UnpackBatch(packed, begin, end, series.data() + start);
-  };
-  VM_CO_TRY(co_await ForEachBatch(pool_, options_.workers, packed.size(), kSeriesPerBatch, unpack));
-  const auto first = series.begin() + static_cast<std::ptrdiff_t>(start);
-  series.erase(std::remove_if(first, series.end(), [](const TimeSeries& s) { return s.timestamps.empty(); }), series.end());
-  co_return Ok();
-}
-
-awaitable<Result<std::vector<TimeSeries>>> FanoutSource::FetchSeries(model::SearchQuery query, Deadline deadline) {
+awaitable<Result<std::unique_ptr<SeriesSet>>> FanoutSource::Search(model::SearchQuery query, Deadline deadline) {
   VM_CO_ASSIGN_OR_RETURN(auto queries, co_await PerTenant(std::move(query), deadline));
-  std::vector<TimeSeries> series;
-  for (auto& q : queries) VM_CO_TRY(co_await AppendSeries(std::move(q), deadline, series));
-  co_return std::move(series);
+  std::vector<PackedSeries> tenants;
+  for (auto& q : queries) {
+    VM_CO_ASSIGN_OR_RETURN(auto packed, co_await FetchPacked(std::move(q), deadline));
+    tenants.push_back(std::move(packed));
+  }
+  std::unique_ptr<SeriesSet> set =
+      std::make_unique<PackedSet>(*this, pool_, options_.workers, options_.budget, std::move(deadline), std::move(tenants));
+  co_return std::move(set);
 }
 
 awaitable<Result<std::vector<model::MetricName>>> FanoutSource::FetchMetricNames(model::SearchQuery query, Deadline deadline) {

@@ -23,8 +23,8 @@ struct SourceOptions {
   std::shared_ptr<Budget> budget;  // May be null.
 };
 
-/// The fanout as one request sees it: remembers whether an answer was partial, unpacks on the pool, charges the
-/// budget until the request ends, reads many tenants as one. One coroutine at a time.
+/// The fanout as one request sees it: remembers whether an answer was partial, unpacks on the pool and charges the
+/// budget meanwhile, reads many tenants as one. One coroutine at a time. Outlives the sets it makes.
 class FanoutSource : public SeriesSource {
  public:
   /// All references outlive the source.
@@ -33,10 +33,8 @@ class FanoutSource : public SeriesSource {
   bool is_partial() const noexcept { return is_partial_; }
   /// From here on missing nodes are errors.
   void DenyPartial() noexcept { options_.deny_partial = true; }
-  /// Bytes of samples that were unpacked.
-  int64_t unpacked_bytes() const noexcept { return unpacked_bytes_; }
 
-  boost::asio::awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery query, Deadline deadline) override;
+  boost::asio::awaitable<Result<std::unique_ptr<SeriesSet>>> Search(model::SearchQuery query, Deadline deadline) override;
   boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query,
                                                                                   Deadline deadline) override;
   boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery query, size_t limit,
@@ -50,6 +48,8 @@ class FanoutSource : public SeriesSource {
   boost::asio::awaitable<Result<PackedSeries>> FetchPacked(model::SearchQuery query, Deadline deadline);
   /// The name as users see it. Errors: kCorrupted.
   Result<model::MetricName> UnmarshalName(ByteView bytes) const;
+  /// The same into `dst`, whose memory is used again.
+  Status UnmarshalNameTo(ByteView bytes, model::MetricName& dst) const;
 
   boost::asio::awaitable<Result<uint64_t>> FetchSeriesCount(model::Tenant tenant, Deadline deadline);
   boost::asio::awaitable<Result<std::vector<model::MetadataRow>>> FetchMetadata(std::optional<model::Tenant> tenant,
@@ -66,18 +66,13 @@ class FanoutSource : public SeriesSource {
   template <class T>
   Result<T> Note(Result<Partial<T>> found);
   FanoutRequest RequestBy(Deadline deadline) const;
-  Status ChargeSamples(const PackedSeries& packed);
   boost::asio::awaitable<Result<std::vector<model::Tenant>>> KnownTenants(model::TimeRange range, Deadline deadline);
-  boost::asio::awaitable<Status> AppendSeries(model::SearchQuery query, Deadline deadline, std::vector<TimeSeries>& series);
-  Status UnpackBatch(const PackedSeries& packed, size_t begin, size_t end, TimeSeries* series) const;
 
   Fanout& fanout_;
   net::Pool& pool_;
   TenantCache& tenants_;
   SourceOptions options_;
-  std::unique_ptr<BudgetShare> share_;
   bool is_partial_ = false;
-  int64_t unpacked_bytes_ = 0;
 };
 
 }  // namespace vm::select

@@ -60,8 +60,8 @@ bool AreNear(const std::vector<double>& a, const std::vector<double>& b, double 
 /// An empty tenant.
 class EmptySource : public SeriesSource {
  public:
-  boost::asio::awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery, Deadline) override {
-    co_return std::vector<TimeSeries>();
+  boost::asio::awaitable<Result<std::unique_ptr<SeriesSet>>> Search(model::SearchQuery, Deadline) override {
+    co_return MakeSeriesSet({});
   }
   boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery, Deadline) override {
     co_return std::vector<model::MetricName>();
@@ -235,10 +235,11 @@ bool PassesIncremental(const Json& c) {
   metricsql::AggrFuncExpr expr;
   expr.name = c["func"];
   IncrementalAggr aggr(expr);
+  size_t index = 0;
   for (const auto& row : c["series_values"]) {
     TimeSeries s;
     s.values = ToDoubles(row);
-    aggr.Add(s);
+    aggr.Add(index++, s);
   }
   const auto got = aggr.Finish();
   return got.size() == 1 && AreNear(got[0].values, ToDoubles(c["expected_values"]), 1e-13, 1e-14);

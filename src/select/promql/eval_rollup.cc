@@ -119,31 +119,96 @@ Status TakeMemory(const EvalContext& c, const RollupTask& task, size_t series_co
   return Ok();
 }
 
-/// Run the rollup over all of `list`. The samples of a series go as soon as they are used.
-Result<SeriesList> RunOverSeries(const EvalContext& c, const RollupTask& task, const RollupConfig& config, SeriesList list) {
-  std::optional<IncrementalAggr> aggr;
-  if (task.aggr != nullptr) aggr.emplace(*task.aggr);
-  RollupScratch scratch;
-  SeriesList out;
-  if (!aggr) out.reserve(list.size() * task.call.columns.size());
-  uint64_t scanned = 0;
-  for (TimeSeries& samples : list) {
-    VM_TRY(CheckAlive(c));
-    scanned += RunRollup(config, task.call, samples, scratch, out);
-    samples = TimeSeries();
-    if (!aggr) continue;
-    for (TimeSeries& s : out) {
-      aggr->Add(s);
-      scratch.spare = std::move(s.values);
+/// A rollup over the series of a set, by several workers.
+class RollupRunner {
+ public:
+  /// All references outlive it.
+  RollupRunner(const EvalContext& c, const RollupTask& task, const RollupConfig& config, bool drops_stale, size_t workers)
+      : c_(c), task_(task), config_(config), drops_stale_(drops_stale), workers_(workers) {
+    if (task.aggr == nullptr) return;
+    for (auto& worker : workers_) worker.aggr.emplace(*task.aggr);
+  }
+
+  /// Calls with different `worker` may overlap. The memory of `samples` stays.
+  Status Add(size_t worker_index, size_t index, TimeSeries& samples) {
+    VM_TRY(CheckAlive(c_));
+    Worker& worker = workers_[worker_index];
+    if (drops_stale_) DropStaleMarkers(samples);
+    const size_t before = worker.out.size();
+    worker.scanned += RunRollup(config_, task_.call, samples, worker.scratch, worker.out);
+    if (!worker.aggr) {
+      worker.indexes.resize(worker.out.size(), index);
+      return Ok();
     }
-    out.clear();
+    for (size_t i = before; i < worker.out.size(); ++i) {
+      worker.aggr->Add(index, worker.out[i]);
+      worker.scratch.spare = std::move(worker.out[i].values);
+      samples.name = std::move(worker.out[i].name);
+    }
+    worker.out.clear();
+    return Ok();
   }
-  if (c.stats != nullptr) {
-    c.stats->samples_scanned += scanned;
-    ++c.stats->rollups_count;
+
+  /// What came out, in the order of the set.
+  SeriesList Finish() {
+    uint64_t scanned = 0;
+    for (const auto& worker : workers_) scanned += worker.scanned;
+    if (c_.stats != nullptr) {
+      c_.stats->samples_scanned += scanned;
+      ++c_.stats->rollups_count;
+    }
+    if (task_.aggr == nullptr) return JoinOutputs();
+    for (size_t i = 1; i < workers_.size(); ++i) workers_[0].aggr->Merge(std::move(*workers_[i].aggr));
+    return workers_[0].aggr->Finish();
   }
-  if (aggr) return aggr->Finish();
-  return out;
+
+ private:
+  struct alignas(64) Worker {
+    RollupScratch scratch;
+    std::optional<IncrementalAggr> aggr;
+    SeriesList out;
+    std::vector<size_t> indexes;  // Of the series that `out` was made of.
+    uint64_t scanned = 0;
+  };
+
+  static void DropStaleMarkers(TimeSeries& samples) {
+    bool has_any = false;
+    for (const double v : samples.values) has_any |= decimal::IsStaleNaN(v);
+    if (has_any) DropSamples(samples, decimal::IsStaleNaN);
+  }
+
+  SeriesList JoinOutputs() {
+    if (workers_.size() == 1) return std::move(workers_[0].out);
+    size_t count = 0;
+    for (const auto& worker : workers_) count += worker.out.size();
+    SeriesList joined;
+    joined.reserve(count);
+    std::vector<size_t> next(workers_.size(), 0);
+    while (joined.size() < count) {
+      size_t first = workers_.size();
+      for (size_t i = 0; i < workers_.size(); ++i) {
+        if (next[i] == workers_[i].out.size()) continue;
+        if (first == workers_.size() || workers_[i].indexes[next[i]] < workers_[first].indexes[next[first]]) first = i;
+      }
+      joined.push_back(std::move(workers_[first].out[next[first]++]));
+    }
+    return joined;
+  }
+
+  const EvalContext& c_;
+  const RollupTask& task_;
+  const RollupConfig config_;
+  const bool drops_stale_;
+  std::vector<Worker> workers_;
+};
+
+/// Run the rollup over all of `set`. The samples of a series go as soon as they are used.
+awaitable<Result<SeriesList>> RunOverSet(const EvalContext& c, const RollupTask& task, int64_t window, bool drops_stale, SeriesSet& set) {
+  RollupRunner runner(c, task, MakeConfig(c, *task.call.function, window), drops_stale, set.workers());
+  RollupRunner* const to = &runner;
+  SeriesSet::Visit visit = [to](size_t worker, size_t index, TimeSeries& samples) { return to->Add(worker, index, samples); };
+  VM_CO_TRY(co_await set.ForEach(std::move(visit)));
+  co_return runner.Finish();
 }
 
 awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& task, const metricsql::MetricExpr& metric) {
@@ -162,16 +227,14 @@ awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& 
   query.time_range = {std::max<int64_t>(0, c.start - (f.needs_silence ? c.SilenceMs() : 0) - std::max(window, c.step)), c.end};
   query.tag_filter_groups = ToTagFilters(metric, c.enforced_filters);
   query.max_metrics = c.max_series;
-  VM_CO_ASSIGN_OR_RETURN(list, co_await c.source->FetchSeries(std::move(query), c.deadline));
-  if (c.series_fetched != nullptr) *c.series_fetched += list.size();
-  if (list.empty()) co_return std::move(list);
+  VM_CO_ASSIGN_OR_RETURN(const auto set, co_await c.source->Search(std::move(query), c.deadline));
+  if (c.series_fetched != nullptr) *c.series_fetched += set->size();
+  if (set->size() == 0) co_return std::move(list);
   std::optional<BudgetShare> memory;
-  VM_CO_TRY(TakeMemory(c, task, list.size(), memory));
+  VM_CO_TRY(TakeMemory(c, task, set->size(), memory));
   // Staleness markers end a series where the last value decides; elsewhere they are no samples.
-  if (!c.no_stale_markers && f.name != "default_rollup" && f.name != "stale_samples_over_time") {
-    for (auto& s : list) DropSamples(s, decimal::IsStaleNaN);
-  }
-  co_return RunOverSeries(c, task, MakeConfig(c, f, window), std::move(list));
+  const bool drops_stale = !c.no_stale_markers && f.name != "default_rollup" && f.name != "stale_samples_over_time";
+  co_return co_await RunOverSet(c, task, window, drops_stale, *set);
 }
 
 awaitable<Result<SeriesList>> RunOverSubquery(const EvalContext& c, RollupTask& task) {
@@ -203,7 +266,8 @@ awaitable<Result<SeriesList>> RunOverSubquery(const EvalContext& c, RollupTask& 
     s.timestamps = timestamps;
     DropSamples(s, [](double v) { return std::isnan(v); });
   }
-  co_return RunOverSeries(c, task, MakeConfig(c, *task.call.function, window), std::move(list));
+  const auto set = MakeSeriesSet(std::move(list));
+  co_return co_await RunOverSet(c, task, window, false, *set);
 }
 
 /// One series that is 1 where no series had samples, with the labels that the selector demands.

@@ -100,6 +100,25 @@ void ApplyAggrModifier(model::MetricName& name, const metricsql::ModifierExpr& m
   SortTagsByKey(name);
 }
 
+void AppendAggrKey(std::string& dst, const model::MetricName& name, const metricsql::ModifierExpr& modifier, std::vector<const model::Tag*>& tags) {
+  const bool is_without = modifier.op == "without";
+  const bool keeps_group = !is_without && Listed(modifier.args, kNameLabel);
+  dst.append(reinterpret_cast<const char*>(&name.tenant), sizeof name.tenant);
+  AppendSized(dst, keeps_group ? std::string_view(name.metric_group) : std::string_view());
+  tags.clear();
+  for (const auto& tag : name.tags) {
+    if (Listed(modifier.args, tag.key) == is_without) continue;
+    // Few tags are left, and mostly sorted ones.
+    auto at = tags.end();
+    while (at != tags.begin() && tag.key < (*(at - 1))->key) --at;
+    tags.insert(at, &tag);
+  }
+  for (const auto* tag : tags) {
+    AppendSized(dst, tag->key);
+    AppendSized(dst, tag->value);
+  }
+}
+
 void AppendNameKey(std::string& dst, const model::MetricName& name) {
   dst.append(reinterpret_cast<const char*>(&name.tenant), sizeof name.tenant);
   AppendSized(dst, name.metric_group);

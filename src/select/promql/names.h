@@ -25,6 +25,9 @@ void SortTagsByKey(model::MetricName& name);
 /// What an aggregate leaves of the name of a series; its tags are sorted.
 void ApplyAggrModifier(model::MetricName& name, const metricsql::ModifierExpr& modifier);
 
+/// Append the NameKey of what ApplyAggrModifier would leave of `name`. `tags` is scratch memory.
+void AppendAggrKey(std::string& dst, const model::MetricName& name, const metricsql::ModifierExpr& modifier, std::vector<const model::Tag*>& tags);
+
 /// Append bytes that are equal for equal names only, whatever the order of their tags.
 void AppendNameKey(std::string& dst, const model::MetricName& name);
 std::string NameKey(const model::MetricName& name);

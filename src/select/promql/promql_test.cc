@@ -18,7 +18,7 @@ namespace {
 /// it was asked for.
 class FixedSource : public SeriesSource {
  public:
-  boost::asio::awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery query, Deadline) override {
+  boost::asio::awaitable<Result<std::unique_ptr<SeriesSet>>> Search(model::SearchQuery query, Deadline) override {
     queries.push_back(query);
     std::vector<TimeSeries> out;
     for (int k = 1; k <= 2; ++k) {
@@ -32,7 +32,7 @@ class FixedSource : public SeriesSource {
       }
       if (!s.values.empty()) out.push_back(std::move(s));
     }
-    co_return std::move(out);
+    co_return MakeSeriesSet(std::move(out));
   }
   boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery, Deadline) override {
     co_return std::vector<model::MetricName>();
@@ -149,6 +149,43 @@ TEST_F(EvalTest, IncrementalAggregatesAreTheOrdinaryOnes) {
       for (size_t i = 0; i < want.size(); ++i) {
         if (!std::isnan(want[i])) EXPECT_DOUBLE_EQ(got[i], want[i]) << incremental;
         EXPECT_EQ(std::isnan(got[i]), std::isnan(want[i])) << incremental;
+      }
+    }
+  }
+}
+
+TEST(IncrementalAggrTest, PartsAreMergedToTheWhole) {
+  std::mt19937_64 random(7);
+  std::vector<TimeSeries> list(60);
+  for (size_t i = 0; i < list.size(); ++i) {
+    list[i].name.metric_group = "foo";
+    list[i].name.tags = {{"n", std::to_string(i)}, {"a", std::to_string(i % 7)}};
+    // Small whole numbers: their sums and products do not depend on the order.
+    for (int k = 0; k < 5; ++k) list[i].values.push_back(random() % 4 == 0 ? NAN : static_cast<double>(1 + random() % 2));
+  }
+  for (const char* name : {"sum", "min", "max", "avg", "count", "sum2", "geomean", "group", "any"}) {
+    for (const int limit : {0, 3}) {
+      metricsql::AggrFuncExpr expr;
+      expr.name = name;
+      expr.modifier = {"by", {"a"}};
+      expr.limit = limit;
+      IncrementalAggr whole(expr);
+      std::vector<IncrementalAggr> parts(3, IncrementalAggr(expr));
+      for (size_t i = 0; i < list.size(); ++i) {
+        whole.Add(i, list[i]);
+        parts[random() % parts.size()].Add(i, list[i]);
+      }
+      parts[1].Merge(std::move(parts[0]));
+      parts[1].Merge(std::move(parts[2]));
+      const auto want = whole.Finish(), got = parts[1].Finish();
+      ASSERT_EQ(want.size(), limit == 0 ? 7u : 3u) << name;
+      ASSERT_EQ(got.size(), want.size()) << name;
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_EQ(NameKey(got[i].name), NameKey(want[i].name)) << name;
+        for (size_t k = 0; k < 5; ++k) {
+          EXPECT_EQ(std::isnan(got[i].values[k]), std::isnan(want[i].values[k])) << name;
+          if (!std::isnan(want[i].values[k])) EXPECT_DOUBLE_EQ(got[i].values[k], want[i].values[k]) << name;
+        }
       }
     }
   }

@@ -2,6 +2,8 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,12 +22,31 @@ struct TimeSeries {
   std::vector<double> values;
 };
 
+/// The series of a search, unpacked one by one where they are used.
+class SeriesSet {
+ public:
+  /// `series` may be changed; what memory it still has afterwards is used for the next one.
+  using Visit = std::function<Status(size_t worker, size_t index, TimeSeries& series)>;
+
+  virtual ~SeriesSet() = default;
+  /// Series that the storage found, also those without samples in the range.
+  virtual size_t size() const = 0;
+  /// How many calls of ForEach's `visit` may overlap.
+  virtual size_t workers() const = 0;
+  /// Call `visit` for all series with samples in the range. Calls with the same `worker`, below workers(), follow each
+  /// other and their `index`, below size(), grows. To be called once. Errors: the first of a visit; kCorrupted,
+  /// kLimitExceeded, kCancelled.
+  virtual boost::asio::awaitable<Status> ForEach(Visit visit) = 0;
+};
+
+/// Series that are unpacked already.
+std::unique_ptr<SeriesSet> MakeSeriesSet(std::vector<TimeSeries> series);
+
 /// Where the evaluator gets its data from. The evaluator awaits it on the executor it runs on.
 class SeriesSource {
  public:
   virtual ~SeriesSource() = default;
-  /// Merged samples of the matching series; series without samples in the range are left out.
-  virtual boost::asio::awaitable<Result<std::vector<TimeSeries>>> FetchSeries(model::SearchQuery query, Deadline deadline) = 0;
+  virtual boost::asio::awaitable<Result<std::unique_ptr<SeriesSet>>> Search(model::SearchQuery query, Deadline deadline) = 0;
   virtual boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query, Deadline deadline) = 0;
   virtual boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery query, size_t limit, Deadline deadline) = 0;
   virtual boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelValues(model::SearchQuery query, std::string label, size_t limit, Deadline deadline) = 0;
