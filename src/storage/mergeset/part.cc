@@ -284,6 +284,11 @@ Status PartCursor::LoadRow(size_t row, size_t header) {
 }
 
 Status PartCursor::Seek(ByteView key) {
+  // Keys that are asked for in their order mostly lie in the block of the last one.
+  if (valid_ && !Less(key, block_->Item(0)) && !Less(block_->Item(block_->size() - 1), key)) {
+    item_ = block_->LowerBound(key);
+    return Ok();
+  }
   valid_ = false;
   if (Less(part_->header().last_item, key)) return Ok();
   // The wanted item may be in the block before the first one that starts at or after the key.
@@ -291,7 +296,11 @@ Status PartCursor::Seek(ByteView key) {
   const auto& rows = part_->metaindex();
   auto row = static_cast<size_t>(std::lower_bound(rows.begin(), rows.end(), key, before) - rows.begin());
   if (row > 0) --row;
-  VM_TRY(LoadRow(row, 0));
+  if (row != row_ || headers_ == nullptr) {
+    VM_ASSIGN_OR_RETURN(headers_, part_->ReadHeaders(row, use_cache_));
+    row_ = row;
+    block_ = nullptr;
+  }
   auto header = static_cast<size_t>(std::lower_bound(headers_->begin(), headers_->end(), key, before) -
                                     headers_->begin());
   if (header > 0) --header;
