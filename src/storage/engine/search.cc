@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <unordered_set>
 
@@ -76,6 +77,73 @@ Result<std::vector<model::Tsid>> EngineImpl::SearchTsids(const model::SearchQuer
   return tsids;
 }
 
+namespace {
+
+/// Names of the series of a search. They are read ahead in the order of their ids, since those of series that follow each
+/// other in a part are spread over the whole index.
+class SeriesNames {
+ public:
+  /// `tsids` are sorted.
+  SeriesNames(const model::Tenant& tenant, const std::vector<indexdb::IndexDb*>& indexes, std::span<const model::Tsid> tsids)
+      : tsids_(tsids.begin(), tsids.end()) {
+    for (const indexdb::IndexDb* index : indexes) readers_.emplace_back(*index, tenant);
+  }
+
+  /// The marshalled name, empty when there is none; valid until the next call. Cheap for growing ids.
+  Result<ByteView> Find(const model::Tsid& tsid) {
+    if (next_ < entries_.size() && tsids_[first_ + next_].metric_id == tsid.metric_id) return NameAt(next_++);
+    const auto at = static_cast<size_t>(std::lower_bound(tsids_.begin(), tsids_.end(), tsid) - tsids_.begin());
+    if (at == tsids_.size() || tsids_[at].metric_id != tsid.metric_id) return ByteView();
+    if (at < first_ || at >= first_ + entries_.size()) VM_TRY(ReadFrom(at));
+    next_ = at - first_ + 1;
+    return NameAt(at - first_);
+  }
+
+ private:
+  static constexpr size_t kFirstBatch = 64;
+  static constexpr size_t kMaxBatch = 16384;  // Some megabytes.
+
+  struct Entry {
+    size_t begin = 0;
+    size_t size = 0;
+  };
+
+  ByteView NameAt(size_t i) const { return ByteView(bytes_).subspan(entries_[i].begin, entries_[i].size); }
+
+  Status ReadFrom(size_t at) {
+    batch_ = std::min(kMaxBatch, batch_ * 4);
+    first_ = at;
+    entries_.assign(std::min(batch_, tsids_.size() - at), {});
+    bytes_.clear();
+    order_.resize(entries_.size());
+    std::iota(order_.begin(), order_.end(), 0);
+    const auto id = [&](size_t i) { return tsids_[first_ + i].metric_id; };
+    std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) { return id(a) < id(b); });
+    for (const uint32_t i : order_) {
+      for (indexdb::IndexDb::NameReader& reader : readers_) {
+        VM_ASSIGN_OR_RETURN(const bool found, reader.Read(id(i)));
+        if (!found) continue;
+        const ByteView name = reader.name();
+        entries_[i] = {bytes_.size(), name.size()};
+        Append(bytes_, name);
+        break;
+      }
+    }
+    return Ok();
+  }
+
+  const std::vector<model::Tsid> tsids_;
+  std::vector<indexdb::IndexDb::NameReader> readers_;  // One per index.
+  size_t batch_ = kFirstBatch / 4;
+  size_t first_ = 0;  // The entries are those of tsids_ from here on.
+  size_t next_ = 0;   // The entry that is likely to be asked for.
+  std::vector<Entry> entries_;
+  std::vector<uint32_t> order_;
+  ByteBuffer bytes_;
+};
+
+}  // namespace
+
 /// The blocks of one search with the names of their series.
 class EngineImpl::Cursor final : public rpc::BlockCursor {
  public:
@@ -86,9 +154,8 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
         deadline_(std::move(deadline)),
         indexes_(std::move(indexes)),
         retention_deadline_(engine.RetentionDeadline()),
-        search_(engine.table_->Search(tsids, range)) {
-    for (const indexdb::IndexDb* index : indexes_.all) names_.emplace_back(*index, query_.tenant);
-  }
+        search_(engine.table_->Search(tsids, range)),
+        names_(query_.tenant, indexes_.all, tsids) {}
   ~Cursor() override { PassOnCount(); }
 
   Result<bool> Next() override {
@@ -121,13 +188,7 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
         // Blocks that follow one that is kept are not asked again.
         if (header.max_timestamp < retention_deadline_) continue;
         current_ = id;
-        name_ = {};
-        for (indexdb::IndexDb::NameReader& reader : names_) {
-          VM_ASSIGN_OR_RETURN(const bool found, reader.Read(id));
-          if (!found) continue;
-          name_ = reader.name();
-          break;
-        }
+        VM_ASSIGN_OR_RETURN(name_, names_.Find(header.tsid));
         if (name_.empty()) {
           engine_.metrics_.missing_metric_names.fetch_add(1, std::memory_order_relaxed);
           continue;
@@ -161,8 +222,8 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
   const int64_t retention_deadline_;
   TableSearch search_;
   std::optional<model::MetricId> current_;
-  std::vector<indexdb::IndexDb::NameReader> names_;  // One per index.
-  ByteView name_;  // Of the current series, in one of `names_`; empty when it has none.
+  SeriesNames names_;
+  ByteView name_;  // Of the current series, in `names_`; empty when it has none.
   std::string counted_group_;
   uint64_t counted_series_ = 0;  // Of counted_group_, not yet told to the tracker.
 };
@@ -194,7 +255,7 @@ Result<std::vector<ByteBuffer>> EngineImpl::SearchMetricNames(const model::Searc
   if (query.tag_filter_groups.empty()) return MissingFilters();
   VM_TRY(CheckTimeRange(query.time_range));
   const uint32_t max_metrics = MaxMetricsOrDefault(query.max_metrics);
-  std::set<ByteBuffer> names;
+  std::vector<ByteBuffer> names;
   std::unordered_set<uint64_t> seen;
   const SearchedIndexes indexes = IndexesToSearch(query.time_range);
   for (indexdb::IndexDb* index : indexes.all) {
@@ -204,18 +265,23 @@ Result<std::vector<ByteBuffer>> EngineImpl::SearchMetricNames(const model::Searc
       return InIndex(std::move(ids).error().WithContext("failed to search metricIDs"), "search metric names",
                      *index);
     }
+    indexdb::IndexDb::NameReader reader(*index, query.tenant);
+    const bool is_last = index == indexes.all.back();
     for (const model::MetricId id : ids.value()) {
-      if (seen.contains(static_cast<uint64_t>(id))) continue;
+      if (!seen.empty() && seen.contains(static_cast<uint64_t>(id))) continue;
       if (deadline.Expired() || deadline.Cancelled()) {
         return InIndex(Error(ErrorCode::kCancelled, "deadline exceeded"), "search metric names", *index);
       }
-      VM_ASSIGN_OR_RETURN(std::optional<ByteBuffer> name, index->GetMetricName(query.tenant, id));
-      if (!name) continue;
-      seen.insert(static_cast<uint64_t>(id));
-      names.insert(std::move(*name));
+      VM_ASSIGN_OR_RETURN(const bool found, reader.Read(id));
+      if (!found) continue;
+      if (!is_last) seen.insert(static_cast<uint64_t>(id));
+      const ByteView name = reader.name();
+      names.emplace_back(name.begin(), name.end());
     }
   }
-  return std::vector<ByteBuffer>(names.begin(), names.end());
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
 }
 
 Result<std::vector<std::string>> EngineImpl::SearchLabelNames(const model::SearchQuery& query, size_t max_names,
