@@ -2,7 +2,7 @@
 BUILD ?= build/release
 JOBS ?= 2
 
-.PHONY: all deps build run test asan tsan clean
+.PHONY: all deps build run test asan tsan soak clean
 
 all: build
 
@@ -41,6 +41,23 @@ tsan: deps
 	@cmake --build build/tsan -j $(JOBS) --target vminsert vmstorage vmselect $(THREADED:%=vm_%_test)
 	@cd build/tsan && $(TSAN_ENV) ctest --output-on-failure -j 2 \
 	  -R '^(vm_($(subst $(space),|,$(strip $(THREADED))))_test|cluster_one_sample|cluster_many_queries)$$'
+
+# The long forms: a quarter of an hour, and two minutes for each fuzz target.
+KILL_ROUNDS ?= 200
+FUZZ_SECONDS ?= 120
+# Found, not listed: no target can be forgotten.
+FUZZERS = $(notdir $(basename $(shell find src -name '*_fuzz.cc')))
+
+soak: build
+	@python3 tests/cluster/kill_rounds.py --bin $(BUILD)/bin --rounds $(KILL_ROUNDS)
+	@cmake --preset fuzz >/dev/null
+	@cmake --build build/fuzz -j $(JOBS) --target $(FUZZERS)
+	@set -e; mkdir -p build/fuzz/findings; for fuzzer in $(FUZZERS); do \
+	  mkdir -p build/fuzz/corpus/$$fuzzer; echo "$$fuzzer: $(FUZZ_SECONDS) s"; \
+	  nice build/fuzz/bin/$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+	    -artifact_prefix=build/fuzz/findings/$$fuzzer- build/fuzz/corpus/$$fuzzer \
+	    >build/fuzz/$$fuzzer.log 2>&1 || { tail -40 build/fuzz/$$fuzzer.log; exit 1; }; \
+	  grep -E 'number_of_executed_units' build/fuzz/$$fuzzer.log; done
 
 clean:
 	@rm -rf build

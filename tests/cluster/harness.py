@@ -50,9 +50,13 @@ class Daemon:
     def url(self):
         return f"http://127.0.0.1:{self.http_port}"
 
-    def start(self):
+    def spawn(self):
+        """Start the process and wait for nothing."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+
+    def start(self):
+        self.spawn()
         wait_for(f"{self.name} healthy", self.healthy)
         return self
 
@@ -124,6 +128,9 @@ class Cluster:
     def flush(self):
         for storage in self.storages:
             http_get(storage.url + "/internal/force_flush")
+
+    def insert_body(self, path, body, headers, tenant="0"):
+        return http_post(f"{self.insert.url}/insert/{tenant}/{path}", body, headers)
 
     def import_text(self, text, tenant="0"):
         return http_post(f"{self.insert.url}/insert/{tenant}/prometheus/api/v1/import/prometheus",

@@ -8,16 +8,18 @@ keeps one entry for a batch. As a program it checks a running cluster:
     ledger.py --insert http://127.0.0.1:8480 --select http://127.0.0.1:8481 [--batches 100] [--series 50] [--seed 1]
 """
 import argparse
+import http.client
 import json
-import random
 import sys
 import threading
 import time
-import urllib.error
 
 import harness
+import protocols
 
 METRIC = "ledger"
+QUERIES = ["sum(count_over_time({}[30d])) by (job)", "count({})", "max(rate({}[1d]))", "quantile(0.9, last_over_time({}[30d]))",
+           "topk(3, avg_over_time({}[30d]))"]
 
 
 class Acknowledged:
@@ -46,10 +48,12 @@ class Report:
 
 
 class Ledger:
-    """Thread-safe: one writer, any number of readers."""
+    """Thread-safe."""
 
-    def __init__(self, seed, series=50, step_ms=1000, start_ms=None):
+    def __init__(self, seed, series=50, step_ms=1000, start_ms=None, encoders=(protocols.remote_write, protocols.text)):
+        """`encoders` of the module protocols take turns."""
         self.seed = seed
+        self.encoders = list(encoders)
         self.series = series
         self.step_ms = step_ms
         # In the past, so that any number of batches stays below the present.
@@ -65,36 +69,37 @@ class Ledger:
 
     def value(self, series, batch):
         """Each kind of series is encoded in another way: counters, gauges with digits, constants, wild magnitudes."""
-        chance = random.Random(f"{self.seed}/{series}/{batch}")
         kind = series % 4
         if kind == 0:
             return float(batch * 17 + series)
-        if kind == 1:
-            return chance.randrange(-10**9, 10**9) / 1000
         if kind == 2:
             return float(series)
-        return float(f"{chance.randrange(1, 10**6)}e{chance.randrange(-6, 7)}")
+        # Any number that the three determine; cheap, since each comparison computes all values again.
+        chance = ((self.seed << 40) ^ (series << 24) ^ batch) * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        chance = (chance ^ chance >> 29) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+        chance ^= chance >> 32
+        if kind == 1:
+            return (chance % (2 * 10**9) - 10**9) / 1000
+        return float(f"{chance % (10**6 - 1) + 1}e{chance // 10**6 % 13 - 6}")
 
     def samples(self, batch):
         timestamp = self.timestamp(batch)
         return [(self.labels(series), [(timestamp, self.value(series, batch))]) for series in range(self.series)]
 
     def send(self, cluster):
-        """Send the next batch; True when it was acknowledged. Every other one goes as text."""
+        """Send the next batch; True when it was acknowledged."""
         with self.lock:
             batch = len(self.batches)
             entry = Acknowledged(time.time())
             self.batches.append(entry)
-        rows = self.samples(batch)
+        path, body, headers = self.encoders[batch % len(self.encoders)](self.samples(batch))
         try:
-            if batch % 2 == 0:
-                status, _ = cluster.remote_write(rows)
-            else:
-                status, _ = cluster.import_text("".join(text_line(labels, samples[0]) for labels, samples in rows))
-        except (OSError, urllib.error.URLError):
+            status, answer = cluster.insert_body(path, body, headers)
+        except (OSError, http.client.HTTPException):
             return False
-        if status != 204:
+        if status == 503:
             return False
+        assert 200 <= status < 300, f"{path}: {status} {answer[:500]!r}"
         entry.acked_at = time.time()
         return True
 
@@ -156,15 +161,19 @@ class Ledger:
 
 
 class Load:
-    """A thread that sends batches, and one that queries, until stopped."""
+    """Threads that send batches, query and, if wanted, export, until stopped."""
 
-    def __init__(self, ledger, cluster, pause=0.01):
+    def __init__(self, ledger, cluster, pause=0.01, writers=1, exports=False, jobs=()):
+        """`jobs` are called again and again too, each by a thread of its own."""
         self.ledger = ledger
         self.cluster = cluster
         self.pause = pause
         self.stopping = threading.Event()
         self.queries = 0
-        self.threads = [threading.Thread(target=self.write), threading.Thread(target=self.query)]
+        self.exports = 0
+        self.failure = None
+        jobs = [self.write] * writers + [self.query] + [self.export] * exports + list(jobs)
+        self.threads = [threading.Thread(target=self.run, args=(job,)) for job in jobs]
 
     def __enter__(self):
         for thread in self.threads:
@@ -173,26 +182,45 @@ class Load:
 
     def __exit__(self, *exc):
         self.stop()
+        if self.failure is not None and exc[0] is None:
+            raise self.failure
 
     def stop(self):
         self.stopping.set()
         for thread in self.threads:
             thread.join()
 
-    def write(self):
+    def run(self, job):
         while not self.stopping.is_set():
-            self.ledger.send(self.cluster)
+            try:
+                job()
+            except (OSError, http.client.HTTPException):
+                pass  # The cluster is in trouble, that is what it is for.
+            except AssertionError as failure:
+                self.failure = failure
+                return
             self.stopping.wait(self.pause)
+
+    def write(self):
+        self.ledger.send(self.cluster)
 
     def query(self):
         """Answers do not matter here, that they load the node does."""
-        while not self.stopping.is_set():
-            try:
-                self.cluster.api("query", query=f"sum(count_over_time({METRIC}[30d])) by (job)", nocache=1)
-                self.queries += 1
-            except (OSError, urllib.error.URLError):
-                pass
-            self.stopping.wait(self.pause)
+        text = QUERIES[self.queries % len(QUERIES)].format(f'{METRIC}{{seed="{self.ledger.seed}"}}')
+        status, body = self.cluster.api("query", query=text, nocache=1)
+        assert status in (200, 422, 429, 503), f"{text}: {status} {body[:500]!r}"
+        self.queries += status == 200
+
+    def export(self):
+        """Whatever a whole export shows was sent, and is as it was sent."""
+        try:
+            exported = self.ledger.export(self.cluster)
+        except AssertionError:
+            return  # No node to ask.
+        report = self.ledger.compare(exported)
+        assert not report.altered, f"altered: {report.altered[:5]}"
+        assert not report.unknown, f"unknown: {report.unknown[:5]}"
+        self.exports += 1
 
     def wait_for_batches(self, count, seconds=30.0):
         """Wait until that many more batches are acknowledged."""
@@ -204,12 +232,6 @@ def wait_for_all(ledger, cluster, may_miss=lambda entry: False):
     """Wait until all that is acknowledged by now is searchable, unless it may be missing. Returns the report."""
     count = ledger.count()
     return harness.wait_for("all acknowledged samples searchable", lambda: ledger.check(cluster, count, may_miss))
-
-
-def text_line(labels, sample):
-    name = labels["__name__"]
-    rest = ",".join(f'{key}="{value}"' for key, value in labels.items() if key != "__name__")
-    return f"{name}{{{rest}}} {sample[1]!r} {sample[0]}\n"
 
 
 def metric(daemon, name, **labels):
@@ -236,13 +258,8 @@ class Remote:
         self.select = harness.Daemon("vmselect", [], "/dev/null", 0)
         self.insert_url, self.select_url = insert_url, select_url
 
-    def import_text(self, text):
-        return harness.http_post(f"{self.insert_url}/insert/0/prometheus/api/v1/import/prometheus", text.encode())
-
-    def remote_write(self, series):
-        return harness.http_post(f"{self.insert_url}/insert/0/prometheus/api/v1/write",
-                                 harness.snappy_literal(harness.write_request(series)),
-                                 {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"})
+    def insert_body(self, path, body, headers):
+        return harness.http_post(f"{self.insert_url}/insert/0/{path}", body, headers)
 
     def api(self, path, **args):
         pairs = {("match[]" if key == "match" else key): value for key, value in args.items()}

@@ -31,6 +31,7 @@ void RegisterShipMetrics(metrics::Registry& registry, const Shipper& shipper,
     counter("vm_rpc_dial_errors_total", stats.dial_errors);
     counter("vm_rpc_handshake_errors_total", stats.handshake_errors);
     counter("vm_rpc_connection_errors_total", stats.connection_errors);
+    counter("vm_rpc_rows_unacknowledged_total", stats.unacknowledged_rows);
     counter("vm_rpc_send_duration_seconds_total", stats.send_duration_us, 1e-6);
     if (!is_samples) continue;
     registry.SetGaugeCallback("vm_rpc_vmstorage_is_reachable" + labels,

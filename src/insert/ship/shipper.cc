@@ -358,6 +358,7 @@ asio::awaitable<bool> Shipper::SendTo(size_t node, const NodeBatch& batch) {
       state.no_dial_before = Clock::now() + options_.unsupported_redial_interval;
       break;
     case SendOutcome::kBroken:
+      state.stats.unacknowledged_rows += batch.rows_count;
       break;
   }
   ++state.stats.connection_errors;

@@ -44,6 +44,7 @@ struct NodeStats {
   std::atomic<uint64_t> dial_errors{0};
   std::atomic<uint64_t> handshake_errors{0};
   std::atomic<uint64_t> connection_errors{0};
+  std::atomic<uint64_t> unacknowledged_rows{0};  // Sent without an answer, so sent again: they may be stored twice.
   std::atomic<uint64_t> send_duration_us{0};
   std::atomic<bool> is_reachable{true};  // Until the first failure, as in the reference.
   std::atomic<bool> is_connected{false};

@@ -166,10 +166,12 @@ TEST_F(ShipperTest, KeepsRowsUntilTheOnlyNodeIsBack) {
   Push(Batch(0));
   RunUntil([&] { return shipper_->stats(0).dial_errors > 2; });
   EXPECT_EQ(accepted_, 1u);
+  EXPECT_EQ(shipper_->stats(0).unacknowledged_rows, 1u);
   scripts_[0].outcome = SendOutcome::kAccepted;
   scripts_[0].is_up = true;
   RunUntil([&] { return shipper_->stats(0).sent_rows == 1; });
   EXPECT_EQ(scripts_[0].taken.size(), 1u);
+  EXPECT_EQ(shipper_->stats(0).unacknowledged_rows, 1u);
   Stop();
   EXPECT_EQ(lost_rows_, 0u);
 }
