@@ -80,11 +80,11 @@ TEST(KeyFilterTest, MissesNoneAndRarelyErrs) {
     for (uint64_t& key : keys) key = random();
     const KeyFilter filter(keys);
     EXPECT_EQ(filter.bytes(), KeyFilter::BytesFor(count));
-    EXPECT_LE(filter.bytes(), 64 + count * 3 / 2);
+    EXPECT_LE(filter.bytes(), 64 + count * 2);
     for (const uint64_t key : keys) ASSERT_TRUE(filter.MayHave(key));
     int wrong = 0;
     for (int i = 0; i < 100000; ++i) wrong += filter.MayHave(random()) ? 1 : 0;
-    EXPECT_LT(wrong, 2000);
+    EXPECT_LT(wrong, 500);
   }
 }
 

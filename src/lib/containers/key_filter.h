@@ -7,8 +7,8 @@
 
 namespace vm::containers {
 
-/// Says of a 64-bit hash that it is surely not in a set, or that it may be: about one wrong "may be" in a hundred. Takes
-/// 12 bits a key; a question touches one cache line. Immutable, thus thread-safe.
+/// Says of a 64-bit hash that it is surely not in a set, or that it may be: a few wrong "may be" in a thousand. Takes
+/// 16 bits a key; a question touches one cache line. Immutable, thus thread-safe.
 /// (Putze, Sanders, Singler: Cache-, Hash- and Space-Efficient Bloom Filters.)
 class KeyFilter {
  public:
@@ -37,8 +37,8 @@ class KeyFilter {
   struct alignas(64) Block {
     uint64_t words[8] = {};
   };
-  static constexpr int kProbes = 6;
-  static constexpr size_t kBitsPerKey = 12;
+  static constexpr int kProbes = 7;
+  static constexpr size_t kBitsPerKey = 16;
   static constexpr uint64_t kSpread = 0x9e3779b97f4a7c15;
 
   static size_t BlocksFor(size_t keys) noexcept { return keys * kBitsPerKey / 512 + 1; }

@@ -82,19 +82,18 @@ void AppendQuoted(std::string& dst, std::string_view text) {
 }  // namespace
 
 void MarshalTagValue(ByteBuffer& dst, std::string_view value) {
-  const size_t at = dst.size();
-  dst.resize(at + 2 * value.size() + 1);
-  uint8_t* to = dst.data() + at;
-  for (const uint8_t byte : AsBytes(value)) {
-    *to = byte;
-    ++to;
-    if (byte <= kLastEscaped) {
-      to[-1] = kEscape;
-      *to++ = static_cast<uint8_t>('0' + byte);
-    }
+  const auto is_escaped = [](uint8_t byte) { return byte <= kLastEscaped; };
+  ByteView left = AsBytes(value);
+  while (true) {
+    // All of it, nearly always.
+    const auto plain = static_cast<size_t>(std::find_if(left.begin(), left.end(), is_escaped) - left.begin());
+    Append(dst, left.first(plain));
+    if (plain == left.size()) break;
+    dst.push_back(kEscape);
+    dst.push_back(static_cast<uint8_t>('0' + left[plain]));
+    left = left.subspan(plain + 1);
   }
-  *to++ = kTagSeparator;
-  dst.resize(static_cast<size_t>(to - dst.data()));
+  dst.push_back(kTagSeparator);
 }
 
 Status UnmarshalTagValue(ByteView& src, std::string& dst) {

@@ -161,7 +161,7 @@ Status Table::OpenParts() {
   if (!listed && !names.empty()) VM_TRY(WritePartsJson(parts));
   {
     MutexLock lock(mutex_);
-    parts_ = std::move(parts);
+    parts_ = std::make_shared<const Parts>(std::move(parts));
   }
   return EnsureFolder();
 }
@@ -221,7 +221,7 @@ Search Table::NewSearch(SearchScope scope) const {
       sets = flushing_;
       sets.push_back(memory_);
     }
-    for (const auto& part : parts_) search.parts_.emplace_back(part);
+    for (const auto& part : *parts_) search.parts_.emplace_back(part);
   }
   // Outside the lock: new items are sorted for this.
   for (const auto& items : sets) {
@@ -232,14 +232,10 @@ Search Table::NewSearch(SearchScope scope) const {
 
 Search Table::NewLookup(ByteView key) const {
   Search search;
-  Parts parts;
-  {
-    MutexLock lock(mutex_);
-    parts = parts_;
-  }
+  const std::shared_ptr<const Parts> parts = CurrentParts();
   const uint64_t hash = LookupHash(key);
-  for (auto& part : parts) {
-    if (part->filter() == nullptr || part->filter()->MayHave(hash)) search.parts_.emplace_back(std::move(part));
+  for (const auto& part : *parts) {
+    if (part->filter() == nullptr || part->filter()->MayHave(hash)) search.parts_.emplace_back(part);
   }
   return search;
 }
@@ -250,12 +246,9 @@ Result<std::shared_ptr<Part>> Table::FinishPart(PartWriter& writer, const std::s
   VM_ASSIGN_OR_RETURN(auto part, Part::Open(fs_, dir, options_.caches));
   if (!options_.lookup_key) return part;
   size_t bytes = containers::KeyFilter::BytesFor(writer.lookup_hashes().size());
-  {
-    MutexLock lock(mutex_);
-    for (const auto& other : parts_) {
-      if (other->filter() == nullptr || std::find(replaced.begin(), replaced.end(), other) != replaced.end()) continue;
-      bytes += other->filter()->bytes();
-    }
+  for (const auto& other : *CurrentParts()) {
+    if (other->filter() == nullptr || std::find(replaced.begin(), replaced.end(), other) != replaced.end()) continue;
+    bytes += other->filter()->bytes();
   }
   if (bytes <= options_.max_filter_bytes) part->SetFilter(containers::KeyFilter(writer.lookup_hashes()));
   return part;
@@ -321,10 +314,7 @@ Result<bool> Table::TryMerge() {
 
 Result<bool> Table::TryMergeParts() {
   if (stop_merges_.stop_requested()) return false;
-  {
-    MutexLock lock(mutex_);
-    if (parts_.size() < 2) return false;
-  }
+  if (CurrentParts()->size() < 2) return false;
   uint64_t max_output = kMaxPartSize;
   VM_ASSIGN_OR_RETURN(const uint64_t free, fs_.FreeSpace(path_));
   if (free < options_.min_merge_free_space_bytes) return false;
@@ -334,7 +324,7 @@ Result<bool> Table::TryMergeParts() {
     MutexLock lock(mutex_);
     Parts idle;
     std::vector<storage::PartSize> sizes;
-    for (const auto& part : parts_) {
+    for (const auto& part : *parts_) {
       if (in_merge_.contains(part.get())) continue;
       idle.push_back(part);
       sizes.push_back({part->size_bytes(), 0});
@@ -359,15 +349,15 @@ Status Table::ForceMerge() {
   {
     MutexLock lock(mutex_);
     WaitForMergesLocked();
-    if (parts_.size() < 2) return Ok();
+    if (parts_->size() < 2) return Ok();
     uint64_t size = 0;
-    for (const auto& part : parts_) size += part->size_bytes();
+    for (const auto& part : *parts_) size += part->size_bytes();
     const auto free = fs_.FreeSpace(path_);
     if (free.ok() && free.value() < size) {
       return Error(ErrorCode::kLimitExceeded, fmt::format("cannot join the parts of \"{}\"; additional space needed: "
                                                           "{} bytes", path_, size - free.value()));
     }
-    sources = parts_;
+    sources = *parts_;
     for (const auto& part : sources) in_merge_.insert(part.get());
   }
   return Merge(sources);
@@ -414,11 +404,7 @@ Result<std::shared_ptr<Part>> Table::WriteMerged(const Parts& sources) {
 Status Table::SwapParts(const Parts& removed, std::shared_ptr<Part> added) {
   Parts dropped;  // Outlives the locks: removing folders takes time.
   MutexLock commit_lock(commit_mutex_);
-  Parts parts;
-  {
-    MutexLock lock(mutex_);
-    parts = parts_;
-  }
+  Parts parts = *CurrentParts();
   std::erase_if(parts, [&](const auto& part) {
     return std::find(removed.begin(), removed.end(), part) != removed.end();
   });
@@ -430,8 +416,9 @@ Status Table::SwapParts(const Parts& removed, std::shared_ptr<Part> added) {
   for (const auto& part : uncertain_) part->Drop();
   dropped.swap(uncertain_);
   for (const auto& part : removed) part->Drop();
+  auto listed = std::make_shared<const Parts>(std::move(parts));
   MutexLock lock(mutex_);
-  parts_.swap(parts);
+  parts_.swap(listed);  // The old list goes after the lock.
   return Ok();
 }
 
@@ -458,8 +445,8 @@ Stats Table::stats() const {
     stats.memory_bytes += items->bytes();
   }
   stats.memory_sets = flushing_.size();
-  stats.file_parts = parts_.size();
-  for (const auto& part : parts_) {
+  stats.file_parts = parts_->size();
+  for (const auto& part : *parts_) {
     stats.file_items += part->header().items_count;
     stats.file_blocks += part->header().blocks_count;
     stats.file_bytes += part->size_bytes();
@@ -468,14 +455,10 @@ Stats Table::stats() const {
 }
 
 Status Table::CreateSnapshot(const std::string& path) const {
-  std::vector<std::shared_ptr<Part>> parts;
-  {
-    MutexLock lock(mutex_);
-    parts = parts_;
-  }
+  const std::shared_ptr<const Parts> parts = CurrentParts();
   VM_TRY(fs_.CreateDirectories(path));
   std::vector<std::string> names;
-  for (const auto& part : parts) {
+  for (const auto& part : *parts) {
     VM_TRY(storage::LinkPart(fs_, part->dir(), fs::Join(path, part->name())));
     names.push_back(part->name());
   }

@@ -33,7 +33,7 @@ constexpr uint64_t kShortMergeBytes = 100'000'000;
 constexpr uint64_t kIndexMemoryPercent = 5;
 /// A set of index items above that makes no better files, only takes memory: some fifty thousand series.
 constexpr uint64_t kMaxIndexSetBytes = 32 << 20;
-/// Knowing which parts of the index lack a name takes 1.5 bytes for each series and day.
+/// Knowing which parts of the index lack a name takes two bytes for each series and day.
 constexpr uint64_t kIndexFilterShare = 128;
 constexpr int64_t kIndexFlushSlackMs = 1000;
 
