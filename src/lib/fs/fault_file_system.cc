@@ -129,6 +129,25 @@ struct FaultFileSystem::State {
     return Place{above.back(), ".", above.back()};
   }
 
+  /// What `path` names. Nothing when `code` says already why not, or says so then; kFile and kDirectory alone are asked
+  /// for.
+  Place There(const std::string& path, bool follow, std::optional<Node::Type> type, int& code) const
+      VM_REQUIRES(mutex) {
+    if (code != 0) return {};
+    std::optional<Place> place = Find(path, follow, code);
+    if (code == 0 && place->node == nullptr) code = ENOENT;
+    if (code == 0 && type && place->node->type != *type) code = *type == Node::Type::kFile ? EISDIR : ENOTDIR;
+    return code == 0 ? *std::move(place) : Place();
+  }
+  /// Where `path` can be created, likewise.
+  Place Vacant(const std::string& path, bool follow, int& code) const VM_REQUIRES(mutex) {
+    if (code == 0 && Full()) code = ENOSPC;
+    if (code != 0) return {};
+    std::optional<Place> place = Find(path, follow, code);
+    if (code == 0 && place->node != nullptr) code = EEXIST;
+    return code == 0 ? *std::move(place) : Place();
+  }
+
   void Forget(const std::shared_ptr<Node>& node) VM_REQUIRES(mutex) {
     if (node->type == Node::Type::kFile && --node->names == 0 && free_bytes) *free_bytes += node->data.size();
   }
@@ -336,13 +355,10 @@ Result<std::unique_ptr<FileReader>> FaultFileSystem::OpenReader(const std::strin
   FileOperation operation{Kind::kOpen, path};
   MutexLock lock(state_->mutex);
   int code = state_->Begin(operation);
-  std::optional<Place> place;
-  if (code == 0) place = state_->Find(path, true, code);
-  if (code == 0 && place->node == nullptr) code = ENOENT;
-  if (code == 0 && place->node->type != Node::Type::kFile) code = EISDIR;
+  Place place = state_->There(path, true, Node::Type::kFile, code);
   if (code != 0) return IoError("open", path, code);
-  const uint64_t size = place->node->data.size();
-  return std::unique_ptr<FileReader>(new Reader(state_, std::move(place->node), path, size));
+  const uint64_t size = place.node->data.size();
+  return std::unique_ptr<FileReader>(new Reader(state_, std::move(place.node), path, size));
 }
 
 Result<ByteBuffer> FaultFileSystem::ReadFile(const std::string& path) {
@@ -373,12 +389,9 @@ Status FaultFileSystem::CreateDirectory(const std::string& path) {
   {
     MutexLock lock(state_->mutex);
     int code = state_->Begin(operation);
-    if (code == 0 && state_->Full()) code = ENOSPC;
-    std::optional<Place> place;
-    if (code == 0) place = state_->Find(path, true, code);
-    if (place && place->node != nullptr) code = EEXIST;
+    const Place place = state_->Vacant(path, true, code);
     if (code != 0) return IoError("create directory", path, code);
-    place->directory->entries.emplace(place->name, std::make_shared<Node>(Node::Type::kDirectory));
+    place.directory->entries.emplace(place.name, std::make_shared<Node>(Node::Type::kDirectory));
   }
   state_->Observe(operation);
   return Ok();
@@ -389,12 +402,9 @@ Status FaultFileSystem::SyncDirectory(const std::string& path) {
   {
     MutexLock lock(state_->mutex);
     int code = state_->Begin(operation);
-    std::optional<Place> place;
-    if (code == 0) place = state_->Find(path, true, code);
-    if (code == 0 && place->node == nullptr) code = ENOENT;
-    if (code == 0 && place->node->type != Node::Type::kDirectory) code = ENOTDIR;
+    const Place place = state_->There(path, true, Node::Type::kDirectory, code);
     if (code != 0) return IoError("sync directory", path, code);
-    place->node->durable_entries = place->node->entries;
+    place.node->durable_entries = place.node->entries;
   }
   state_->Observe(operation);
   return Ok();
@@ -405,15 +415,14 @@ Status FaultFileSystem::Rename(const std::string& from, const std::string& to) {
   {
     MutexLock lock(state_->mutex);
     int code = state_->Begin(operation);
-    std::optional<Place> source, target;
-    if (code == 0) source = state_->Find(from, false, code);
+    const Place source = state_->There(from, false, std::nullopt, code);
+    std::optional<Place> target;
     if (code == 0) target = state_->Find(to, false, code);
-    if (code == 0 && source->node == nullptr) code = ENOENT;
     if (code == 0 && target->node != nullptr && target->node->type == Node::Type::kDirectory) code = EISDIR;
     if (code != 0) return IoError("rename to \"" + to + "\"", from, code);
     if (target->node != nullptr) state_->Forget(target->node);
-    source->directory->entries.erase(source->name);
-    target->directory->entries.insert_or_assign(target->name, source->node);
+    source.directory->entries.erase(source.name);
+    target->directory->entries.insert_or_assign(target->name, source.node);
   }
   state_->Observe(operation);
   return Ok();
@@ -424,13 +433,11 @@ Status FaultFileSystem::RemoveFile(const std::string& path) {
   {
     MutexLock lock(state_->mutex);
     int code = state_->Begin(operation);
-    std::optional<Place> place;
-    if (code == 0) place = state_->Find(path, false, code);
-    if (code == 0 && place->node == nullptr) code = ENOENT;
-    if (code == 0 && place->node->type == Node::Type::kDirectory) code = EISDIR;
+    const Place place = state_->There(path, false, std::nullopt, code);
+    if (code == 0 && place.node->type == Node::Type::kDirectory) code = EISDIR;
     if (code != 0) return IoError("remove", path, code);
-    state_->Forget(place->node);
-    place->directory->entries.erase(place->name);
+    state_->Forget(place.node);
+    place.directory->entries.erase(place.name);
   }
   state_->Observe(operation);
   return Ok();
@@ -441,13 +448,10 @@ Status FaultFileSystem::RemoveEmptyDirectory(const std::string& path) {
   {
     MutexLock lock(state_->mutex);
     int code = state_->Begin(operation);
-    std::optional<Place> place;
-    if (code == 0) place = state_->Find(path, false, code);
-    if (code == 0 && place->node == nullptr) code = ENOENT;
-    if (code == 0 && place->node->type != Node::Type::kDirectory) code = ENOTDIR;
-    if (code == 0 && !place->node->entries.empty()) code = ENOTEMPTY;
+    const Place place = state_->There(path, false, Node::Type::kDirectory, code);
+    if (code == 0 && !place.node->entries.empty()) code = ENOTEMPTY;
     if (code != 0) return IoError("remove directory", path, code);
-    place->directory->entries.erase(place->name);
+    place.directory->entries.erase(place.name);
   }
   state_->Observe(operation);
   return Ok();
@@ -458,16 +462,12 @@ Status FaultFileSystem::HardLink(const std::string& from, const std::string& to)
   {
     MutexLock lock(state_->mutex);
     int code = state_->Begin(operation);
-    if (code == 0 && state_->Full()) code = ENOSPC;
-    std::optional<Place> source, target;
-    if (code == 0) source = state_->Find(from, true, code);
-    if (code == 0) target = state_->Find(to, false, code);
-    if (code == 0 && source->node == nullptr) code = ENOENT;
-    if (code == 0 && source->node->type != Node::Type::kFile) code = EPERM;
-    if (code == 0 && target->node != nullptr) code = EEXIST;
+    const Place source = state_->There(from, true, std::nullopt, code);
+    if (code == 0 && source.node->type != Node::Type::kFile) code = EPERM;
+    const Place target = state_->Vacant(to, false, code);
     if (code != 0) return IoError("link to \"" + to + "\"", from, code);
-    ++source->node->names;
-    target->directory->entries.emplace(target->name, source->node);
+    ++source.node->names;
+    target.directory->entries.emplace(target.name, source.node);
   }
   state_->Observe(operation);
   return Ok();
@@ -478,14 +478,11 @@ Status FaultFileSystem::SymLink(const std::string& target, const std::string& pa
   {
     MutexLock lock(state_->mutex);
     int code = state_->Begin(operation);
-    if (code == 0 && state_->Full()) code = ENOSPC;
-    std::optional<Place> place;
-    if (code == 0) place = state_->Find(path, false, code);
-    if (code == 0 && place->node != nullptr) code = EEXIST;
+    const Place place = state_->Vacant(path, false, code);
     if (code != 0) return IoError("create symlink", path, code);
     auto link = std::make_shared<Node>(Node::Type::kLink);
     link->target = target;
-    place->directory->entries.emplace(place->name, std::move(link));
+    place.directory->entries.emplace(place.name, std::move(link));
   }
   state_->Observe(operation);
   return Ok();
@@ -495,13 +492,10 @@ Result<std::vector<DirEntry>> FaultFileSystem::ListDirectory(const std::string& 
   FileOperation operation{Kind::kList, path};
   MutexLock lock(state_->mutex);
   int code = state_->Begin(operation);
-  std::optional<Place> place;
-  if (code == 0) place = state_->Find(path, true, code);
-  if (code == 0 && place->node == nullptr) code = ENOENT;
-  if (code == 0 && place->node->type != Node::Type::kDirectory) code = ENOTDIR;
+  const Place place = state_->There(path, true, Node::Type::kDirectory, code);
   if (code != 0) return IoError("open directory", path, code);
   std::vector<DirEntry> entries;
-  for (const auto& [name, node] : place->node->entries) {
+  for (const auto& [name, node] : place.node->entries) {
     bool is_directory = node->type == Node::Type::kDirectory;
     if (node->type == Node::Type::kLink) {
       const std::optional<Place> end = state_->Find(Join(path, name), true, code);
@@ -528,12 +522,12 @@ Result<std::unique_ptr<FileLock>> FaultFileSystem::LockFile(const std::string& p
   VM_ASSIGN_OR_RETURN(const std::unique_ptr<FileWriter> created, CreateWriter(path));
   MutexLock lock(state_->mutex);
   int code = 0;
-  const std::optional<Place> place = state_->Find(path, true, code);
-  if (!place || place->node == nullptr) return IoError("create lock file", path, ENOENT);
-  if (!state_->locked.insert(place->node.get()).second) {
+  const Place place = state_->There(path, true, std::nullopt, code);
+  if (code != 0) return IoError("create lock file", path, code);
+  if (!state_->locked.insert(place.node.get()).second) {
     return Error(ErrorCode::kUnavailable, IoError("acquire lock on file", path, EWOULDBLOCK).message());
   }
-  return std::unique_ptr<FileLock>(new Lock(state_, place->node));
+  return std::unique_ptr<FileLock>(new Lock(state_, place.node));
 }
 
 }  // namespace vm::fs
