@@ -4,8 +4,10 @@
 #include <fstream>
 #include <limits>
 #include <map>
+#include <random>
 #include <nlohmann/json.hpp>
 
+#include "lib/encoding/common_prefix.h"
 #include "lib/encoding/int.h"
 #include "lib/encoding/int64_array.h"
 #include "lib/encoding/zstd.h"
@@ -168,6 +170,22 @@ TEST(ZstdTest, StreamStopsAtTheLimitAndGoesOn) {
   EXPECT_EQ(out, text);
 }
 
+TEST(CommonPrefixTest, IsThatOfABytewiseLook) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 20000; ++round) {
+    std::string a(random() % 40, 'a');
+    std::string b(random() % 40, 'a');
+    if (!a.empty() && random() % 2 == 0) a[random() % a.size()] = static_cast<char>(random());
+    if (!b.empty() && random() % 2 == 0) b[random() % b.size()] = static_cast<char>(random());
+    size_t want = 0;
+    while (want < a.size() && want < b.size() && a[want] == b[want]) ++want;
+    ASSERT_EQ(CommonPrefixSize(AsBytes(a), AsBytes(b)), want);
+    if (want > 0) {
+      ASSERT_EQ(CommonPrefixSize(AsBytes(a), AsBytes(b), random() % want), want);
+    }
+  }
+}
+
 std::vector<nlohmann::json> Cases(const char* file) {
   std::vector<nlohmann::json> cases;
   std::ifstream in(std::string(VM_SHARED_DIR) + "/conformance/" + file);
@@ -258,6 +276,9 @@ TEST(Int64ArrayTest, AgreesWithTheRecordedCases) {
           EXPECT_TRUE(src.empty());
         }
       }
+    } else if (kind == "common_prefix_len") {
+      const auto a = c["input"]["a"].get<std::string>(), b = c["input"]["b"].get<std::string>();
+      EXPECT_EQ(CommonPrefixSize(AsBytes(a), AsBytes(b)), c["expected"].get<size_t>());
     } else if (kind == "bytes") {
       AppendBytes(dst, AsBytes(c["value"].get_ref<const std::string&>()));
       EXPECT_EQ(ToHex(dst), c["hex"].get<std::string>());
@@ -267,6 +288,7 @@ TEST(Int64ArrayTest, AgreesWithTheRecordedCases) {
   }
   EXPECT_GT(seen["int64_array"], 0);
   EXPECT_GT(seen["nearest_delta2_roundtrip"], 0);
+  EXPECT_GT(seen["common_prefix_len"], 0);
 }
 
 }  // namespace
