@@ -18,7 +18,8 @@ namespace vm::containers {
 /// Keys are kept as 128-bit hashes under a random seed, so an entry has a fixed size whatever its key; two keys
 /// meet with a probability of n^2 / 2^129. Each shard has a young and an old half. When the young one has used its
 /// share of the limit it becomes the old one and the former old one is dropped; a hit in the old half moves the
-/// entry to the young one. Thread-safe.
+/// entry to the young one. Who looks up many keys prepares some of them at a time, so that their entries are on the way
+/// when they are asked for. Thread-safe.
 template <class Value>
 class ByteKeyCache {
  public:
@@ -38,15 +39,23 @@ class ByteKeyCache {
   uint64_t seed() const noexcept { return seed_; }
   /// Take over the seed of saved entries. Requires an empty cache that nobody else uses yet.
   void SetSeed(uint64_t seed) noexcept { seed_ = seed; }
-  /// Put a saved entry back.
-  void PutSaved(const Key128& key, const Value& value) {
-    Shard& shard = ShardOf(key);
-    MutexLock lock(shard.mutex);
-    PutLocked(shard, key, value);
+  /// Hash a key and have the cache line of its entry read ahead.
+  Key128 Prepare(ByteView key) const {
+    const Key128 hash = HashOf(key);
+    const Shard& shard = shards_[ShardIndex(hash)];
+    // Read without the lock: a table that has just gone costs a useless read ahead, which cannot fail.
+    const uintptr_t slots = shard.young_slots.load(std::memory_order_relaxed);
+    const size_t capacity = shard.young_capacity.load(std::memory_order_relaxed);
+    if (capacity > 0) {
+      const uintptr_t slot = slots + FlatTable<Value>::HomeOffset(hash, capacity);
+      __builtin_prefetch(reinterpret_cast<const void*>(slot));
+      __builtin_prefetch(reinterpret_cast<const void*>(slot + sizeof(typename FlatTable<Value>::Slot) - 1));
+    }
+    return hash;
   }
 
-  std::optional<Value> Get(ByteView key) {
-    const Key128 hash = HashOf(key);
+  std::optional<Value> Get(ByteView key) { return Get(HashOf(key)); }
+  std::optional<Value> Get(const Key128& hash) {
     Shard& shard = ShardOf(hash);
     MutexLock lock(shard.mutex);
     ++shard.requests;
@@ -60,8 +69,8 @@ class ByteKeyCache {
     return std::nullopt;
   }
 
-  void Put(ByteView key, const Value& value) {
-    const Key128 hash = HashOf(key);
+  void Put(ByteView key, const Value& value) { Put(HashOf(key), value); }
+  void Put(const Key128& hash, const Value& value) {
     Shard& shard = ShardOf(hash);
     MutexLock lock(shard.mutex);
     PutLocked(shard, hash, value);
@@ -72,6 +81,7 @@ class ByteKeyCache {
       MutexLock lock(shard.mutex);
       shard.young.Clear();
       shard.old.Clear();
+      PublishYoung(shard);
     }
   }
 
@@ -97,13 +107,21 @@ class ByteKeyCache {
     FlatTable<Value> old VM_GUARDED_BY(mutex);
     uint64_t requests VM_GUARDED_BY(mutex) = 0;
     uint64_t misses VM_GUARDED_BY(mutex) = 0;
+    // Where `young` is, for Prepare.
+    std::atomic<uintptr_t> young_slots{0};
+    std::atomic<size_t> young_capacity{0};
   };
 
   Key128 HashOf(ByteView key) const {
     const hash::Hash128 h = hash::XXH3_128(key, seed_);
     return {h.low, h.high | 1};
   }
-  Shard& ShardOf(const Key128& key) { return shards_[key.high >> 55]; }
+  static size_t ShardIndex(const Key128& key) { return key.high >> 55; }
+  Shard& ShardOf(const Key128& key) { return shards_[ShardIndex(key)]; }
+  static void PublishYoung(Shard& shard) VM_REQUIRES(shard.mutex) {
+    shard.young_slots.store(reinterpret_cast<uintptr_t>(shard.young.slots()), std::memory_order_relaxed);
+    shard.young_capacity.store(shard.young.capacity(), std::memory_order_relaxed);
+  }
 
   template <class F>
   uint64_t Sum(F of_shard) VM_NO_THREAD_SAFETY_ANALYSIS {
@@ -126,6 +144,7 @@ class ByteKeyCache {
       if (shard.young.bytes_after_put() > half_bytes_) return;
     }
     shard.young.Put(key, value);
+    PublishYoung(shard);
   }
 
   const size_t half_bytes_;

@@ -28,6 +28,23 @@ TEST(ByteKeyCacheTest, ReturnsWhatWasPut) {
   EXPECT_FALSE(cache.Get(AsBytes("a")));
 }
 
+TEST(ByteKeyCacheTest, PreparedKeysFindTheSameEntries) {
+  ByteKeyCache<uint64_t> cache(1 << 20);
+  std::vector<Key128> keys;
+  for (uint64_t i = 0; i < 2000; ++i) {
+    const std::string name = "series_" + std::to_string(i);
+    keys.push_back(cache.Prepare(AsBytes(name)));
+    if (i % 2 == 0) cache.Put(keys.back(), i);
+    if (i % 2 == 1) cache.Put(AsBytes(name), i);
+  }
+  for (uint64_t i = 0; i < keys.size(); ++i) {
+    ASSERT_EQ(cache.Get(keys[i]), i);
+    ASSERT_EQ(cache.Get(AsBytes("series_" + std::to_string(i))), i);
+  }
+  cache.Clear();
+  EXPECT_FALSE(cache.Get(cache.Prepare(AsBytes("series_1"))));
+}
+
 TEST(FlatTableTest, KeepsEveryKeyWhileItGrows) {
   FlatTable<uint64_t> table;
   EXPECT_EQ(table.Find({1, 0}), nullptr);

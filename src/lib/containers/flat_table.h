@@ -55,6 +55,14 @@ class FlatTable {
     }
   }
 
+  /// Offset in bytes from slots() where a table of `capacity` slots keeps `key`, unless others took the place: what to
+  /// read ahead.
+  static size_t HomeOffset(const Key128& key, size_t capacity) noexcept {
+    return StartIn(key, capacity) * sizeof(Slot);
+  }
+  const Slot* slots() const noexcept { return slots_.get(); }
+  size_t capacity() const noexcept { return capacity_; }
+
   size_t size() const noexcept { return size_; }
   size_t bytes() const noexcept { return capacity_ * sizeof(Slot); }
   /// What bytes() will be after one more Put of a new key.
@@ -75,10 +83,11 @@ class FlatTable {
 
   static bool IsFree(const Slot& slot) noexcept { return (slot.key.low | slot.key.high) == 0; }
   size_t NextCapacity() const noexcept { return capacity_ == 0 ? kMinCapacity : 2 * capacity_; }
-  size_t Start(const Key128& key) const noexcept {
+  size_t Start(const Key128& key) const noexcept { return StartIn(key, capacity_); }
+  static size_t StartIn(const Key128& key, size_t capacity) noexcept {
     // Keys may be consecutive numbers: the product spreads them.
     const uint64_t mixed = (key.low ^ (key.high << 40)) * 0x9E3779B97F4A7C15u;
-    return static_cast<size_t>(mixed >> 20) & (capacity_ - 1);
+    return static_cast<size_t>(mixed >> 20) & (capacity - 1);
   }
   Slot& Place(const Key128& key) noexcept {
     size_t i = Start(key);
