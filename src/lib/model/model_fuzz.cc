@@ -66,6 +66,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       Require(back.ok() && back.value() == got.value());
     }
   } else if (kind == 5) {
+    std::vector<MetricRow> rows;
+    ByteView rest = src;
+    const bool all_taken = TakeMetricRows(rest, src.size(), rows).ok();
+    size_t taken = 0;
     while (!src.empty()) {
       const size_t before = src.size();
       auto row = TakeMetricRow(src);
@@ -74,7 +78,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         break;
       }
       AppendMetricRow(again, row.value());
+      Require(taken < rows.size() && rows[taken].metric_name_raw.data() == row.value().metric_name_raw.data() &&
+              rows[taken].timestamp == row.value().timestamp);
+      ++taken;
     }
+    Require(taken == rows.size() && all_taken == src.empty() && rest.size() == src.size());
   } else if (kind == 6) {
     while (!src.empty()) {
       const size_t before = src.size();

@@ -273,6 +273,56 @@ TEST(DedupTest, PrefersAnyValueToAStalenessMarkerAndTheLargestValue) {
   EXPECT_TRUE(decimal::IsStaleNaN(vs[1]));
 }
 
+TEST(RowsTest, ManyAreTakenAsOneByOne) {
+  std::vector<ByteBuffer> names;
+  for (const size_t name_size : {0, 1, 126, 127, 128, 300, 16383, 16384, 40000}) {
+    names.emplace_back(name_size, static_cast<uint8_t>('a' + names.size()));
+  }
+  ByteBuffer bytes;
+  for (const ByteBuffer& name : names) AppendMetricRow(bytes, {name, kT + static_cast<int64_t>(bytes.size()), 0.5});
+  // A size may be written longer than it has to be.
+  Append(bytes, Bytes("8100 61 0000018bcfe56800 4045000000000000"));
+
+  std::vector<MetricRow> wanted;
+  for (ByteView rest = bytes; !rest.empty();) {
+    auto row = TakeMetricRow(rest);
+    if (!row.ok()) break;
+    wanted.push_back(row.value());
+  }
+  for (const size_t at_once : {1, 3, 100}) {
+    SCOPED_TRACE(at_once);
+    ByteView rest = bytes;
+    std::vector<MetricRow> rows;
+    size_t taken = 0;
+    for (Status status = Ok(); !rest.empty() && status.ok();) {
+      status = TakeMetricRows(rest, at_once, rows);
+      ASSERT_LE(rows.size(), at_once);
+      for (const MetricRow& row : rows) {
+        ASSERT_LT(taken, wanted.size());
+        EXPECT_TRUE(Equal(row.metric_name_raw, wanted[taken].metric_name_raw)) << taken;
+        EXPECT_EQ(row.timestamp, wanted[taken].timestamp);
+        EXPECT_EQ(row.value, wanted[taken++].value);
+      }
+    }
+    EXPECT_EQ(taken, wanted.size());
+  }
+}
+
+TEST(RowsTest, ABrokenRowEndsWhatIsTaken) {
+  const ByteBuffer name(200, 'x');
+  ByteBuffer bytes;
+  AppendMetricRow(bytes, {name, kT, 1});
+  const size_t row_size = bytes.size();
+  AppendMetricRow(bytes, {name, kT, 2});
+  for (size_t size = row_size + 1; size < bytes.size(); ++size) {
+    ByteView rest = ByteView(bytes).first(size);
+    std::vector<MetricRow> rows;
+    EXPECT_FALSE(TakeMetricRows(rest, 10, rows).ok()) << size;
+    ASSERT_EQ(rows.size(), 1u) << size;
+    EXPECT_EQ(rest.size(), size - row_size) << "the broken row stays";
+  }
+}
+
 TEST(RowsTest, SizeIsKnownBeforehand) {
   for (const size_t name_size : {0, 1, 127, 128, 16383, 16384}) {
     const ByteBuffer name(name_size, 'x');

@@ -56,6 +56,29 @@ Result<MetricRow> TakeMetricRow(ByteView& src) {
   return row;
 }
 
+Status TakeMetricRows(ByteView& src, size_t max_rows, std::vector<MetricRow>& rows) {
+  rows.clear();
+  while (!src.empty() && rows.size() < max_rows) {
+    // Sizes of one or two bytes are those of nearly all names.
+    size_t name_size = src[0];
+    size_t at = 1;
+    if (name_size >= 0x80 && src.size() > 1 && src[1] < 0x80) {
+      name_size = (name_size & 0x7f) | size_t{src[1]} << 7;
+      at = 2;
+    }
+    if (name_size < size_t{0x80} << (7 * (at - 1)) && src.size() >= at + name_size + 16) [[likely]] {
+      const uint8_t* after_name = src.data() + at + name_size;
+      rows.push_back({src.subspan(at, name_size), static_cast<int64_t>(LoadBigEndian<uint64_t>(after_name)),
+                      std::bit_cast<double>(LoadBigEndian<uint64_t>(after_name + 8))});
+      src = src.subspan(at + name_size + 16);
+      continue;
+    }
+    VM_ASSIGN_OR_RETURN(const MetricRow row, TakeMetricRow(src));
+    rows.push_back(row);
+  }
+  return Ok();
+}
+
 void AppendMetadataRow(ByteBuffer& dst, const MetadataRow& row) {
   AppendBigEndian(dst, row.tenant.account_id);
   AppendBigEndian(dst, row.tenant.project_id);

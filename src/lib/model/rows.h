@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
@@ -21,6 +22,9 @@ size_t MetricRowSize(const MetricRow& row) noexcept;
 void AppendMetricRow(ByteBuffer& dst, const MetricRow& row);
 /// Errors: kCorrupted; `src` stays then.
 Result<MetricRow> TakeMetricRow(ByteView& src);
+/// Put the next rows of `src`, at most `max_rows`, into `rows`, which keeps its memory. Errors: kCorrupted; `rows` has
+/// those before the broken one then, and `src` starts with that.
+Status TakeMetricRows(ByteView& src, size_t max_rows, std::vector<MetricRow>& rows);
 
 /// Type, help and unit of a metric family. `type` is 0 unknown, 1 counter, 2 gauge, 3 histogram,
 /// 4 gauge histogram, 5 summary, 6 info, 7 stateset.

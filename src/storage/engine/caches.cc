@@ -34,12 +34,12 @@ Status EngineImpl::SaveSeriesCache() {
   AppendBigEndian(record, tsids_.seed());
   VM_TRY(writer->Append(record));
   Status status = Ok();
-  tsids_.ForEach([&](const containers::Key128& key, const model::Tsid& tsid) {
+  tsids_.ForEach([&](const containers::Key128& key, const KnownSeries& series) {
     if (!status.ok()) return;
     record = {kTsidRecord};
     AppendBigEndian(record, key.low);
     AppendBigEndian(record, key.high);
-    model::MarshalTsid(record, tsid);
+    model::MarshalTsid(record, series.tsid);
     status = writer->Append(record);
   });
   // The days that go on being written.
@@ -74,7 +74,7 @@ Status EngineImpl::LoadSeriesCache(uint64_t digest) {
       VM_ASSIGN_OR_RETURN(const uint64_t second, encoding::TakeUint<uint64_t>(records));
       if (kind == kTsidRecord) {
         VM_ASSIGN_OR_RETURN(const model::Tsid tsid, model::UnmarshalTsid(records));
-        tsids_.PutSaved({first, second}, tsid);
+        tsids_.Put(containers::Key128{first, second}, KnownSeries{tsid});
       } else {
         registered_.Add(first, second);
       }

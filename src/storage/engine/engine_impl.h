@@ -99,11 +99,18 @@ class EngineImpl final : public Engine {
   Prefill PrefillAt(int64_t now_ms) const;
   void RegisterAhead(Batch& batch, const model::Tsid& tsid, const model::MetricRow& row);
 
+  /// What the cache knows about a raw name.
+  struct KnownSeries {
+    model::Tsid tsid;
+    /// A day on which the index has the series, the one asked for last; others are in `registered_`. 0: none.
+    uint32_t date = 0;
+  };
+
   /// What one AddRows call remembers from row to row.
   struct Batch {
     PartitionRef partition;
-    ByteView previous_raw;
-    std::optional<model::Tsid> previous_tsid;
+    containers::Key128 previous_key;  // Of the raw name; that of no name at first.
+    model::Tsid previous_tsid;
     uint64_t previous_date = 0;
     std::optional<std::string> first_problem;
     Prefill prefill;
@@ -111,8 +118,12 @@ class EngineImpl final : public Engine {
   };
 
   void AddBatch(std::span<const model::MetricRow> rows, bool with_samples);
-  /// The TSID of a row, registered in its month and day. Nothing when the row has to be skipped.
-  std::optional<model::Tsid> Resolve(Batch& batch, const model::MetricRow& row);
+  /// The TSID of a row, registered in its month and day. Nothing when the row has to be skipped. `key` is that of the
+  /// row's name in `tsids_`.
+  std::optional<model::Tsid> Resolve(Batch& batch, const model::MetricRow& row, const containers::Key128& key);
+  /// What the cache knows, unless the series was deleted.
+  std::optional<KnownSeries> FindKnown(const Partition& partition, ByteView metric_name_raw,
+                                       const containers::Key128& key);
   /// Whether the month has the records of the series that belong to no day.
   Result<bool> HasGlobalRecords(Partition& partition, const model::Tenant& tenant, model::MetricId id);
   Status EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
@@ -179,7 +190,7 @@ class EngineImpl final : public Engine {
   std::unique_ptr<LegacyIndexes> legacy_;
   int64_t composite_since_ms_ = 0;
   std::atomic<int64_t> next_legacy_deadline_s_{0};
-  containers::ByteKeyCache<model::Tsid> tsids_;
+  containers::ByteKeyCache<KnownSeries> tsids_;
   containers::GenerationSet registered_;  // (date, metric id).
   MetadataStore metadata_;
   NameUsageTracker name_usage_;

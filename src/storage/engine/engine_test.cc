@@ -159,6 +159,36 @@ TEST(EngineTest, FindsTheSeriesOfYesterdayInThePreviousMonth) {
   EXPECT_EQ(Read(*engine, query).begin()->second.size(), 2u);
 }
 
+TEST(EngineTest, RegistersASeriesOnEachDayOfItsRows) {
+  const auto path = NewDirectory("days");
+  auto engine = OpenOrFail(OptionsFor(path));
+  ASSERT_NE(engine, nullptr);
+  const ByteBuffer a = Raw("a", {{"job", "x"}});
+  const ByteBuffer b = Raw("b", {{"job", "x"}});
+  constexpr int64_t kYesterday = kNow - model::kMsecPerDay;
+  // The days alternate within a packet, and in the next one.
+  std::vector<model::MetricRow> rows;
+  for (int i = 0; i < 100; ++i) {
+    rows.push_back({a, (i % 2 == 0 ? kYesterday : kNow) + i, double(i)});
+    if (i % 3 == 0) rows.push_back({b, kNow + i, double(i)});
+  }
+  engine->AddRows(rows);
+  rows = {{b, kYesterday + 1000, 1}, {a, kYesterday + 1000, 1}, {b, kNow + 1000, 1}};
+  engine->AddRows(rows);
+  engine->ForceFlush();
+  EXPECT_EQ(engine->metrics().new_timeseries_created, 2u);
+  EXPECT_EQ(engine->metrics().slow_per_day_index_inserts, 2u);
+  for (const int64_t day : {kYesterday, kNow}) {
+    model::SearchQuery query = Everything();
+    query.time_range = {day, day + 60'000};
+    const SeriesMap series = Read(*engine, query);
+    ASSERT_EQ(series.size(), 2u) << day;
+    EXPECT_EQ(series.begin()->second.size(), 50u + (day == kYesterday ? 1 : 0)) << day;
+  }
+  EXPECT_TRUE(engine->Close().ok());
+  stdfs::remove_all(path);
+}
+
 TEST(EngineTest, SkipsAndCountsRowsOutsideTheLimits) {
   auto options = OptionsFor(NewDirectory("limits"));
   options.retention_ms = 31 * model::kMsecPerDay;

@@ -11,8 +11,10 @@
 namespace vm::storage {
 namespace {
 
-/// Rows handed to the table at once, as in the original.
-constexpr size_t kMaxRowsPerBatch = 8000;
+/// Rows handed to the table at once: they and what is remembered about them stay in the cache of the CPU.
+constexpr size_t kMaxRowsPerBatch = 2048;
+/// Names whose entries in the TSID cache are read ahead together: as many cache misses as a CPU has under way at once.
+constexpr size_t kNamesReadAhead = 32;
 /// At most one line about bad rows in this time.
 constexpr int64_t kWarnIntervalMs = 5000;
 constexpr int64_t kPrefillWindowMs = 3'600'000;
@@ -66,7 +68,15 @@ void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samp
       AcceptedTimestamps(options_.now_ms(), options_.retention_ms, options_.max_backfill_age_ms,
                          options_.future_retention_ms);
   batch.prefill = PrefillAt(options_.now_ms());
-  for (const model::MetricRow& row : rows) {
+  std::array<containers::Key128, kNamesReadAhead> keys;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const size_t at = i % kNamesReadAhead;
+    if (at == 0) {
+      const auto names = rows.subspan(i, std::min(kNamesReadAhead, rows.size() - i));
+      std::transform(names.begin(), names.end(), keys.begin(),
+                     [this](const model::MetricRow& row) { return tsids_.Prepare(row.metric_name_raw); });
+    }
+    const model::MetricRow& row = rows[i];
     if (std::isnan(row.value) && !decimal::IsStaleNaN(row.value)) continue;
     if (row.timestamp < accepted.min_timestamp) {
       if (!batch.first_problem) {
@@ -89,7 +99,7 @@ void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samp
       metrics_.rows_too_big_timestamp.fetch_add(1, std::memory_order_relaxed);
       continue;
     }
-    const std::optional<model::Tsid> tsid = Resolve(batch, row);
+    const std::optional<model::Tsid> tsid = Resolve(batch, row, keys[at]);
     if (!tsid) continue;
     if (batch.prefill.share > 0 && row.timestamp >= batch.prefill.first_timestamp) RegisterAhead(batch, *tsid, row);
     if (with_samples) {
@@ -137,14 +147,24 @@ void EngineImpl::RegisterAhead(Batch& batch, const model::Tsid& tsid, const mode
   }
 }
 
-std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::MetricRow& row) {
-  const uint64_t date = DateOf(row.timestamp);
-  if (batch.previous_tsid && date == batch.previous_date &&
-      Equal(batch.previous_raw, row.metric_name_raw)) {
-    return batch.previous_tsid;
+std::optional<EngineImpl::KnownSeries> EngineImpl::FindKnown(const Partition& partition, ByteView metric_name_raw,
+                                                             const containers::Key128& key) {
+  auto known = tsids_.Get(key);
+  if (known && !IsTenantOf(known->tsid, metric_name_raw)) {
+    // Keys are hashes: one of another tenant must never be taken.
+    metrics_.tsid_cache_collisions.fetch_add(1, std::memory_order_relaxed);
+    known.reset();
   }
+  if (known && partition.index().IsDeleted(known->tsid.metric_id)) known.reset();
+  return known;
+}
+
+std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::MetricRow& row,
+                                               const containers::Key128& key) {
+  const uint64_t date = DateOf(row.timestamp);
+  if (key == batch.previous_key && date == batch.previous_date) return batch.previous_tsid;
   auto remember = [&](const model::Tsid& tsid) {
-    batch.previous_raw = row.metric_name_raw;
+    batch.previous_key = key;
     batch.previous_tsid = tsid;
     batch.previous_date = date;
     return tsid;
@@ -163,25 +183,17 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
   Partition& partition = *batch.partition;
   if (!PassesSeriesLimits(row.metric_name_raw)) return std::nullopt;
 
-  auto from_cache = [&]() -> std::optional<model::Tsid> {
-    auto tsid = tsids_.Get(row.metric_name_raw);
-    if (tsid && !IsTenantOf(*tsid, row.metric_name_raw)) {
-      // Keys are hashes: one of another tenant must never be taken.
-      metrics_.tsid_cache_collisions.fetch_add(1, std::memory_order_relaxed);
-      tsid.reset();
-    }
-    if (tsid && partition.index().IsDeleted(tsid->metric_id)) tsid.reset();
-    return tsid;
-  };
-  if (const auto tsid = from_cache()) {
-    if (registered_.Has(date, static_cast<uint64_t>(tsid->metric_id))) return remember(*tsid);
-    if (Status status = EnsureRegistered(partition, *tsid, date, row.metric_name_raw);
-        !status.ok()) {
+  // Registers what the cache knows on the row's day, too.
+  const auto use_known = [&](const KnownSeries& known) -> std::optional<model::Tsid> {
+    if (known.date == date) return remember(known.tsid);
+    if (Status status = EnsureRegistered(partition, known.tsid, date, row.metric_name_raw); !status.ok()) {
       complain(status.error());
       return std::nullopt;
     }
-    return remember(*tsid);
-  }
+    tsids_.Put(key, {known.tsid, static_cast<uint32_t>(date)});
+    return remember(known.tsid);
+  };
+  if (const auto known = FindKnown(partition, row.metric_name_raw, key)) return use_known(*known);
 
   metrics_.slow_row_inserts.fetch_add(1, std::memory_order_relaxed);
   auto name = model::MetricName::UnmarshalRaw(row.metric_name_raw);
@@ -195,23 +207,15 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
   if (options_.track_metric_names_stats) {
     name_usage_.AddName(name.value().tenant, name.value().metric_group);
   }
-  MutexLock lock(create_mutexes_[hash::XXH64(row.metric_name_raw) % create_mutexes_.size()]);
-  std::optional<model::Tsid> tsid = from_cache();
-  if (tsid) {
-    // Created by another caller since the look-up above.
-    if (Status status = EnsureRegistered(partition, *tsid, date, row.metric_name_raw);
-        !status.ok()) {
-      complain(status.error());
-      return std::nullopt;
-    }
-    return remember(*tsid);
-  }
+  MutexLock lock(create_mutexes_[key.low % create_mutexes_.size()]);
+  // Created by another caller since the look-up above?
+  if (const auto known = FindKnown(partition, row.metric_name_raw, key)) return use_known(*known);
   auto found = FindOrCreate(partition, date, name.value());
   if (!found.ok()) {
     complain(found.error());
     return std::nullopt;
   }
-  tsids_.Put(row.metric_name_raw, found.value());
+  tsids_.Put(key, {found.value(), static_cast<uint32_t>(date)});
   registered_.Add(date, static_cast<uint64_t>(found.value().metric_id));
   return remember(found.value());
 }

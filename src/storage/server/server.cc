@@ -65,18 +65,18 @@ class EngineSink final : public rpc::InsertSink {
  private:
   void AddRows(ByteView packet) {
     std::vector<model::MetricRow> rows;
-    while (!packet.empty()) {
-      auto row = model::TakeMetricRow(packet);
-      if (!row.ok()) {
+    rows.reserve(std::min(kMaxRowsAtOnce, packet.size() / kMinRowSize));
+    Status status = Ok();
+    while (status.ok() && !packet.empty()) {
+      status = model::TakeMetricRows(packet, kMaxRowsAtOnce, rows);
+      if (!status.ok()) {
         metrics_.rows.parse_errors.Inc();
-        VM_LOG_ERROR("cannot unmarshal rows from vminsert: {}", row.error().message());
-        break;
+        VM_LOG_ERROR("cannot unmarshal rows from vminsert: {}", status.error().message());
       }
-      rows.push_back(row.value());
+      rows_read_.Add(rows.size());
+      rows_parsed_.Add(rows.size());
+      engine_.AddRows(rows);
     }
-    rows_read_.Add(rows.size());
-    rows_parsed_.Add(rows.size());
-    engine_.AddRows(rows);
   }
   void AddMetadata(ByteView packet) {
     std::vector<model::MetadataRow> rows;
@@ -95,6 +95,9 @@ class EngineSink final : public rpc::InsertSink {
   }
 
   static constexpr std::chrono::milliseconds kRoomCheckInterval{50};
+  /// Rows that the engine gets at once.
+  static constexpr size_t kMaxRowsAtOnce = 2048;
+  static constexpr size_t kMinRowSize = 17;
 
   Engine& engine_;
   net::Pool& pool_;
