@@ -43,15 +43,16 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
     registry.GetCounter("vm_vminsert_conn_errors_total");
   }
 
-  asio::awaitable<void> OnRows(ByteBuffer rows) override {
+  asio::awaitable<Status> OnRows(ByteBuffer rows) override {
     const auto parse = [this, &rows]() -> Result<IngestOutput> {
       Result<IngestOutput> output = IngestMetricRows(rows, context);
       if (output.ok()) metrics_read.Add(output.value().rows_count);
       return output;
     };
     co_await Insert(parse);
+    co_return Ok();
   }
-  asio::awaitable<void> OnMetadata(ByteBuffer rows) override {
+  asio::awaitable<Status> OnMetadata(ByteBuffer rows) override {
     const auto parse = [this, &rows]() -> Result<IngestOutput> {
       Result<IngestOutput> output = IngestMetadataRows(rows, context);
       if (output.ok()) metadata_read.Add(output.value().metadata_count);
@@ -59,6 +60,7 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
       return output;
     };
     co_await Insert(parse);
+    co_return Ok();
   }
   bool IsReadOnly() const override { return false; }
 

@@ -79,7 +79,14 @@ class Session {
         ack = LegacyAck::kAccepted;
         SlotHolder slot;
         VM_CO_TRY(co_await AcquireSlot(slot));
-        if (!rows.empty()) co_await sink_.OnRows(std::move(rows));
+        if (!rows.empty()) {
+          // This protocol has no word for an error: a peer without an acknowledgement sends the rows again.
+          auto taken = co_await sink_.OnRows(std::move(rows));
+          if (!taken.ok()) {
+            if (options_.metrics != nullptr) options_.metrics->rows.process_errors.Inc();
+            co_return taken;
+          }
+        }
       }
       const std::array<uint8_t, 1> reply = {static_cast<uint8_t>(ack)};
       stream_.SetDeadline(Deadline::After(std::chrono::seconds(5)));
@@ -144,12 +151,19 @@ class Session {
       // A packet is acknowledged when it has arrived, not when it makes sense.
       if (counters != nullptr) counters->parse_errors.Inc();
       VM_LOG_ERROR("cannot unpack a packet from {}: {}", stream_.remote_addr(), unpacked.error().message());
-    } else if (is_rows) {
-      co_await sink_.OnRows(std::move(rows));
-    } else {
-      co_await sink_.OnMetadata(std::move(rows));
+      co_return Ok();
     }
-    co_return Ok();
+    Status taken = Ok();
+    if (is_rows) {
+      taken = co_await sink_.OnRows(std::move(rows));
+    } else {
+      taken = co_await sink_.OnMetadata(std::move(rows));
+    }
+    if (!taken.ok()) {
+      if (counters != nullptr) counters->process_errors.Inc();
+      VM_CO_TRY(co_await Answer(taken.error().message()));
+    }
+    co_return taken;
   }
 
   net::FramedStream& stream_;

@@ -17,10 +17,11 @@ class InsertSink {
   virtual ~InsertSink() = default;
 
   /// Take a packet of MetricRows. Returning means "queued": wait here while there is no room. Broken rows are
-  /// the sink's to log and count; the peer is not told.
-  virtual net::asio::awaitable<void> OnRows(ByteBuffer rows) = 0;
+  /// the sink's to log and count; the peer is not told. An error refuses the packet: the peer is told and the connection
+  /// closed, so that it sends the rows again, here or elsewhere.
+  virtual net::asio::awaitable<Status> OnRows(ByteBuffer rows) = 0;
   /// The same for metadata rows.
-  virtual net::asio::awaitable<void> OnMetadata(ByteBuffer rows) = 0;
+  virtual net::asio::awaitable<Status> OnMetadata(ByteBuffer rows) = 0;
   virtual bool IsReadOnly() const = 0;
 };
 

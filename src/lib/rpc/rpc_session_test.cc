@@ -22,17 +22,19 @@ using net::asio::awaitable;
 
 class RowKeeper : public InsertSink {
  public:
-  awaitable<void> OnRows(ByteBuffer rows) override {
+  awaitable<Status> OnRows(ByteBuffer rows) override {
+    if (fails) co_return Error(ErrorCode::kIo, "no room for rows");
     packets.push_back(std::move(rows));
-    co_return;
+    co_return Ok();
   }
-  awaitable<void> OnMetadata(ByteBuffer rows) override {
+  awaitable<Status> OnMetadata(ByteBuffer rows) override {
     metadata.push_back(std::move(rows));
-    co_return;
+    co_return Ok();
   }
   bool IsReadOnly() const override { return read_only; }
 
   std::atomic<bool> read_only{false};
+  std::atomic<bool> fails{false};
   std::vector<ByteBuffer> packets;
   std::vector<ByteBuffer> metadata;
 };
@@ -383,10 +385,11 @@ TEST(SelectSessionTest, KeepsNoThreadWhileAPeerReadsSlowly) {
 // Keeps rows waiting until it is let go.
 class BusySink : public RowKeeper {
  public:
-  awaitable<void> OnRows(ByteBuffer rows) override {
+  awaitable<Status> OnRows(ByteBuffer rows) override {
     ++waiting;
     while (busy) co_await net::SleepFor(std::chrono::milliseconds(5));
     packets.push_back(std::move(rows));
+    co_return Ok();
   }
   std::atomic<int> waiting{0};
   std::atomic<bool> busy{true};
@@ -454,9 +457,38 @@ TEST(InsertSessionTest, SpeaksTheOldProtocolWithNodesThatCloseAfterTheHello) {
     EXPECT_TRUE(conn.legacy());
     auto sent = co_await conn.Send(kWriteRows, rows);
     EXPECT_TRUE(sent.ok() && sent.value() == InsertAnswer::kAccepted);
+    sink.fails = true;
+    sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_FALSE(sent.ok()) << "what was not taken is not acknowledged";
   };
   EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), check)));
   EXPECT_EQ(sink.packets, std::vector<ByteBuffer>{rows});
+}
+
+TEST(InsertSessionTest, TellsThatRowsWereNotTakenAndClosesTheConnection) {
+  net::Runtime runtime(2);
+  RowKeeper sink;
+  metrics::Registry registry;
+  InsertServerMetrics counters(registry);
+  InsertServerOptions options;
+  options.metrics = &counters;
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return ServeInsert(std::move(s), sink, options); };
+  TestServer server(runtime, serve);
+  const ByteBuffer rows = {1, 2, 3};
+  sink.fails = true;
+  auto check = [&](InsertConn& conn) -> awaitable<void> {
+    auto sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_FALSE(sent.ok());
+    if (sent.ok()) co_return;
+    EXPECT_NE(sent.error().message().find("no room for rows"), std::string::npos) << sent.error().message();
+    sink.fails = false;
+    sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_FALSE(sent.ok()) << "the connection is closed";
+  };
+  EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), check)));
+  EXPECT_TRUE(sink.packets.empty());
+  EXPECT_EQ(counters.rows.process_errors.Get(), 1u);
+  EXPECT_EQ(counters.connection_errors.Get(), 1u);
 }
 
 }  // namespace

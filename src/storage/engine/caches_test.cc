@@ -42,7 +42,7 @@ class CachesTest : public testing::Test {
   void Add(Engine& engine, size_t from = 0, size_t to = 100) {
     for (size_t i = from; i < to; ++i) {
       const model::MetricRow row{names_[i], now_, 1};
-      engine.AddRows({&row, 1});
+      EXPECT_TRUE(engine.AddRows({&row, 1}).ok());
     }
   }
   /// Open, add all rows, and say how many of them missed the caches; all must be known to the index.

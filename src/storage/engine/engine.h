@@ -114,9 +114,10 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   /// Store rows. Rows that cannot be stored are skipped, counted and logged at times: nothing reaches the peer.
-  virtual void AddRows(std::span<const model::MetricRow> rows) = 0;
-  /// Index the names of rows for the day of their timestamps, storing no samples.
-  virtual void RegisterMetricNames(std::span<const model::MetricRow> rows) = 0;
+  /// Errors: a month that cannot be opened; some of the other rows may have been stored then.
+  virtual Status AddRows(std::span<const model::MetricRow> rows) = 0;
+  /// Index the names of rows for the day of their timestamps, storing no samples. Errors: as AddRows.
+  virtual Status RegisterMetricNames(std::span<const model::MetricRow> rows) = 0;
 
   /// Start to read the blocks of matching series, in order of (TSID, min timestamp). The cursor must not outlive the
   /// engine.

@@ -33,8 +33,8 @@ class EngineImpl final : public Engine {
   /// the directory was opened.
   void LoadCaches(uint64_t digest);
 
-  void AddRows(std::span<const model::MetricRow> rows) override;
-  void RegisterMetricNames(std::span<const model::MetricRow> rows) override;
+  Status AddRows(std::span<const model::MetricRow> rows) override;
+  Status RegisterMetricNames(std::span<const model::MetricRow> rows) override;
   Result<std::unique_ptr<rpc::BlockCursor>> StartSearch(const model::SearchQuery& query,
                                                         const Deadline& deadline) override;
   Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery& query,
@@ -113,11 +113,12 @@ class EngineImpl final : public Engine {
     model::Tsid previous_tsid;
     uint64_t previous_date = 0;
     std::optional<std::string> first_problem;
+    Status failure = Ok();  // What forbids to acknowledge the rows.
     Prefill prefill;
     std::vector<RawRow> rows;
   };
 
-  void AddBatch(std::span<const model::MetricRow> rows, bool with_samples);
+  Status AddBatch(std::span<const model::MetricRow> rows, bool with_samples);
   /// The TSID of a row, registered in its month and day. Nothing when the row has to be skipped. `key` is that of the
   /// row's name in `tsids_`.
   std::optional<model::Tsid> Resolve(Batch& batch, const model::MetricRow& row, const containers::Key128& key);

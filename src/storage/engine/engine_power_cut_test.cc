@@ -121,7 +121,7 @@ TEST(EnginePowerCutTest, TheStorageOpensAndHoldsWhatWasDurable) {
         rows.push_back({names[series], timestamp, 1.5 + round});
         added.emplace(std::pair(std::string(series == 0 ? "even" : "odd"), timestamp), 1.5 + round);
       }
-      engine.value()->AddRows(rows);
+      EXPECT_TRUE(engine.value()->AddRows(rows).ok());
       ASSERT_TRUE(engine.value()->ForceMerge("").ok());
       durable = added;
     }
@@ -168,7 +168,7 @@ TEST(EngineFaultTest, EachFailingChangeIsAnErrorThatASecondTryHeals) {
         // A month that is new, too.
         const int64_t timestamp = kNow - round * 23 * model::kMsecPerDay;
         const model::MetricRow row{name, timestamp, 2.5};
-        engine->AddRows({&row, 1});
+        EXPECT_TRUE(twice([&] { return engine->AddRows({&row, 1}); }));
         if (timestamp > kNow - 20 * model::kMsecPerDay) added.emplace(std::pair(std::string("m"), timestamp), 2.5);
         if (round == 0) {
           EXPECT_TRUE(twice([&] { return engine->ForceMerge(""); }));

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/decimal/decimal.h"
+#include "lib/fs/fault_file_system.h"
 #include "lib/model/block.h"
 #include "lib/model/metric_name.h"
 
@@ -116,7 +117,7 @@ TEST(EngineTest, KeepsRowsOverCloseAndOpen) {
   {
     auto engine = OpenOrFail(OptionsFor(path));
     ASSERT_TRUE(engine);
-    engine->AddRows(rows);
+    EXPECT_TRUE(engine->AddRows(rows).ok());
     engine->ForceFlush();
     EXPECT_EQ(Read(*engine, Everything()), want);
     EXPECT_EQ(engine->metrics().rows_received, 4u);
@@ -127,7 +128,7 @@ TEST(EngineTest, KeepsRowsOverCloseAndOpen) {
   auto engine = OpenOrFail(OptionsFor(path));
   ASSERT_TRUE(engine);
   EXPECT_EQ(Read(*engine, Everything()), want);
-  engine->AddRows(rows);
+  EXPECT_TRUE(engine->AddRows(rows).ok());
   EXPECT_EQ(engine->metrics().new_timeseries_created, 0u);
   auto count = engine->SeriesCount({0, 0}, Deadline());
   ASSERT_TRUE(count.ok());
@@ -144,19 +145,53 @@ TEST(EngineTest, FindsTheSeriesOfYesterdayInThePreviousMonth) {
     auto engine = OpenOrFail(std::move(options));
     ASSERT_TRUE(engine);
     const model::MetricRow row{a, kFirstOfDecember - 1000, 1};
-    engine->AddRows({&row, 1});
+    EXPECT_TRUE(engine->AddRows({&row, 1}).ok());
     ASSERT_TRUE(engine->Close().ok());
   }
   auto engine = OpenOrFail(OptionsFor(path, kFirstOfDecember + 1000));
   ASSERT_TRUE(engine);
   const model::MetricRow row{a, kFirstOfDecember + 1000, 2};
-  engine->AddRows({&row, 1});
+  EXPECT_TRUE(engine->AddRows({&row, 1}).ok());
   engine->ForceFlush();
   EXPECT_EQ(engine->metrics().new_timeseries_created, 0u);
   EXPECT_EQ(engine->metrics().timeseries_repopulated, 1u);
   auto query = Everything();
   query.time_range.max_timestamp = kFirstOfDecember + 2000;
   EXPECT_EQ(Read(*engine, query).begin()->second.size(), 2u);
+}
+
+TEST(EngineTest, RowsOfAMonthThatCannotBeOpenedAreNotTaken) {
+  fs::FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/var").ok());
+  EngineOptions options = OptionsFor("/var/storage");
+  options.file_system = &disk;
+  options.start_background = false;
+  auto engine = OpenOrFail(options);
+  ASSERT_NE(engine, nullptr);
+  const ByteBuffer a = Raw("a");
+  const ByteBuffer b = Raw("b");
+  const std::vector<model::MetricRow> now = {{a, kNow, 1}};
+  ASSERT_TRUE(engine->AddRows(now).ok());
+
+  // Somebody puts a month there while the storage runs.
+  const std::string month = "/var/storage/data/small/2026_10";
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, month).ok());
+  ASSERT_TRUE(disk.AtomicWriteFile(month + "/parts.json", AsBytes("not a list of parts")).ok());
+  const std::vector<model::MetricRow> both = {{a, kNow + 1, 2}, {b, kNow - 31 * model::kMsecPerDay, 3}};
+  const Status refused = engine->AddRows(both);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message().find("cannot open partition in /var/storage"), std::string::npos)
+      << refused.error().message();
+  EXPECT_FALSE(engine->RegisterMetricNames(both).ok());
+  EXPECT_EQ(engine->metrics().rows_added, 1u);
+  EXPECT_TRUE(engine->AddRows(now).ok()) << "other months go on";
+
+  ASSERT_TRUE(disk.RemoveFile(month + "/parts.json").ok());
+  ASSERT_TRUE(engine->AddRows(both).ok());
+  engine->ForceFlush();
+  EXPECT_EQ(Read(*engine, Everything()).size(), 2u);
+  EXPECT_EQ(engine->metrics().rows_added, 4u);
+  EXPECT_TRUE(engine->Close().ok());
 }
 
 TEST(EngineTest, RegistersASeriesOnEachDayOfItsRows) {
@@ -172,9 +207,9 @@ TEST(EngineTest, RegistersASeriesOnEachDayOfItsRows) {
     rows.push_back({a, (i % 2 == 0 ? kYesterday : kNow) + i, double(i)});
     if (i % 3 == 0) rows.push_back({b, kNow + i, double(i)});
   }
-  engine->AddRows(rows);
+  EXPECT_TRUE(engine->AddRows(rows).ok());
   rows = {{b, kYesterday + 1000, 1}, {a, kYesterday + 1000, 1}, {b, kNow + 1000, 1}};
-  engine->AddRows(rows);
+  EXPECT_TRUE(engine->AddRows(rows).ok());
   engine->ForceFlush();
   EXPECT_EQ(engine->metrics().new_timeseries_created, 2u);
   EXPECT_EQ(engine->metrics().slow_per_day_index_inserts, 2u);
@@ -197,7 +232,7 @@ TEST(EngineTest, SkipsAndCountsRowsOutsideTheLimits) {
   const ByteBuffer a = Raw("a");
   const std::vector<model::MetricRow> rows = {{a, kNow - 32 * model::kMsecPerDay, 1},
                                               {a, kNow + 3 * model::kMsecPerDay, 1}};
-  engine->AddRows(rows);
+  EXPECT_TRUE(engine->AddRows(rows).ok());
   EXPECT_EQ(engine->metrics().rows_too_small_timestamp, 1u);
   EXPECT_EQ(engine->metrics().rows_too_big_timestamp, 1u);
   EXPECT_EQ(engine->metrics().rows_added, 0u);
@@ -218,7 +253,7 @@ TEST(EngineTest, HidesDeletedSeriesAtOnceAndAfterARestart) {
   {
     auto engine = OpenOrFail(OptionsFor(path));
     ASSERT_TRUE(engine);
-    engine->AddRows(rows);
+    EXPECT_TRUE(engine->AddRows(rows).ok());
     engine->ForceFlush();
     EXPECT_EQ(Read(*engine, Everything()).size(), 2u);
     EXPECT_EQ(engine->DeleteSeries(model::SearchQuery(), Deadline()).error().message(), "missing tag filters");
@@ -237,7 +272,7 @@ TEST(EngineTest, HidesDeletedSeriesAtOnceAndAfterARestart) {
   EXPECT_EQ(Read(*engine, Everything()), only_b);
   // The name comes back as another series, without its past.
   const model::MetricRow again{a, kNow, 3};
-  engine->AddRows({&again, 1});
+  EXPECT_TRUE(engine->AddRows({&again, 1}).ok());
   engine->ForceFlush();
   EXPECT_EQ(engine->metrics().new_timeseries_created, 1u);
   EXPECT_EQ(Read(*engine, Everything()).at(R"({"__name__":"a","job":"x"})"), (Samples{{kNow, 3}}));
@@ -253,11 +288,11 @@ TEST(EngineTest, KeepsTheDeletedPastHiddenWhenASeriesGoesOnInTheNextMonth) {
   ASSERT_TRUE(engine);
   const ByteBuffer a = Raw("a");
   const model::MetricRow before{a, now, 1};
-  engine->AddRows({&before, 1});
+  EXPECT_TRUE(engine->AddRows({&before, 1}).ok());
   ASSERT_EQ(engine->DeleteSeries(QueryFor({{"", "a", false, false}}, {0, 1}), Deadline()).value(), 1u);
   now = kFirstOfDecember + 1000;
   const model::MetricRow after{a, now, 2};
-  engine->AddRows({&after, 1});
+  EXPECT_TRUE(engine->AddRows({&after, 1}).ok());
   engine->ForceFlush();
   auto query = Everything();
   query.time_range.max_timestamp = now;
@@ -275,7 +310,7 @@ TEST(EngineTest, TellsTenantsSuffixesAndStatistics) {
   std::vector<model::MetricRow> rows = {{other, kNow - model::kMsecPerDay, 1}};
   for (const auto& name : names) rows.push_back({name, kNow, 1});
   rows.push_back({names[0], kNow - model::kMsecPerDay, 1});
-  engine->AddRows(rows);
+  EXPECT_TRUE(engine->AddRows(rows).ok());
 
   using Tenants = std::vector<model::Tenant>;
   EXPECT_EQ(engine->SearchTenants({0, kNow}, Deadline()).value(), (Tenants{{0, 0}, {7, 8}}));
@@ -319,7 +354,7 @@ TEST(EngineTest, CountsWhichNamesQueriesAskFor) {
   ASSERT_TRUE(engine);
   const ByteBuffer a1 = Raw("a", {{"job", "1"}}), a2 = Raw("a", {{"job", "2"}}), b = Raw("b");
   const std::vector<model::MetricRow> rows = {{a1, kNow, 1}, {a2, kNow, 1}, {b, kNow, 1}};
-  engine->AddRows(rows);
+  EXPECT_TRUE(engine->AddRows(rows).ok());
   engine->ForceFlush();
   Read(*engine, QueryFor({{"", "a", false, false}}, {kNow, kNow}));
   using Records = std::vector<model::NameUsage>;
@@ -333,7 +368,7 @@ TEST(EngineTest, CountsWhichNamesQueriesAskFor) {
   EXPECT_FALSE(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "(").ok());
   engine->ResetMetricNamesStats();
   EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "").value().total_records, 0u);
-  engine->AddRows(rows);
+  EXPECT_TRUE(engine->AddRows(rows).ok());
   EXPECT_EQ(engine->GetMetricNamesUsageStats(std::nullopt, 10, -1, "").value().total_records, 2u);
   EXPECT_EQ(engine->metrics().new_timeseries_created, 3u);
 }
@@ -343,7 +378,7 @@ TEST(EngineTest, RegistersNamesWithoutSamples) {
   ASSERT_TRUE(engine);
   const ByteBuffer a = Raw("a", {{"job", "1"}}), broken = {1, 2, 3};
   const std::vector<model::MetricRow> rows = {{broken, kNow, 0}, {a, kNow, 0}};
-  engine->RegisterMetricNames(rows);
+  EXPECT_TRUE(engine->RegisterMetricNames(rows).ok());
   engine->ForceFlush();
   EXPECT_EQ(engine->SearchMetricNames(Everything(), Deadline()).value().size(), 1u);
   EXPECT_TRUE(Read(*engine, Everything()).empty());
@@ -366,7 +401,7 @@ TEST(EngineTest, RegistersSeriesAheadOfMidnight) {
     const auto add_all = [&] {
       std::vector<model::MetricRow> rows;
       for (const auto& name : names) rows.push_back({name, now, 1});
-      engine->AddRows(rows);
+      EXPECT_TRUE(engine->AddRows(rows).ok());
     };
     const auto registered_tomorrow = [&] {
       const model::TimeRange tomorrow{midnight, midnight + 1};
@@ -404,7 +439,7 @@ TEST(EngineTest, RefusesSeriesAboveTheLimitsUntilThePeriodEnds) {
   const auto add_all = [&] {
     for (const auto& name : names) {
       const model::MetricRow row{name, now, 1};
-      engine->AddRows({&row, 1});
+      EXPECT_TRUE(engine->AddRows({&row, 1}).ok());
     }
     return engine->metrics().rows_added.load();
   };
@@ -416,7 +451,7 @@ TEST(EngineTest, RefusesSeriesAboveTheLimitsUntilThePeriodEnds) {
   const std::vector<ByteBuffer> turned = {names[4], names[3], names[0]};
   for (const auto& name : turned) {
     const model::MetricRow row{name, now, 1};
-    engine->AddRows({&row, 1});
+    EXPECT_TRUE(engine->AddRows({&row, 1}).ok());
   }
   EXPECT_EQ(engine->metrics().rows_added, 5u);
   EXPECT_EQ(engine->Stats().daily_series.rows_dropped, 1u);
@@ -433,7 +468,7 @@ TEST(EngineTest, WithoutThePerDayIndexEverythingIsFoundByTheGlobalOne) {
     auto engine = OpenOrFail(std::move(options));
     ASSERT_TRUE(engine);
     const model::MetricRow row{a, kNow - round * model::kMsecPerDay, 1};
-    engine->AddRows({&row, 1});
+    EXPECT_TRUE(engine->AddRows({&row, 1}).ok());
     engine->ForceFlush();
     EXPECT_EQ(engine->metrics().new_timeseries_created, round == 0 ? 1u : 0u);
     const auto query = QueryFor({{"job", "x", false, false}}, {kNow - model::kMsecPerDay, kNow});
@@ -456,7 +491,7 @@ TEST(EngineTest, SaysWhereASearchFailedAsTheReferenceDoes) {
   const std::vector<ByteBuffer> names = {Raw("a"), Raw("b"), Raw("c")};
   for (const auto& name : names) {
     const model::MetricRow row{name, kNow, 1};
-    engine->AddRows({&row, 1});
+    EXPECT_TRUE(engine->AddRows({&row, 1}).ok());
   }
   auto query = QueryFor({{"", "", true, false}}, {kNow - 600000, kNow});
   query.max_metrics = 2;

@@ -48,20 +48,21 @@ uint64_t GlobalScope(const Partition& partition) {
 
 }  // namespace
 
-void EngineImpl::AddRows(std::span<const model::MetricRow> rows) {
+Status EngineImpl::AddRows(std::span<const model::MetricRow> rows) {
   metrics_.rows_received.fetch_add(rows.size(), std::memory_order_relaxed);
   while (!rows.empty()) {
     const size_t n = std::min(rows.size(), kMaxRowsPerBatch);
-    AddBatch(rows.first(n), true);
+    VM_TRY(AddBatch(rows.first(n), true));
     rows = rows.subspan(n);
   }
+  return Ok();
 }
 
-void EngineImpl::RegisterMetricNames(std::span<const model::MetricRow> rows) {
-  AddBatch(rows, false);
+Status EngineImpl::RegisterMetricNames(std::span<const model::MetricRow> rows) {
+  return AddBatch(rows, false);
 }
 
-void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samples) {
+Status EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samples) {
   Batch batch;
   batch.rows.reserve(with_samples ? rows.size() : 0);
   const model::TimeRange accepted =
@@ -100,6 +101,7 @@ void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samp
       continue;
     }
     const std::optional<model::Tsid> tsid = Resolve(batch, row, keys[at]);
+    if (!batch.failure.ok()) return batch.failure;
     if (!tsid) continue;
     if (batch.prefill.share > 0 && row.timestamp >= batch.prefill.first_timestamp) RegisterAhead(batch, *tsid, row);
     if (with_samples) {
@@ -108,12 +110,11 @@ void EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_samp
   }
   if (!batch.rows.empty()) {
     uint64_t skipped = 0;
-    if (Status status = table_->AddRows(batch.rows, &skipped); !status.ok()) {
-      VM_FATAL("cannot add rows to {}: {}", options_.path, status.error().message());
-    }
+    VM_TRY(table_->AddRows(batch.rows, &skipped));
     metrics_.rows_added.fetch_add(batch.rows.size() - skipped, std::memory_order_relaxed);
   }
   if (batch.first_problem) WarnAboutRows(*batch.first_problem);
+  return Ok();
 }
 
 EngineImpl::Prefill EngineImpl::PrefillAt(int64_t now_ms) const {
@@ -176,7 +177,8 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
       row.timestamp > batch.partition->time_range().max_timestamp) {
     auto partition = table_->GetOrCreatePartition(row.timestamp);
     if (!partition.ok()) {
-      VM_FATAL("cannot create partition in {}: {}", options_.path, partition.error().message());
+      batch.failure = std::move(partition).error().WithContext("cannot open partition in " + options_.path);
+      return std::nullopt;
     }
     batch.partition = std::move(partition).value();
   }

@@ -54,7 +54,7 @@ class LegacyIndexTest : public testing::Test {
     const std::vector<model::LabelView> labels = {{"", name}, {"job", "x"}};
     model::MarshalMetricNameRaw(raw, {0, 0}, labels);
     const model::MetricRow row{raw, timestamp, 1};
-    engine.AddRows({&row, 1});
+    EXPECT_TRUE(engine.AddRows({&row, 1}).ok());
   }
   static model::SearchQuery Query(std::vector<model::TagFilter> filters = {}) {
     model::SearchQuery query;

@@ -40,7 +40,7 @@ class SnapshotTest : public testing::Test {
     const std::vector<model::LabelView> labels = {{"", name}};
     model::MarshalMetricNameRaw(raw, {0, 0}, labels);
     const model::MetricRow row{raw, timestamp, 1};
-    engine.AddRows({&row, 1});
+    EXPECT_TRUE(engine.AddRows({&row, 1}).ok());
   }
   static std::map<std::string, size_t> BlocksBySeries(Engine& engine) {
     model::SearchQuery query;

@@ -43,27 +43,26 @@ class EngineSink final : public rpc::InsertSink {
             "vm_protoparser_rows_read_total{type=\"clusternative\",block_type=\"metricsmetadata_rows\"}")),
         stop_(std::move(stop)) {}
 
-  net::asio::awaitable<void> OnRows(ByteBuffer rows) override {
+  net::asio::awaitable<Status> OnRows(ByteBuffer rows) override {
     // The peer waits with us: its buffers are the queue.
     if (!engine_.HasRoom()) waits_for_room_.Inc();
     while (!engine_.HasRoom() && !stop_.stop_requested()) co_await net::SleepFor(kRoomCheckInterval);
-    auto work = [this, &rows]() noexcept {
-      AddRows(rows);
-      return true;
-    };
-    co_await net::RunOn(pool_, work);
+    auto work = [this, &rows]() noexcept { return AddRows(rows); };
+    co_return co_await net::RunOn(pool_, work);
   }
-  net::asio::awaitable<void> OnMetadata(ByteBuffer rows) override {
+  net::asio::awaitable<Status> OnMetadata(ByteBuffer rows) override {
     auto work = [this, &rows]() noexcept {
       AddMetadata(rows);
       return true;
     };
     co_await net::RunOn(pool_, work);
+    co_return Ok();
   }
   bool IsReadOnly() const override { return engine_.IsReadOnly(); }
 
  private:
-  void AddRows(ByteView packet) {
+  /// Broken rows are counted; an error means that the engine could not take the others.
+  Status AddRows(ByteView packet) {
     std::vector<model::MetricRow> rows;
     rows.reserve(std::min(kMaxRowsAtOnce, packet.size() / kMinRowSize));
     Status status = Ok();
@@ -75,8 +74,9 @@ class EngineSink final : public rpc::InsertSink {
       }
       rows_read_.Add(rows.size());
       rows_parsed_.Add(rows.size());
-      engine_.AddRows(rows);
+      VM_TRY(engine_.AddRows(rows));
     }
+    return Ok();
   }
   void AddMetadata(ByteView packet) {
     std::vector<model::MetadataRow> rows;
@@ -177,8 +177,7 @@ class EngineHandler final : public rpc::SelectHandler {
     return engine_.DeleteSeries(query, deadline);
   }
   Status RegisterMetricNames(std::span<const model::MetricRow> names, const Deadline&) override {
-    engine_.RegisterMetricNames(names);
-    return Ok();
+    return engine_.RegisterMetricNames(names);
   }
   Result<std::vector<model::Tenant>> SearchTenants(const model::TimeRange& range, const Deadline& deadline) override {
     return engine_.SearchTenants(range, deadline);
