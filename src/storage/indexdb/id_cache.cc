@@ -2,17 +2,21 @@
 
 namespace vm::indexdb {
 
-IdCache::Ids IdCache::Get(const std::string& key, uint64_t generation) {
+IdCache::Found IdCache::Get(const std::string& key) {
   MutexLock lock(mutex_);
   ++figures_.requests;
   const auto found = by_key_.find(key);
-  if (found == by_key_.end() || found->second->generation != generation) {
-    if (found != by_key_.end()) EraseLocked(found->second);
+  if (found == by_key_.end()) {
     ++figures_.misses;
-    return nullptr;
+    return {};
   }
   entries_.splice(entries_.begin(), entries_, found->second);
-  return found->second->ids;
+  return {found->second->ids, found->second->generation};
+}
+
+void IdCache::CountMiss() {
+  MutexLock lock(mutex_);
+  ++figures_.misses;
 }
 
 void IdCache::Put(const std::string& key, uint64_t generation, Ids ids) {
@@ -20,7 +24,10 @@ void IdCache::Put(const std::string& key, uint64_t generation, Ids ids) {
   const uint64_t size = SizeOf(entry);
   if (size > max_bytes_ / 4) return;
   MutexLock lock(mutex_);
-  if (const auto found = by_key_.find(key); found != by_key_.end()) EraseLocked(found->second);
+  if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    if (found->second->generation > generation) return;  // Another search knew more.
+    EraseLocked(found->second);
+  }
   entries_.push_front(std::move(entry));
   by_key_[key] = entries_.begin();
   figures_.size_bytes += size;

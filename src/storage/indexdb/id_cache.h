@@ -17,7 +17,7 @@ struct CacheFigures {
   uint64_t entries = 0, size_bytes = 0, max_bytes = 0, requests = 0, misses = 0, resets = 0;
 };
 
-/// The metric ids that filters selected, as long as nothing new was registered. The least recently used go first when
+/// The metric ids that filters selected, and up to which generation of series. The least recently used go first when
 /// `max_bytes` are used. Thread-safe.
 class IdCache {
  public:
@@ -25,8 +25,13 @@ class IdCache {
 
   explicit IdCache(uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  /// Null when there is nothing of this generation.
-  Ids Get(const std::string& key, uint64_t generation) VM_EXCLUDES(mutex_);
+  struct Found {
+    Ids ids;  // Null: nothing is known.
+    uint64_t generation = 0;
+  };
+  Found Get(const std::string& key) VM_EXCLUDES(mutex_);
+  /// What Get found turned out to be too old.
+  void CountMiss() VM_EXCLUDES(mutex_);
   void Put(const std::string& key, uint64_t generation, Ids ids) VM_EXCLUDES(mutex_);
   void Clear() VM_EXCLUDES(mutex_);
   CacheFigures figures() const VM_EXCLUDES(mutex_);

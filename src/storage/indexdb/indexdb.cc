@@ -115,10 +115,7 @@ void IndexDb::AddDateItems(mergeset::ItemRun& items, const model::MetricName& na
 Status IndexDb::AddItems(const mergeset::ItemRun& items, const mergeset::Postings& postings) {
   std::vector<ByteView> views(items.size());
   for (size_t i = 0; i < views.size(); ++i) views[i] = items.Item(i);
-  Status status = table_->AddItems(views, postings);
-  // After the items are searchable: a search that missed them must not be remembered.
-  generation_.fetch_add(1, std::memory_order_acq_rel);
-  return status;
+  return table_->AddItems(views, postings);
 }
 
 Status IndexDb::AddSeries(const model::MetricName& name, const model::Tsid& tsid, bool global,
@@ -146,6 +143,7 @@ Status IndexDb::AddSeries(const model::MetricName& name, const model::Tsid& tsid
   for (size_t i = 0; i < items.size(); ++i) {
     if (const ByteView key = LookupKeyOf(items.Item(i)); !key.empty()) recent_names_.Put(key, tsid, table_->epoch());
   }
+  recent_series_.Add(name, static_cast<uint64_t>(tsid.metric_id), global, by_day ? date : std::nullopt);
   return Ok();
 }
 

@@ -23,6 +23,7 @@
 #include "lib/model/tsid.h"
 #include "storage/indexdb/id_cache.h"
 #include "storage/indexdb/recent_names.h"
+#include "storage/indexdb/recent_series.h"
 #include "storage/mergeset/table.h"
 
 namespace vm::indexdb {
@@ -203,6 +204,10 @@ class IndexDb {
   Result<std::vector<uint64_t>> SearchIds(const model::Tenant& tenant, const FilterGroups& groups,
                                           const std::optional<std::vector<uint64_t>>& dates, uint64_t max_metrics,
                                           const Deadline& deadline) const;
+  /// Add the series of `added` that match, so that `ids` are those of a new search; null when nothing is to be added.
+  IdCache::Ids WithRecent(const std::vector<uint64_t>& ids, const RecentSeries::Added& added,
+                          const model::Tenant& tenant, const FilterGroups& groups,
+                          const std::optional<std::vector<uint64_t>>& dates) const;
   /// One or more lists of filters whose results add up to those of `group`.
   Result<std::vector<std::vector<Filter>>> PrepareGroup(const model::Tenant& tenant,
                                                         const std::vector<model::TagFilter>& group,
@@ -230,7 +235,7 @@ class IndexDb {
   mutable Mutex deleted_mutex_;
   std::shared_ptr<const IdSet> deleted_ VM_GUARDED_BY(deleted_mutex_);
   std::atomic<bool> has_deleted_{false};    // Spares the lock as long as nothing was deleted.
-  std::atomic<uint64_t> generation_{1};     // Counts additions of tag rows.
+  mutable RecentSeries recent_series_;
   mutable IdCache id_cache_;
   mutable Counters counters_;
 };

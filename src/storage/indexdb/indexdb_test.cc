@@ -261,20 +261,80 @@ TEST_F(IndexDbTest, RemembersWhatFiltersSelectedUntilSomethingNewComes) {
   EXPECT_THAT(Find({F("", "==", "foo")}), ElementsAre(1, 2, 3));
 }
 
+TEST_F(IndexDbTest, NewSeriesDoNotMakeSearchesForgetWhatTheyKnow) {
+  Fill();
+  const std::vector<FilterGroups> queries = {
+      {{F("", "==", "foo")}},
+      {{F("", "=~", "foo|bar.*"), F("job", "!=", "a")}},
+      {{F("", "==", "foo"), F("job", "=~", "n.+")}, {F("instance", "==", "h:9")}},
+      {{F("job", "!~", "n.*|")}},
+      {{F("nothing", "==", "")}},
+      {{}},
+  };
+  const model::TimeRange day{kDay * model::kMsecPerDay, (kDay + 1) * model::kMsecPerDay - 1};
+  const model::TimeRange next{(kDay + 1) * model::kMsecPerDay, (kDay + 2) * model::kMsecPerDay - 1};
+  const auto search = [&](const FilterGroups& groups, const model::TimeRange& range) {
+    return db_->SearchMetricIds({}, groups, range, 0, {}).value();
+  };
+  for (const auto& groups : queries) {
+    for (const auto& range : {kMonth, day, next}) search(groups, range);
+  }
+  const CacheFigures before = db_->Figures().filter_cache;
+  ASSERT_EQ(before.entries, 3 * queries.size());
+  const auto add = [&](uint64_t id) {
+    const auto name = Name(id % 3 == 0 ? "foo" : id % 3 == 1 ? "bar.x" : "", {{"instance", id % 2 == 0 ? "h:9" : "h:8"},
+                                                                             {"job", id % 5 == 0 ? "a" : "new"}});
+    Create(id, name);
+    if (id % 4 == 0) {
+      ASSERT_TRUE(db_->AddDate(name, {.metric_id = model::MetricId{id}}, kDay + 1).ok());
+    }
+  };
+  for (uint64_t id = 10; id < 40; ++id) {
+    add(id);
+    for (const auto& groups : queries) {
+      for (const auto& range : {kMonth, day, next}) search(groups, range);
+    }
+  }
+  EXPECT_EQ(db_->Figures().filter_cache.misses, before.misses) << "all was found in the cache";
+
+  std::vector<std::vector<model::MetricId>> remembered;
+  for (const auto& groups : queries) {
+    for (const auto& range : {kMonth, day, next}) remembered.push_back(search(groups, range));
+  }
+  // Without the cache.
+  ASSERT_TRUE(db_->Close().ok());
+  Open();
+  for (const auto& groups : queries) {
+    for (const auto& range : {kMonth, day, next}) {
+      EXPECT_EQ(remembered.front(), search(groups, range)) << &groups - queries.data();
+      remembered.erase(remembered.begin());
+    }
+  }
+
+  // More than is remembered about: the search is made anew.
+  const size_t named = search({{}}, kMonth).size();
+  const uint64_t misses = db_->Figures().filter_cache.misses;
+  for (uint64_t id = 100; id < 100 + 20'000; ++id) Create(id, Name("many", {{"n", std::to_string(id)}}));
+  EXPECT_EQ(search({{F("", "==", "many")}}, kMonth).size(), 20'000u);
+  EXPECT_EQ(search({{}}, kMonth).size(), named + 20'000u);
+  EXPECT_EQ(db_->Figures().filter_cache.misses, misses + 2);
+}
+
 TEST(IdCacheTest, ForgetsTheLeastRecentlyUsed) {
   IdCache cache(10'000);
   const auto ids = std::make_shared<const std::vector<uint64_t>>(100);
   for (int i = 0; i < 20; ++i) {
     cache.Put(std::to_string(i), 1, ids);
-    EXPECT_TRUE(cache.Get("0", 1));
+    EXPECT_TRUE(cache.Get("0").ids);
   }
-  EXPECT_TRUE(cache.Get("19", 1));
-  EXPECT_FALSE(cache.Get("1", 1));
+  EXPECT_TRUE(cache.Get("19").ids);
+  EXPECT_FALSE(cache.Get("1").ids);
   EXPECT_LE(cache.figures().size_bytes, 10'000u);
-  EXPECT_FALSE(cache.Get("0", 2));
-  EXPECT_FALSE(cache.Get("0", 1));
+  cache.Put("0", 2, ids);
+  cache.Put("0", 1, ids);
+  EXPECT_EQ(cache.Get("0").generation, 2u) << "what a slower search found does not replace it";
   cache.Put("big", 1, std::make_shared<const std::vector<uint64_t>>(10'000));
-  EXPECT_FALSE(cache.Get("big", 1));
+  EXPECT_FALSE(cache.Get("big").ids);
 }
 
 TEST_F(IndexDbTest, OtherDaysHaveOtherSeries) {

@@ -31,6 +31,21 @@ Error TooManySeries(uint64_t max_metrics) {
                            max_metrics));
 }
 
+/// Whether Graphite paths are looked for, which the index has to be asked about.
+bool HasGraphite(const FilterGroups& groups) {
+  return std::any_of(groups.begin(), groups.end(), [](const std::vector<model::TagFilter>& group) {
+    return std::any_of(group.begin(), group.end(), [](const model::TagFilter& f) { return f.key == kGraphiteKey; });
+  });
+}
+
+/// How the marshalled names of a tenant begin.
+ByteBuffer NamePrefix(const model::Tenant& tenant) {
+  ByteBuffer bytes;
+  AppendBigEndian(bytes, tenant.account_id);
+  AppendBigEndian(bytes, tenant.project_id);
+  return bytes;
+}
+
 void AddIds(ByteView bytes, Ids& ids) {
   while (bytes.size() >= 8) ids.push_back(TakeBigEndian<uint64_t>(bytes));
 }
@@ -290,11 +305,21 @@ Result<std::vector<uint64_t>> IndexDb::SearchIds(const model::Tenant& tenant, co
                                                  uint64_t max_metrics, const Deadline& deadline) const {
   (dates ? counters_.date_range_searches : counters_.global_searches).fetch_add(1, std::memory_order_relaxed);
   if (dates && dates->empty()) return Ids();
-  // What is added from here on makes the result old.
-  const uint64_t generation = generation_.load(std::memory_order_acquire);
   const std::string key = CacheKey(tenant, groups, dates);
-  IdCache::Ids cached = id_cache_.Get(key, generation);
+  auto [cached, seen] = id_cache_.Get(key);
+  if (cached != nullptr && seen < recent_series_.generation()) {
+    const auto added = recent_series_.Since(seen);
+    if (!added || HasGraphite(groups)) {
+      id_cache_.CountMiss();
+      cached = nullptr;
+    } else {
+      if (auto joined = WithRecent(*cached, *added, tenant, groups, dates)) cached = std::move(joined);
+      id_cache_.Put(key, added->generation, cached);
+    }
+  }
   if (cached == nullptr) {
+    recent_series_.Want();
+    const uint64_t generation = recent_series_.generation();
     const std::vector<ByteBuffer> prefixes = TagPrefixes(tenant, dates);
     Ids ids;
     for (const auto& group : groups) {
@@ -319,6 +344,33 @@ Result<std::vector<uint64_t>> IndexDb::SearchIds(const model::Tenant& tenant, co
   const auto deleted = Deleted();
   if (!deleted->empty()) std::erase_if(ids, [&](uint64_t id) { return deleted->contains(id); });
   return ids;
+}
+
+IdCache::Ids IndexDb::WithRecent(const Ids& ids, const RecentSeries::Added& added, const model::Tenant& tenant,
+                                 const FilterGroups& groups, const std::optional<std::vector<uint64_t>>& dates) const {
+  std::vector<std::vector<Filter>> compiled;
+  const ByteBuffer name_prefix = NamePrefix(tenant);
+  Ids found;
+  for (const auto& series : added.series) {
+    const bool searched =
+        dates ? series->date && dates->front() <= *series->date && *series->date <= dates->back() : series->global;
+    if (!searched || !StartsWith(series->name, name_prefix)) continue;
+    if (compiled.empty()) {
+      for (const auto& group : groups) {
+        compiled.push_back(CompileFilters(group));
+        if (compiled.back().empty()) compiled.back().emplace_back();  // {__name__!=""}
+      }
+    }
+    const auto name = model::MetricName::Unmarshal(series->name);
+    VM_CHECK(name.ok());
+    const bool matches = std::any_of(compiled.begin(), compiled.end(), [&](const std::vector<Filter>& filters) {
+      return std::all_of(filters.begin(), filters.end(), [&](const Filter& f) { return f.Passes(name.value()); });
+    });
+    if (matches) found.push_back(series->id);
+  }
+  if (found.empty()) return nullptr;
+  SortUnique(found);
+  return std::make_shared<const Ids>(Union(ids, found));
 }
 
 std::string IndexDb::CacheKey(const model::Tenant& tenant, const FilterGroups& groups,
