@@ -209,11 +209,72 @@ CallResult Ask(net::Runtime& runtime, SelectClient& client, const SelectArgs& ar
                       client.Call(args, Deadline::After(std::chrono::seconds(10))));
 }
 
-TEST(SelectSessionTest, AnswersEveryCall) {
+/// Keeps what a server writes while it passes through.
+class CountingStream : public net::Stream {
+ public:
+  CountingStream(std::unique_ptr<net::Stream> inner, std::atomic<size_t>& written)
+      : inner_(std::move(inner)), written_(written) {}
+  awaitable<Result<size_t>> Read(std::span<uint8_t> dst) override { return inner_->Read(dst); }
+  awaitable<Status> Write(ByteView src) override {
+    written_ += src.size();
+    return inner_->Write(src);
+  }
+  void SetDeadline(const Deadline& deadline) override { inner_->SetDeadline(deadline); }
+  void Close() override { inner_->Close(); }
+  net::asio::any_io_executor executor() override { return inner_->executor(); }
+  std::string remote_addr() const override { return inner_->remote_addr(); }
+  std::string local_addr() const override { return inner_->local_addr(); }
+
+ private:
+  const std::unique_ptr<net::Stream> inner_;
+  std::atomic<size_t>& written_;
+};
+
+TEST(SelectServerTest, CompressesOnlyWhatLeavesTheMachine) {
+  const auto written = [](bool to_loopback, bool disable) {
+    net::Runtime runtime(2);
+    net::Pool pool("search", 2);
+    FixedHandler handler;
+    handler.blocks = 1000;
+    SelectServerOptions options;
+    options.compress_to_loopback = to_loopback;
+    options.disable_compression = disable;
+    SelectServer select_server(handler, pool, options);
+    std::atomic<size_t> bytes{0};
+    auto serve = [&](std::unique_ptr<net::Stream> s) {
+      return select_server.Serve(std::make_unique<CountingStream>(std::move(s), bytes));
+    };
+    {
+      TestServer server(runtime, serve);
+      SelectClient client(runtime, server.addr(), SelectClientOptions());
+      const auto result = Ask(runtime, client, SearchRequest{AnyQuery()});
+      EXPECT_EQ(result.outcome, CallOutcome::kOk) << result.message;
+      EXPECT_EQ(result.reply.size(), 1000u);
+    }
+    return bytes.load();
+  };
+  const size_t plain = written(false, false);
+  EXPECT_GT(plain, 50'000u);
+  EXPECT_LT(written(true, false), plain / 5);
+  EXPECT_EQ(written(true, true), plain);
+}
+
+// With and without compression.
+class SelectSessionTest : public testing::TestWithParam<bool> {
+ protected:
+  static SelectServerOptions Options() {
+    SelectServerOptions options;
+    options.compress_to_loopback = GetParam();
+    return options;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Streams, SelectSessionTest, testing::Bool());
+
+TEST_P(SelectSessionTest, AnswersEveryCall) {
   net::Runtime runtime(2);
   net::Pool pool("search", 2);
   FixedHandler handler;
-  SelectServer select_server(handler, pool, SelectServerOptions());
+  SelectServer select_server(handler, pool, Options());
   auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
   TestServer server(runtime, serve);
   SelectClient client(runtime, server.addr(), SelectClientOptions());
@@ -279,7 +340,7 @@ TEST(SelectSessionTest, AnswersEveryCall) {
   EXPECT_EQ(handler.resets, 1);
 }
 
-TEST(SelectSessionTest, ReportsAMissingNode) {
+TEST(SelectServerTest, ReportsAMissingNode) {
   net::Runtime runtime(1);
   SelectClient client(runtime, "127.0.0.1:1", SelectClientOptions());
   EXPECT_EQ(Ask(runtime, client, SeriesCountRequest{}).outcome, CallOutcome::kNoConnection);
@@ -296,7 +357,7 @@ class SlowHandler : public FixedHandler {
   std::promise<void> entered, leave;
 };
 
-TEST(SelectSessionTest, RefusesWhatWaitsTooLongForASlot) {
+TEST(SelectServerTest, RefusesWhatWaitsTooLongForASlot) {
   net::Runtime runtime(2);
   net::Pool pool("search", 2);
   SlowHandler handler;
@@ -328,7 +389,7 @@ TEST(SelectSessionTest, RefusesWhatWaitsTooLongForASlot) {
       registry.GetCounter("vm_vmselect_rpc_requests_total{action=\"tenants\",addr=\":8401\"}").Get(), 2u);
 }
 
-TEST(SelectSessionTest, TellsAPassedDeadline) {
+TEST(SelectServerTest, TellsAPassedDeadline) {
   net::Runtime runtime(2);
   net::Pool pool("search", 1);
   FixedHandler handler;
@@ -361,7 +422,7 @@ awaitable<bool> AskWithoutReading(std::string addr, std::unique_ptr<net::FramedS
   co_return flushed.ok();
 }
 
-TEST(SelectSessionTest, KeepsNoThreadWhileAPeerReadsSlowly) {
+TEST(SelectServerTest, KeepsNoThreadWhileAPeerReadsSlowly) {
   net::Runtime runtime(2);
   net::Pool pool("search", 1);
   FixedHandler handler;

@@ -90,6 +90,10 @@ bool IsPeerGone(const Error& error) {
          error.message().find("unexpected EOF") == std::string::npos;
 }
 
+bool IsLoopback(std::string_view addr) {
+  return addr.starts_with("127.") || addr.starts_with("[::1]:") || addr.starts_with("[::ffff:127.");
+}
+
 // Fills the answers of all calls but searches.
 struct Filler {
   SelectHandler& handler;
@@ -390,8 +394,8 @@ awaitable<void> SelectServer::Serve(std::unique_ptr<net::Stream> stream) {
     ~Count() { connections.fetch_sub(1); }
   } count(connections_);
   const std::string peer = stream->remote_addr();
-  auto handshake = co_await net::ServerHandshake(std::move(stream), kHellos,
-                                                 !options_.disable_compression,
+  const bool compresses = !options_.disable_compression && (options_.compress_to_loopback || !IsLoopback(peer));
+  auto handshake = co_await net::ServerHandshake(std::move(stream), kHellos, compresses,
                                                  options_.handshake_timeout);
   if (!handshake.ok()) {
     const Error& error = handshake.error();

@@ -19,6 +19,8 @@ struct SelectServerOptions {
   std::string addr;                                // In metrics: the value of the flag.
   std::chrono::milliseconds handshake_timeout{5000};  // -rpc.handshakeTimeout
   bool disable_compression = false;                // -rpc.disableCompression
+  /// Compress also what does not leave the machine, which costs more than it brings: blocks are compressed already.
+  bool compress_to_loopback = false;
   bool deny_query_tracing = false;                 // -denyQueryTracing
   std::string version;                             // First word of traces.
   size_t max_concurrent_requests = 8;              // -search.maxConcurrentRequests
