@@ -70,9 +70,14 @@ Result<std::vector<model::Tsid>> EngineImpl::SearchTsids(const model::SearchQuer
     }
     auto found = index->GetTsidsByMetricIds(query.tenant, ids.value(), deadline);
     if (!found.ok()) return InIndex(std::move(found).error(), "search TSIDs", *index);
+    if (tsids.empty()) {
+      tsids = std::move(found).value();
+      continue;
+    }
+    const auto middle = static_cast<ptrdiff_t>(tsids.size());
     tsids.insert(tsids.end(), found.value().begin(), found.value().end());
+    std::inplace_merge(tsids.begin(), tsids.begin() + middle, tsids.end());
   }
-  std::sort(tsids.begin(), tsids.end());
   tsids.erase(std::unique(tsids.begin(), tsids.end()), tsids.end());
   return tsids;
 }
@@ -177,9 +182,14 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
   }
 
  private:
+  static constexpr uint64_t kBlocksPerDeadlineCheck = 64;
+
   Result<bool> FindNext() {
     for (;;) {
-      if (deadline_.Expired() || deadline_.Cancelled()) return Error(ErrorCode::kCancelled, "deadline exceeded");
+      // The clock is not free.
+      if (blocks_++ % kBlocksPerDeadlineCheck == 0 && (deadline_.Expired() || deadline_.Cancelled())) {
+        return Error(ErrorCode::kCancelled, "deadline exceeded");
+      }
       VM_ASSIGN_OR_RETURN(const bool more, search_.Next());
       if (!more) return false;
       const model::BlockHeader& header = search_.block().header;
@@ -200,18 +210,23 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
   }
   void CountQuery() {
     if (!engine_.options_.track_metric_names_stats) return;
-    ByteView group = name_.subspan(8);
-    std::string text;
-    if (auto status = model::UnmarshalTagValue(group, text); !status.ok()) return;
-    if (text != counted_group_) {
+    const ByteView group = name_.subspan(8);
+    const bool same = !counted_group_.empty() && group.size() >= counted_group_.size() &&
+                      Equal(group.first(counted_group_.size()), counted_group_);
+    if (!same) {
       PassOnCount();
-      counted_group_ = std::move(text);
+      ByteView rest = group;
+      std::string text;
+      if (auto status = model::UnmarshalTagValue(rest, text); !status.ok()) return;
+      const ByteView marshalled = group.first(group.size() - rest.size());
+      counted_group_.assign(marshalled.begin(), marshalled.end());
+      counted_group_text_ = std::move(text);
     }
     ++counted_series_;
   }
   void PassOnCount() {
     if (counted_series_ == 0) return;
-    engine_.name_usage_.AddQueries(query_.tenant, counted_group_, counted_series_, engine_.options_.now_ms());
+    engine_.name_usage_.AddQueries(query_.tenant, counted_group_text_, counted_series_, engine_.options_.now_ms());
     counted_series_ = 0;
   }
 
@@ -224,7 +239,9 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
   std::optional<model::MetricId> current_;
   SeriesNames names_;
   ByteView name_;  // Of the current series, in `names_`; empty when it has none.
-  std::string counted_group_;
+  uint64_t blocks_ = 0;
+  ByteBuffer counted_group_;  // Marshalled, with its end.
+  std::string counted_group_text_;
   uint64_t counted_series_ = 0;  // Of counted_group_, not yet told to the tracker.
 };
 

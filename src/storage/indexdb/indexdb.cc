@@ -15,6 +15,23 @@ namespace {
 
 constexpr uint64_t kMaxDaysForPerDaySearch = 40;
 
+/// Go to the record of `id`, whose key becomes `key`. `last_id` is where the last call found one: ids follow each other
+/// often, and then the next record is the one wanted.
+bool SeekId(mergeset::Search& search, RecordKind kind, const model::Tenant& tenant, model::MetricId id,
+            std::optional<uint64_t>& last_id, ByteBuffer& key) {
+  const auto number = static_cast<uint64_t>(id);
+  key.clear();
+  key.push_back(static_cast<uint8_t>(kind));
+  AppendBigEndian(key, tenant.account_id);
+  AppendBigEndian(key, tenant.project_id);
+  AppendBigEndian(key, number);
+  const bool follows = last_id && number == *last_id + 1;
+  last_id.reset();
+  const bool found = (follows && search.Next() && StartsWith(search.item(), key)) || search.SeekPrefix(key);
+  if (found) last_id = number;
+  return found;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::string& path, std::string name, Options options) {
@@ -225,12 +242,12 @@ Result<std::vector<model::Tsid>> IndexDb::GetTsidsByMetricIds(const model::Tenan
   std::vector<model::Tsid> tsids;
   tsids.reserve(ids.size());
   mergeset::Search search = table_->NewSearch();
+  std::optional<uint64_t> last_id;
+  ByteBuffer key;
   Pacer pacer(deadline);
   for (const model::MetricId id : ids) {
     VM_TRY(pacer.Check());
-    ByteBuffer key = RecordPrefix(RecordKind::kIdToTsid, tenant);
-    AppendBigEndian(key, static_cast<uint64_t>(id));
-    if (!search.SeekPrefix(key)) {
+    if (!SeekId(search, RecordKind::kIdToTsid, tenant, id, last_id, key)) {
       VM_TRY(search.status());
       counters_.missing_tsids.fetch_add(1, std::memory_order_relaxed);
       continue;
@@ -244,9 +261,7 @@ Result<std::vector<model::Tsid>> IndexDb::GetTsidsByMetricIds(const model::Tenan
 }
 
 Result<bool> IndexDb::NameReader::Read(model::MetricId id) {
-  key_ = RecordPrefix(RecordKind::kIdToName, tenant_);
-  AppendBigEndian(key_, static_cast<uint64_t>(id));
-  const bool found = search_.SeekPrefix(key_);
+  const bool found = SeekId(search_, RecordKind::kIdToName, tenant_, id, last_id_, key_);
   VM_TRY(search_.status());
   return found;
 }

@@ -84,6 +84,7 @@ class IndexDb {
    private:
     const model::Tenant tenant_;
     mergeset::Search search_;
+    std::optional<uint64_t> last_id_;  // On whose record `search_` stands.
     ByteBuffer key_;
   };
 
