@@ -4,7 +4,7 @@
 set -eu
 
 packages="ca-certificates ccache cmake g++ git libboost1.81-dev libfmt-dev libgmock-dev libgtest-dev
-libre2-dev libsnappy-dev libspdlog-dev libssl-dev libxxhash-dev libzstd-dev make mold ninja-build
+libre2-dev libsnappy-dev libspdlog-dev libssl-dev libxxhash-dev libyaml-cpp-dev libzstd-dev make mold ninja-build
 nlohmann-json3-dev libprotozero-dev pkg-config python3 python3-zstandard tzdata zlib1g-dev"
 
 missing=""
