@@ -31,6 +31,8 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   max_label_value_len_ = set.Int("maxLabelValueLen", 4096, "The maximum length of label values in the accepted time series. Series with longer label values are ignored");
   sort_labels_ = set.Bool("sortLabels", false, "Whether to sort labels for incoming samples before writing them to storage");
   prometheus_naming_ = set.Bool("usePromCompatibleNaming", false, "Whether to replace characters unsupported by Prometheus with underscores in the ingested metric names and label names");
+  relabel_config_ = set.String("relabelConfig", "", "Optional path to a file with relabeling rules, which are applied to all the ingested metrics. The path can point either to local file or to http url. The config is reloaded on SIGHUP signal");
+  relabel_check_interval_ = set.Duration("relabelConfigCheckInterval", {}, "Interval for checking for changes in '-relabelConfig' file. By default the checking is disabled. Send SIGHUP signal in order to force config check for changes");
   max_insert_request_size_ = set.Bytes("maxInsertRequestSize", 32 << 20, "The maximum size in bytes of a single Prometheus remote_write API request");
   enable_metadata_ = set.Bool("enableMetadata", true, "Whether to enable metadata processing for metrics scraped from targets, received via remote write or exposition formats");
   tenant_from_headers_ = set.Bool("enableMultitenancyViaHeaders", true, "Whether the tenant may be set by the AccountID and ProjectID request headers");
@@ -162,6 +164,8 @@ InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_
   options.influx.trim_timestamp_ms = InMilliseconds(*influx_trim_).count();
   return options;
 }
+
+std::chrono::milliseconds InsertFlags::relabel_check_interval() const { return InMilliseconds(*relabel_check_interval_); }
 
 ShipOptions InsertFlags::Shipping(size_t nodes_count, int64_t allowed_memory_bytes) const {
   ShipOptions options;

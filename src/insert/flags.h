@@ -36,6 +36,9 @@ class InsertFlags {
   const std::string& cluster_native_addr() const { return *cluster_native_addr_; }
   std::chrono::milliseconds cluster_native_shutdown_duration() const;
   std::chrono::milliseconds handshake_timeout() const;
+  /// Empty: no relabeling.
+  const std::string& relabel_config() const { return *relabel_config_; }
+  std::chrono::milliseconds relabel_check_interval() const;
   bool is_metadata_enabled() const { return *enable_metadata_; }
 
  private:
@@ -49,6 +52,8 @@ class InsertFlags {
   const int64_t* max_label_value_len_;
   const bool* sort_labels_;
   const bool* prometheus_naming_;
+  const std::string* relabel_config_;
+  const std::chrono::nanoseconds* relabel_check_interval_;
   const int64_t* max_insert_request_size_;
   const bool* enable_metadata_;
   const bool* tenant_from_headers_;

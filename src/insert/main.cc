@@ -11,6 +11,7 @@
 #include "insert/listen/cluster_native.h"
 #include "insert/listen/line_listener.h"
 #include "insert/listen/opentsdb_http.h"
+#include "insert/relabel/relabel_config.h"
 #include "insert/ship/rpc_node_client.h"
 #include "insert/ship/shipper.h"
 #include "lib/daemon/daemon.h"
@@ -195,6 +196,20 @@ int Run(int argc, char** argv) {
   targets.samples = samples.get();
   targets.metadata = metadata.get();
   Ingester ingester(flags.Inserting(addresses.size(), memory_bytes), targets, pool, sys::RealClock(), daemon.metrics());
+  std::unique_ptr<RelabelConfig> relabeling;
+  daemon::Daemon::WaitHooks hooks;
+  if (!flags.relabel_config().empty()) {
+    relabeling = std::make_unique<RelabelConfig>(
+        flags.relabel_config(), [&daemon](const std::string& path) { return ReadFileOrUrl(daemon.runtime(), path); },
+        sys::RealClock(), daemon.metrics(),
+        [&ingester](std::shared_ptr<const relabel::Rules> rules) { ingester.SetRelabeling(std::move(rules)); });
+    if (Status loaded = relabeling->Load(); !loaded.ok()) {
+      VM_FATAL("cannot load relabelConfig: {}", loaded.error().message());
+    }
+    hooks.on_hangup = [&relabeling] { relabeling->Reload(true); };
+    hooks.on_tick = [&relabeling] { relabeling->Reload(false); };
+    hooks.tick = flags.relabel_check_interval();
+  }
   InsertHandler handler(ingester, daemon.metrics());
   Listeners listeners(daemon, flags, ingester, pool);
   daemon.StartHttp([&handler](http::Request& request, http::Response& response) {
@@ -202,7 +217,7 @@ int Run(int argc, char** argv) {
   });
   daemon.LogStarted(SecondsSince(start));
 
-  daemon.WaitForSignal();
+  daemon.WaitForSignal(hooks);
   daemon.StopHttp();
   listeners.Stop();
   VM_LOG_INFO("shutting down neststorage...");  // Spelt as in the reference: tools look for it.

@@ -53,8 +53,6 @@ inline constexpr flags::KnownFlag kReferenceFlags[] = {
     {"opentsdbTrimTimestamp", false},
     {"opentsdbhttp.maxInsertRequestSize", false},
     {"opentsdbhttpTrimTimestamp", false},
-    {"relabelConfig", false},
-    {"relabelConfigCheckInterval", false},
     {"replicationFactor", false},
     {"rpc.disableCompression", true},
     {"sortLabels", true},

@@ -439,6 +439,39 @@ TEST_F(InsertHandlerTest, MakesPrometheusNamesWhenTold) {
   EXPECT_EQ(Rows(), (Strings{"5:6 a_b c_d=e.f 1 @1000", "5:6 plain 2 @1000", "7:0 r_w x_y=z 3 @1"}));
 }
 
+TEST_F(InsertHandlerTest, RelabelsEachSeries) {
+  ingester_->SetRelabeling(relabel::Rules::Parse("- {action: drop, if: 'gone'}\n"
+                                                 "- {action: labeldrop, regex: instance}\n"
+                                                 "- {source_labels: [team], target_label: vm_account_id}\n"
+                                                 "- {target_label: env, replacement: prod}\n")
+                               .value());
+  EXPECT_EQ(Ask("/insert/multitenant/prometheus/api/v1/import/prometheus",
+                "m{team=\"4\",instance=\"x\"} 1 1\ngone{team=\"4\"} 2 1\n"),
+            "204 ");
+  EXPECT_EQ(Ask(kWrite, Snappy(WriteRequestBody({{"__name__", "rw"}, {"instance", "z"}}, 3, 1))), "204 ");
+  EXPECT_EQ(Ask(kWrite, Snappy(WriteRequestBody({{"__name__", "gone"}, {"instance", "z"}}, 3, 1))), "204 ");
+  EXPECT_EQ(Counter("vm_relabel_metrics_dropped_total"), 2u);
+  EXPECT_EQ(Rows(), (Strings{"4:0 m team=4 env=prod 1 @1000", "7:0 rw env=prod 3 @1"}));
+}
+
+TEST_F(InsertHandlerTest, LabelLimitsHoldForRelabeledSeries) {
+  InsertOptions options;
+  options.prepare.max_label_value_bytes = 3;
+  Start(options);
+  ingester_->SetRelabeling(relabel::Rules::Parse("- {target_label: a, replacement: tiny, if: '{b=\"1\"}'}\n"
+                                                 "- {target_label: long, replacement: ''}\n")
+                               .value());
+  EXPECT_EQ(Ask(kImport, "m{b=\"1\"} 1 1\nm{b=\"2\",long=\"too long\"} 2 1\n"), "204 ");
+  EXPECT_EQ(Counter("vm_rows_ignored_total{reason=\"too_long_label_value\"}"), 1u);
+  EXPECT_EQ(Rows(), (Strings{"5:6 m b=2 2 @1000"}));
+}
+
+TEST_F(InsertHandlerTest, NoRulesChangeNothing) {
+  ingester_->SetRelabeling(relabel::Rules::Parse("[]").value());
+  EXPECT_EQ(Ask(kImport, "m{__b=\"1\"} 1 1\n"), "204 ");
+  EXPECT_EQ(Rows(), (Strings{"5:6 m __b=1 1 @1000"}));
+}
+
 TEST_F(InsertHandlerTest, ShipsMetadataUnlessItIsOff) {
   std::string item;
   protozero::pbf_writer writer(item);

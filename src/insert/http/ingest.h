@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +23,7 @@
 #include "lib/bytes/bytes.h"
 #include "lib/hash/rendezvous.h"
 #include "lib/log/log.h"
+#include "lib/relabel/relabel.h"
 
 namespace vm::insert {
 
@@ -39,6 +41,7 @@ struct IngestContext {
   PrepareOptions prepare;
   std::optional<model::Tenant> tenant;  // None: from the labels of each series.
   std::vector<ExtraLabel> extra_labels;
+  std::shared_ptr<const relabel::Rules> relabeling;  // Null: none.
   bool is_metadata_enabled = true;
   LimitThrottles* throttles = nullptr;  // Null: dropped series are counted only.
 };
@@ -51,6 +54,7 @@ struct IngestOutput {
   size_t rows_count = 0;
   size_t metadata_count = 0;
   size_t invalid_lines_count = 0;
+  size_t relabeled_away_count = 0;  // Series of which relabeling left nothing.
   size_t too_many_labels_count = 0;
   size_t too_long_label_name_count = 0;
   size_t too_long_label_value_count = 0;

@@ -74,6 +74,7 @@ Ingester::Ingester(InsertOptions options, InsertTargets targets, net::Pool& pool
       clock_(clock),
       registry_(registry),
       slots_(options_.max_concurrent_inserts, options_.max_queue_duration, registry),
+      relabeled_away_(registry.GetCounter("vm_relabel_metrics_dropped_total")),
       too_many_labels_(registry.GetCounter("vm_rows_ignored_total{reason=\"too_many_labels\"}")),
       too_long_label_name_(registry.GetCounter("vm_rows_ignored_total{reason=\"too_long_label_name\"}")),
       too_long_label_value_(registry.GetCounter("vm_rows_ignored_total{reason=\"too_long_label_value\"}")),
@@ -85,6 +86,12 @@ Ingester::Ingester(InsertOptions options, InsertTargets targets, net::Pool& pool
 
 Ingester::~Ingester() = default;
 
+void Ingester::SetRelabeling(std::shared_ptr<const relabel::Rules> rules) {
+  if (rules != nullptr && rules->size() == 0) rules = nullptr;
+  MutexLock lock(mutex_);
+  relabeling_ = std::move(rules);
+}
+
 IngestContext Ingester::MakeContext(std::optional<model::Tenant> tenant) {
   IngestContext context;
   context.placement = targets_.placement;
@@ -93,6 +100,8 @@ IngestContext Ingester::MakeContext(std::optional<model::Tenant> tenant) {
   context.tenant = tenant;
   context.is_metadata_enabled = options_.is_metadata_enabled;
   context.throttles = &throttles_;
+  MutexLock lock(mutex_);
+  context.relabeling = relabeling_;
   return context;
 }
 
@@ -215,6 +224,7 @@ asio::awaitable<Status> Ingester::Push(Protocol& protocol, const std::string& wh
   for (const std::string& message : output.errors) VM_LOG_ERROR("{}; {}", who, message);
   for (const std::string& message : output.warnings) VM_LOG_WARN("{}", message);
   if (protocol.invalid_rows != nullptr) protocol.invalid_rows->Add(output.invalid_lines_count);
+  relabeled_away_.Add(output.relabeled_away_count);
   too_many_labels_.Add(output.too_many_labels_count);
   too_long_label_name_.Add(output.too_long_label_name_count);
   too_long_label_value_.Add(output.too_long_label_value_count);

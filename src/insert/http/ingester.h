@@ -13,8 +13,10 @@
 #include "insert/http/options.h"
 #include "insert/http/slots.h"
 #include "insert/ship/shipper.h"
+#include "lib/base/mutex.h"
 #include "lib/metrics/metrics.h"
 #include "lib/net/runtime.h"
+#include "lib/relabel/relabel.h"
 #include "lib/sys/sys.h"
 
 namespace vm::insert {
@@ -60,6 +62,8 @@ class Ingester {
   Ingester& operator=(const Ingester&) = delete;
 
   const InsertOptions& options() const { return options_; }
+  /// From now on, for requests that begin; null or without rules: none. Thread-safe.
+  void SetRelabeling(std::shared_ptr<const relabel::Rules> rules);
   int64_t NowMs() const { return clock_.NowMs(); }
 
   /// What holds for the rows of `tenant`; none: from the labels of each series.
@@ -87,7 +91,10 @@ class Ingester {
   metrics::Registry& registry_;
   Slots slots_;
   LimitThrottles throttles_;
+  Mutex mutex_;
+  std::shared_ptr<const relabel::Rules> relabeling_ VM_GUARDED_BY(mutex_);
   std::map<BodyKind, std::unique_ptr<Protocol>> protocols_;
+  metrics::Counter& relabeled_away_;
   metrics::Counter& too_many_labels_;
   metrics::Counter& too_long_label_name_;
   metrics::Counter& too_long_label_value_;

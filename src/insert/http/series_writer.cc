@@ -55,7 +55,9 @@ bool SeriesWriter::SetSeries(model::Tenant tenant, std::span<model::LabelView> l
 
 bool SeriesWriter::EndLabels(bool with_extra_labels) {
   if (with_extra_labels) AddExtraLabels();
-  if (!CheckLabels(labels_)) return false;
+  std::span<model::LabelView> labels = labels_;
+  if (!CheckLabels(labels)) return false;
+  if (context_.relabeling != nullptr) labels_.swap(relabeled_);
   const model::Tenant tenant = context_.tenant ? *context_.tenant : TakeTenant(labels_);
   return BeginSeries(tenant, labels_);
 }
@@ -79,11 +81,18 @@ bool SeriesWriter::BeginSeries(model::Tenant tenant, std::span<const model::Labe
   return true;
 }
 
-bool SeriesWriter::CheckLabels(std::span<model::LabelView> labels) {
+bool SeriesWriter::CheckLabels(std::span<model::LabelView>& labels) {
   const PrepareOptions& limits = context_.prepare;
-  if (limits.prometheus_naming) {
-    texts_.clear();
-    UsePrometheusNames(labels, texts_);
+  texts_.clear();
+  if (limits.prometheus_naming) UsePrometheusNames(labels, texts_);
+  if (context_.relabeling != nullptr) {
+    relabeled_.assign(labels.begin(), labels.end());
+    context_.relabeling->Apply(relabeled_, texts_);
+    labels = relabeled_;
+    if (labels.empty()) {
+      ++output_.relabeled_away_count;
+      return false;
+    }
   }
   switch (PrepareLabels(labels, limits)) {
     case Verdict::kKeep: return true;

@@ -43,14 +43,16 @@ class SeriesWriter {
  private:
   /// Of labels without empty values.
   bool BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels);
-  bool CheckLabels(std::span<model::LabelView> labels);
+  /// Rename, relabel and check `labels`, which then may be those in relabeled_. False: the series is dropped.
+  bool CheckLabels(std::span<model::LabelView>& labels);
 
   const IngestContext& context_;
   IngestOutput& output_;
   ShardWriter samples_;
   ShardWriter metadata_;
   std::vector<model::LabelView> labels_;
-  std::deque<std::string> texts_;  // Changed names of the current series.
+  std::vector<model::LabelView> relabeled_;
+  std::deque<std::string> texts_;  // Changed names and values of the current series.
   model::Tenant tenant_;
   size_t* tenant_rows_ = nullptr;  // Of tenant_, once a series has been begun.
 };

@@ -35,7 +35,6 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
   Impl(Options options_in, Ingester& ingester_in, metrics::Registry& registry)
       : options(std::move(options_in)),
         ingester(ingester_in),
-        context(ingester.MakeContext(std::nullopt)),
         conns(registry.GetGauge("vm_vminsert_conns")),
         metrics_read(registry.GetCounter("vm_vminsert_metrics_read_total")),
         metadata_read(registry.GetCounter("vm_vminsert_metadata_read_total")),
@@ -45,7 +44,7 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
 
   asio::awaitable<Status> OnRows(ByteBuffer rows) override {
     const auto parse = [this, &rows]() -> Result<IngestOutput> {
-      Result<IngestOutput> output = IngestMetricRows(rows, context);
+      Result<IngestOutput> output = IngestMetricRows(rows, Context());
       if (output.ok()) metrics_read.Add(output.value().rows_count);
       return output;
     };
@@ -54,7 +53,7 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
   }
   asio::awaitable<Status> OnMetadata(ByteBuffer rows) override {
     const auto parse = [this, &rows]() -> Result<IngestOutput> {
-      Result<IngestOutput> output = IngestMetadataRows(rows, context);
+      Result<IngestOutput> output = IngestMetadataRows(rows, Context());
       if (output.ok()) metadata_read.Add(output.value().metadata_count);
       if (output.ok()) metadata_inserted.Add(output.value().metadata_count);
       return output;
@@ -70,6 +69,9 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
     if (!status.ok()) VM_LOG_ERROR("cannot process rows of a vminsert: {}", status.error().message());
   }
 
+  /// Anew for each packet: the relabeling rules may have changed.
+  IngestContext Context() { return ingester.MakeContext(std::nullopt); }
+
   asio::awaitable<void> Serve(net::Stream& stream) {
     conns.Inc();
     VM_LOG_INFO("processing vminsert conn from {}", stream.remote_addr());
@@ -80,7 +82,6 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
 
   const Options options;
   Ingester& ingester;
-  const IngestContext context;
   metrics::Gauge& conns;
   metrics::Counter& metrics_read;
   metrics::Counter& metadata_read;

@@ -81,18 +81,18 @@ struct LineListener::Impl {
       : options(std::move(options_in)),
         names(NamesOf(options.protocol)),
         ingester(ingester_in),
-        context(ingester.MakeContext(std::nullopt)),
         tcp_metrics(registry, names.label, "tcp"),
         udp_metrics(registry, names.label, "udp") {}
 
   StreamFormat Format() const;
+  /// Anew for each block of lines: the relabeling rules may have changed.
+  IngestContext Context() const { return ingester.MakeContext(std::nullopt); }
   asio::awaitable<void> ServeTcp(net::Stream& stream);
   asio::awaitable<void> ServeUdp(ByteView datagram, std::string peer);
 
   const Options options;
   const Names& names;
   Ingester& ingester;
-  const IngestContext context;
   RequestMetrics tcp_metrics;
   RequestMetrics udp_metrics;
   std::unique_ptr<TcpServer> tcp;
@@ -106,19 +106,19 @@ StreamFormat LineListener::Impl::Format() const {
   switch (options.protocol) {
     case LineProtocol::kGraphite:
       parse = [this, &how](std::string_view lines, bool) {
-        return IngestGraphite(lines, how.graphite, how.graphite_trim_ms, ingester.NowMs(), context);
+        return IngestGraphite(lines, how.graphite, how.graphite_trim_ms, ingester.NowMs(), Context());
       };
       break;
     case LineProtocol::kOpentsdb:
       parse = [this, &how](std::string_view lines, bool) {
-        return IngestOpentsdbTelnet(lines, how.opentsdb_trim_ms, ingester.NowMs(), context);
+        return IngestOpentsdbTelnet(lines, how.opentsdb_trim_ms, ingester.NowMs(), Context());
       };
       break;
     case LineProtocol::kInflux:
       max_line_bytes = how.influx.max_line_bytes;
       parse = [this, &how](std::string_view lines, bool) {
         const InfluxTimestamps timestamps("", how.influx.trim_timestamp_ms);
-        return IngestInflux(lines, timestamps, "", true, ingester.NowMs(), how.influx, context);
+        return IngestInflux(lines, timestamps, "", true, ingester.NowMs(), how.influx, Context());
       };
       break;
   }

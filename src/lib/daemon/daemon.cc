@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -48,11 +49,13 @@ std::string Quote(std::string_view text) {
   return out + '"';
 }
 
-sigset_t StopSignals() {
+/// The signals that the main thread waits for.
+sigset_t WaitedSignals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -386,10 +389,9 @@ int64_t Daemon::allowed_memory_bytes() const { return impl_->allowed_memory; }
 
 void Daemon::Init(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);
   // Before any thread starts: all inherit the mask, and WaitForSignal takes the signals.
-  const sigset_t stop_signals = StopSignals();
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  const sigset_t signals = WaitedSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   AcceptOtherCommonFlags(impl_->flags);
   const std::vector<std::string> args(argv + std::min(argc, 1), argv + argc);
@@ -469,10 +471,28 @@ void Daemon::LogStarted(double seconds) {
   VM_LOG_INFO("started {} in {:.3f} seconds", impl_->name, seconds);
 }
 
-int Daemon::WaitForSignal() {
-  const sigset_t stop_signals = StopSignals();
+int Daemon::WaitForSignal() { return WaitForSignal(WaitHooks()); }
+
+int Daemon::WaitForSignal(const WaitHooks& hooks) {
+  using std::chrono::steady_clock;
+  const sigset_t signals = WaitedSignals();
+  const bool ticks = hooks.tick.count() > 0;
+  auto next_tick = steady_clock::now() + hooks.tick;
   int number = 0;
-  while (sigwait(&stop_signals, &number) != 0) {
+  while (number != SIGINT && number != SIGTERM) {
+    if (!ticks) {
+      number = sigwaitinfo(&signals, nullptr);
+    } else {
+      const auto left = std::max<steady_clock::duration>(next_tick - steady_clock::now(), steady_clock::duration::zero());
+      const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+      const timespec timeout{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+      number = sigtimedwait(&signals, nullptr, &timeout);
+      if (number < 0 && errno == EAGAIN) {
+        hooks.on_tick();
+        next_tick = steady_clock::now() + hooks.tick;
+      }
+    }
+    if (number == SIGHUP && hooks.on_hangup) hooks.on_hangup();
   }
   VM_LOG_INFO("service received signal {}", number == SIGINT ? "interrupt" : "terminated");
   return number;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,7 +50,14 @@ class Daemon {
   /// Log "started <name> in <s> seconds".
   void LogStarted(double seconds);
 
+  /// What happens while the daemon waits for its end, on the main thread.
+  struct WaitHooks {
+    std::function<void()> on_hangup;  // SIGHUP; null: it is ignored.
+    std::function<void()> on_tick;
+    std::chrono::milliseconds tick{0};  // 0: on_tick is never called.
+  };
   /// Block until SIGINT or SIGTERM; logs it and returns its number.
+  int WaitForSignal(const WaitHooks& hooks);
   int WaitForSignal();
   void StopHttp();
   void LogStopped(double seconds);

@@ -91,8 +91,7 @@ std::string FormatDuration(std::chrono::nanoseconds value) {
   return fmt::format("{}s", seconds);
 }
 
-/// Replace %{NAME} by the variable, also inside of its value. Unknown names stay.
-std::string ExpandPlaceholders(std::string_view text, int depth = 0) {
+std::string ExpandPlaceholders(std::string_view text, int depth) {
   std::string out;
   for (;;) {
     const size_t start = text.find("%{");
@@ -112,16 +111,9 @@ std::string ExpandPlaceholders(std::string_view text, int depth = 0) {
   return out;
 }
 
-std::string Join(const std::vector<std::string>& items) {
-  std::string out;
-  for (const auto& item : items) {
-    if (!out.empty()) out += ',';
-    out += item;
-  }
-  return out;
-}
-
 }  // namespace
+
+std::string ExpandPlaceholders(std::string_view text) { return ExpandPlaceholders(text, 0); }
 
 struct FlagSet::Flag {
   std::string name;

@@ -107,6 +107,9 @@ class FlagSet {
   bool help_requested_ = false;
 };
 
+/// Replace %{NAME} by the environment variable, also inside of its value. Unknown names stay.
+std::string ExpandPlaceholders(std::string_view text);
+
 Result<std::chrono::nanoseconds> ParseGoDuration(std::string_view text);
 Result<int64_t> ParseBytes(std::string_view text);
 /// Milliseconds.

@@ -20,6 +20,8 @@ class Counter {
  public:
   void Inc() noexcept { Add(1); }
   void Add(uint64_t n) noexcept { value_.fetch_add(n, std::memory_order_relaxed); }
+  /// For a time or a number that is counted elsewhere.
+  void Set(uint64_t value) noexcept { value_.store(value, std::memory_order_relaxed); }
   uint64_t Get() const noexcept { return value_.load(std::memory_order_relaxed); }
 
  private:
