@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <bit>
 #include <mutex>
 #include <protozero/pbf_writer.hpp>
 
@@ -352,13 +353,25 @@ TEST_F(InsertHandlerTest, TriesBothPackingsOfRemoteWrite) {
   EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Encoding", "zstd")), "204 ");
   EXPECT_EQ(Ask(kWrite, Zstd(plain)), "204 ");
   EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Encoding", "snappy")), "204 ");
+  EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Encoding", "gzip")), "204 ");  // Says nothing here.
   EXPECT_TRUE(Ask(kWrite, "neither").starts_with("400 cannot decompress request of 7 bytes: "));
   EXPECT_TRUE(Ask(kWrite, Snappy("no protobuf")).starts_with("400 cannot unmarshal the write request: "));
   EXPECT_EQ(Counter("vm_protoparser_unmarshal_errors_total{type=\"promremotewrite\"}"), 2u);
   EXPECT_EQ(Ask(kWrite, ""), "204 ");
   EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")),
             "415 remote write 2.0 is not supported; use protobuf_message: prometheus.WriteRequest\n");
-  EXPECT_EQ(Rows().size(), 4u);
+  EXPECT_EQ(Rows().size(), 5u);
+}
+
+TEST_F(InsertHandlerTest, KeepsTheBitsOfStalenessMarkers) {
+  const double stale = std::bit_cast<double>(uint64_t{0x7ff0000000000002});
+  EXPECT_EQ(Ask(kWrite, Snappy(WriteRequestBody({{"__name__", "m"}}, stale, 1))), "204 ");
+  StopShippers();
+  const ByteBuffer taken = sample_rows_.Take();
+  ByteView rest = taken;
+  const auto row = model::TakeMetricRow(rest);
+  ASSERT_TRUE(row.ok());
+  EXPECT_EQ(std::bit_cast<uint64_t>(row.value().value), 0x7ff0000000000002u);
 }
 
 TEST_F(InsertHandlerTest, LooksAtHeadersForTheKindOfBody) {
@@ -614,6 +627,51 @@ TEST_F(InsertHandlerTest, TakesOpentelemetryRequests) {
   EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"opentelemetry\"}"), 2u);
   EXPECT_EQ(Rows(), (Strings{"1:0 g 2.5 @0", "1:0 g e=x 2.5 @0"}));
   EXPECT_EQ(MetadataRows(), (Strings{"1:0 2 g  s", "1:0 2 g  s"}));
+}
+
+TEST_F(InsertHandlerTest, TakesEveryEncodingOnEveryImportPath) {
+  ByteBuffer native;
+  ASSERT_TRUE(FromHex("0000000000000000" "00000343ff126600" "0000000e" "62617201" "7801" "3c713e275c747a01"
+                      "00000014" "80f0bdf8bf68" "80f0bdf8bf68" "06" "01" "00" "03" "03" "40" "00" "00", native));
+  const struct {
+    const char* path;
+    std::string body;
+    const char* answer;
+  } kinds[] = {
+      {"prometheus/api/v1/import", R"({"metric":{"__name__":"m"},"values":[1],"timestamps":[10]})", "204 "},
+      {"prometheus/api/v1/import/csv?format=1:metric:m", "5\n", "204 "},
+      {"prometheus/api/v1/import/native", std::string(AsText(native)), "204 "},
+      {"influx/write", "m f=1 1\n", "204 "},
+      {"opentelemetry/v1/metrics", OtlpBody(), "200 "},
+      {"datadog/api/v1/series", R"({"series":[{"metric":"a","points":[[5,1]]}]})", "202 {\"status\":\"ok\"}"},
+      {"datadog/api/v2/series", R"({"series":[{"metric":"a","points":[{"timestamp":6,"value":3}]}]})",
+       "202 {\"status\":\"ok\"}"},
+      {"newrelic/infra/v2/metrics/events/bulk", R"([{"Events":[{"eventType":"S","timestamp":5,"up":1}]}])",
+       "202 {\"status\":\"ok\"}"},
+  };
+  for (const auto& kind : kinds) {
+    for (const auto& [encoding, body] : {std::pair<std::string, std::string>{"gzip", http::Gzip(kind.body)},
+                                         {"deflate", Zlib(kind.body)},
+                                         {"zstd", Zstd(kind.body)},
+                                         {"snappy", Snappy(kind.body)},
+                                         {"identity", kind.body}}) {
+      Start(InsertOptions());
+      EXPECT_EQ(Ask(std::string("/insert/1/") + kind.path, body, Header("Content-Encoding", encoding)), kind.answer)
+          << kind.path << " " << encoding;
+      EXPECT_EQ(Rows().size(), 1u) << kind.path << " " << encoding;
+    }
+    EXPECT_EQ(Ask(std::string("/insert/1/") + kind.path, kind.body, Header("Content-Encoding", "br")).substr(0, 3), "400")
+        << kind.path;
+  }
+}
+
+// curl -d sends everything as a form.
+TEST_F(InsertHandlerTest, TakesFormsAsDataAndArgumentsFromTheUrlOnly) {
+  const http::Headers form = Header("Content-Type", "application/x-www-form-urlencoded");
+  EXPECT_EQ(Ask(kImport, "extra_label=y=z 1 1\ntimestamp 7 1\n", form), "204 ");
+  EXPECT_EQ(Ask("/insert/1/prometheus/api/v1/import/csv", "format=1:metric:m", form).substr(0, 3), "400");
+  EXPECT_EQ(Ask("/insert/1/influx/write", "m,db=x precision=5 1\n", form), "204 ");
+  EXPECT_EQ(Rows(), (Strings{"1:0 m_precision db=x 5 @1000", "5:6 extra_label=y=z 1 @1000", "5:6 timestamp 7 @1000"}));
 }
 
 TEST_F(InsertHandlerTest, TakesNewrelicEvents) {

@@ -149,7 +149,8 @@ TEST_F(ListenTest, TakesGraphiteOverTcpAndUdp) {
 TEST_F(ListenTest, TakesInfluxLines) {
   const auto listener = Listen(LineProtocol::kInflux);
   EXPECT_TRUE(Send(listener->tcp_addr(), "m,t=1 f=1 1700000000000\nbad\n"));
-  EXPECT_EQ(WaitForRows(1), (Strings{"0:0 m_f t=1 1 @1700000000000"}));
+  SendUdp(listener->udp_addr(), "u f=2 1700000000001\n");
+  EXPECT_EQ(WaitForRows(2), (Strings{"0:0 m_f t=1 1 @1700000000000", "0:0 u_f 2 @1700000000001"}));
   listener->Stop();
 }
 
@@ -160,6 +161,7 @@ TEST_F(ListenTest, TakesOpentsdbLinesAndRequestsAtOneAddress) {
   });
   const auto listener = Listen(LineProtocol::kOpentsdb, http.get());
   EXPECT_TRUE(Send(listener->tcp_addr(), "put a 10 1 x=y\nput bad\nput b 1700000000123 2"));
+  SendUdp(listener->udp_addr(), "put u 30 5\n");
   const auto ask = [&](const std::string& path, std::string body) {
     auto answer = net::BlockOn(runtime_.MakeStrand(),
                                http::Fetch("POST", "http://" + listener->tcp_addr() + path, {}, std::move(body), 5s));
@@ -170,7 +172,7 @@ TEST_F(ListenTest, TakesOpentsdbLinesAndRequestsAtOneAddress) {
   EXPECT_EQ(ask("/insert/5/opentsdb/api/put", "[").substr(0, 31), "400 cannot decode opentsdb data");
   EXPECT_EQ(ask("/insert/5/other", "{}"), "400 unexpected path requested on HTTP OpenTSDB server: \"/insert/5/other\"\n");
   EXPECT_EQ(ask("/insert/api/put", "{}").substr(0, 15), "400 auth error:");
-  EXPECT_EQ(WaitForRows(4), (Strings{"0:0 a x=y 1 @10000", "0:0 b 2 @1700000000123", "5:0 g 4 @1700000000000",
+  EXPECT_EQ(WaitForRows(5), (Strings{"0:0 a x=y 1 @10000", "0:0 b 2 @1700000000123", "0:0 u 5 @30000", "5:0 g 4 @1700000000000",
                                      "5:0 h k=v e=x 3 @20000"}));
   EXPECT_EQ(registry_.GetCounter("vm_rows_invalid_total{type=\"opentsdbhttp\"}").Get(), 1u);
   EXPECT_EQ(registry_.GetCounter("vm_protoparser_unmarshal_errors_total{type=\"opentsdbhttp\"}").Get(), 1u);

@@ -39,6 +39,8 @@ class FakeNode {
   void HoldAfter(size_t items) { hold_after_ = items; }
   void Release() { hold_after_ = kNoHold; }
   int connections() const { return connections_; }
+  /// How long the last call was allowed to take.
+  uint32_t last_timeout_s() const { return last_timeout_s_; }
 
  private:
   static constexpr size_t kNoHold = static_cast<size_t>(-1);
@@ -82,6 +84,7 @@ class FakeNode {
     ByteBuffer flags(5);
     auto read = co_await stream.ReadFull(flags);
     if (!read.ok()) co_return false;
+    last_timeout_s_ = LoadBigEndian<uint32_t>(flags.data() + 1);
     const auto* method = rpc::FindSelectMethod(AsText(name));
     if (method == nullptr) co_return false;
     for (const auto& field : method->args) {
@@ -133,6 +136,7 @@ class FakeNode {
   std::unique_ptr<net::Listener> listener_;
   std::atomic<size_t> hold_after_{kNoHold};
   std::atomic<int> connections_{0};
+  std::atomic<uint32_t> last_timeout_s_{0};
   std::mutex mutex_;
   std::vector<net::FramedStream*> streams_;
   std::atomic<bool> is_closing_{false};

@@ -149,7 +149,8 @@ class ApiTest : public testing::Test {
 
   Api& Start() {
     if (api_ == nullptr) {
-      const std::vector<std::string> addrs = {node_->addr()};
+      std::vector<std::string> addrs = {node_->addr()};
+      addrs.insert(addrs.end(), missing_addrs_.begin(), missing_addrs_.end());
       fanout_ = std::make_unique<Fanout>(runtime_, rpc::NodeSet::Parse(addrs, 8401).value(), fanout_options_);
       api_ = std::make_unique<Api>(pool_, *fanout_, options_, registry_, memory_);
     }
@@ -195,6 +196,7 @@ class ApiTest : public testing::Test {
   std::vector<rpc::SelectArgs> asked_;
   std::string node_error_;
   std::unique_ptr<FakeNode> node_;
+  std::vector<std::string> missing_addrs_;  // Nodes that nobody serves.
   FanoutOptions fanout_options_;
   ApiOptions options_;
   metrics::Registry registry_;
@@ -238,6 +240,9 @@ TEST_F(ApiTest, AnswersGrafanasLabelCalls) {
   EXPECT_EQ(LastAsked<rpc::LabelValuesRequest>().label_name, "job");
   Get(Url("label/U__a_2e_b/values"));
   EXPECT_EQ(LastAsked<rpc::LabelValuesRequest>().label_name, "a.b");
+  EXPECT_EQ(Post(Url("labels"), "match[]=foo&start=1795288000&limit=2").body,
+            R"({"status":"success","isPartial":false,"data":["__name__","instance"]})");
+  EXPECT_EQ(LastAsked<rpc::LabelNamesRequest>().query.tag_filter_groups, (FilterGroups{{{"", "foo"}}}));
   EXPECT_EQ(Post(Url("series"), "match[]={__name__!=\"\"}&limit=2").body,
             R"({"status":"success","isPartial":false,"data":[{"__name__":"bar"},{"__name__":"foo","instance":"h:1","job":"a"}]})");
   ExpectError(Get(Url("series")), 400, "missing `match[]` arg");
@@ -306,6 +311,27 @@ TEST_F(ApiTest, NodesThatRefuseAre422AndMissingOnes503) {
   EXPECT_EQ(Get(Url("export?match[]=foo")).status(), 503);
 }
 
+TEST_F(ApiTest, AnswersArePartialWithoutANodeUnlessThatIsDenied) {
+  missing_addrs_ = {"127.0.0.1:1"};
+  const std::vector<std::string> targets = {Url("query?query=foo"), Url("query_range?query=foo&start=5&end=65&step=10"),
+                                            Url("labels?limit=5"), Url("label/job/values?limit=5"),
+                                            Url("series?match[]=foo"), Url("series/count?x=y"), Url("status/tsdb?topN=5"),
+                                            Url("metadata?limit=5")};
+  for (const std::string& target : targets) {
+    const auto partial = Get(target);
+    EXPECT_EQ(partial.status(), 200) << target << partial.body;
+    EXPECT_NE(partial.body.find("\"isPartial\":true"), std::string::npos) << target << partial.body;
+    ExpectError(Get(target + "&deny_partial_response=1"), 503, "");
+  }
+  options_.deny_partial_response = true;
+  api_ = nullptr;
+  for (const std::string& target : targets) ExpectError(Get(target), 503, "");
+  // Whoever takes data away gets all of it or an error.
+  options_.deny_partial_response = false;
+  api_ = nullptr;
+  EXPECT_EQ(Get(Url("export?match[]=foo")).status(), 503);
+}
+
 TEST_F(ApiTest, ExtraFiltersOfTheUrlWin) {
   Post(Url("series?extra_label=team=url"), "match[]=foo&extra_label=team=body&extra_filters[]={env=\"x\"}");
   EXPECT_EQ(LastAsked<rpc::SearchMetricNamesRequest>().query.tag_filter_groups,
@@ -326,8 +352,16 @@ TEST_F(ApiTest, TakesTenantsFromPathAndHeaders) {
   EXPECT_EQ(bad.status(), 400);
   EXPECT_EQ(bad.body.substr(0, 44), "auth error: cannot parse authToken \"1:2:3\": ");
   EXPECT_EQ(Get("/x/0/prometheus/api/v1/labels").status(), 400);
-  TestRequest unknown("/select/0/prometheus/api/v1/targets");
-  EXPECT_FALSE(Handle(unknown, response));
+}
+
+// The daemon answers them with 400 "unsupported path requested".
+TEST_F(ApiTest, LeavesPathsOfPrometheusThatTheReferenceDoesNotHave) {
+  for (const char* path : {"read", "targets", "status/config", "status/flags", "format_query", "parse_query"}) {
+    TestRequest request(Url(path));
+    TestResponse response;
+    EXPECT_FALSE(Handle(request, response)) << path;
+    EXPECT_EQ(response.body, "") << path;
+  }
 }
 
 TEST_F(ApiTest, RawSamplesOfAWindow) {
@@ -362,6 +396,36 @@ TEST_F(ApiTest, RecentInstantQueriesLookBackByTheLatencyOffset) {
   response = Get(Url("query?nocache=1&query=time()&time=") + std::to_string(now));
   value = Json::parse(response.body)["data"]["result"][0]["value"];
   EXPECT_EQ(value[1], std::to_string(now));
+}
+
+TEST_F(ApiTest, OffsetAndLookbackComeFromArgumentsAndFlags) {
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const Json value = Json::parse(Get(Url("query?query=time()&latency_offset=2s&time=") + std::to_string(now)).body)["data"]["result"][0]["value"];
+  EXPECT_GE(std::stod(value[1].get<std::string>()), static_cast<double>(now) - 2);
+  ExpectError(Get(Url("query?query=1&latency_offset=0")), 400, "latency_offset=0ms is out of allowed range");
+  // The samples are 20 s old.
+  const auto found = [&](const std::string& args) {
+    const auto response = Get(Url("query?query=foo&time=") + std::to_string(kTime + 20) + args);
+    EXPECT_EQ(response.status(), 200) << response.body;
+    return Json::parse(response.body)["data"]["result"].size();
+  };
+  EXPECT_EQ(found(""), 3u);
+  EXPECT_EQ(found("&max_lookback=10s"), 0u);
+  EXPECT_EQ(found("&max_lookback=30s"), 3u);
+  options_.max_lookback_ms = 10'000;
+  api_ = nullptr;
+  EXPECT_EQ(found(""), 0u);
+  EXPECT_EQ(found("&max_lookback=30s"), 3u);
+  options_.max_lookback_ms = 0;
+  options_.set_lookback_to_step = true;
+  api_ = nullptr;
+  EXPECT_EQ(found("&step=10s"), 0u);
+  EXPECT_EQ(found("&step=30s"), 3u);
+  options_.set_lookback_to_step = false;
+  options_.latency_offset_ms = 2'000;
+  api_ = nullptr;
+  const Json flagged = Json::parse(Get(Url("query?query=time()&time=") + std::to_string(now)).body)["data"]["result"][0]["value"];
+  EXPECT_GE(std::stod(flagged[1].get<std::string>()), static_cast<double>(now) - 2);
 }
 
 TEST_F(ApiTest, ExportsEveryFormat) {
@@ -416,6 +480,8 @@ TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {
             "couldn't start executing the request in 0.030 seconds, since -search.maxConcurrentRequests=1 concurrent req");
   // What is cheap is served all the same.
   EXPECT_EQ(Get(Url("status/active_queries")).body.find(R"({"status":"ok","data":[{"duration":")"), 0u);
+  EXPECT_EQ(Get("/select/3/prometheus/api/v1/status/active_queries").body, R"({"status":"ok","data":[]})");
+  EXPECT_EQ(Json::parse(Get("/api/v1/status/active_queries").body)["data"].size(), 1u);
   EXPECT_EQ(Get(Url("status/buildinfo")).status(), 200);
   node_->Release();
   busy.join();
@@ -467,6 +533,63 @@ TEST_F(ApiTest, ATimeoutEndsTheQuery) {
   const auto response = Get(Url("query?query=foo&timeout=100ms"));
   EXPECT_LT(std::chrono::steady_clock::now() - from, 10s);
   EXPECT_GE(response.status(), 422);
+}
+
+TEST_F(ApiTest, EachKindOfRequestHasItsTime) {
+  options_.max_query_duration_ms = 7'000;
+  options_.max_labels_duration_ms = 8'000;
+  options_.max_status_duration_ms = 9'000;
+  options_.max_export_duration_ms = 10'000;
+  options_.max_delete_duration_ms = 11'000;
+  const std::vector<std::pair<uint32_t, std::string>> kinds = {
+      {7, Url("query?query=foo")},
+      {7, Url("query_range?query=foo&start=5&end=65&step=10")},
+      {7, "/select/0/prometheus/federate?match[]=foo"},
+      {8, Url("labels?x=y")},
+      {8, Url("label/job/values?x=y")},
+      {8, Url("series?match[]=foo")},
+      {9, Url("status/tsdb?x=y")},
+      {9, "/admin/tenants?x=y"},
+      {10, Url("export?match[]=foo")},
+      {11, "/delete/0/prometheus/api/v1/admin/tsdb/delete_series?x=y"},
+  };
+  for (const auto& [seconds, target] : kinds) {
+    Post(target, "match[]=foo");
+    EXPECT_EQ(node_->last_timeout_s(), seconds) << target;
+    // Clients may shorten it.
+    Post(target + "&timeout=3s", "match[]=foo");
+    EXPECT_EQ(node_->last_timeout_s(), 3u) << target;
+    Post(target + "&timeout=1h", "match[]=foo");
+    EXPECT_EQ(node_->last_timeout_s(), seconds) << target;
+  }
+}
+
+TEST_F(ApiTest, NodesAreToldHowManySeriesARequestMaySelect) {
+  options_.max_unique_series = 11;
+  options_.max_series = 12;
+  options_.max_labels_series = 13;
+  options_.max_export_series = 14;
+  options_.max_federate_series = 15;
+  options_.max_delete_series = 16;
+  options_.max_tsdb_status_series = 17;
+  options_.max_tsdb_status_top_n = 18;
+  Get(Url("query?query=foo"));
+  EXPECT_EQ(LastAsked<rpc::SearchRequest>().query.max_metrics, 11u);
+  Get(Url("series?match[]=foo"));
+  EXPECT_EQ(LastAsked<rpc::SearchMetricNamesRequest>().query.max_metrics, 12u);
+  Get(Url("labels"));
+  EXPECT_EQ(LastAsked<rpc::LabelNamesRequest>().query.max_metrics, 13u);
+  Get(Url("label/job/values"));
+  EXPECT_EQ(LastAsked<rpc::LabelValuesRequest>().query.max_metrics, 13u);
+  Get(Url("export?match[]=foo"));
+  EXPECT_EQ(LastAsked<rpc::SearchRequest>().query.max_metrics, 14u);
+  Get("/select/0/prometheus/federate?match[]=foo");
+  EXPECT_EQ(LastAsked<rpc::SearchRequest>().query.max_metrics, 15u);
+  Post("/delete/0/prometheus/api/v1/admin/tsdb/delete_series", "match[]=foo");
+  EXPECT_EQ(LastAsked<rpc::DeleteSeriesRequest>().query.max_metrics, 16u);
+  Get(Url("status/tsdb?topN=100"));
+  EXPECT_EQ(LastAsked<rpc::TsdbStatusRequest>().query.max_metrics, 17u);
+  EXPECT_EQ(LastAsked<rpc::TsdbStatusRequest>().top_n, 18u);
 }
 
 TEST_F(ApiTest, LimitsMemoryOfAQuery) {
