@@ -70,7 +70,9 @@ void MergeRowsOfKind(mergeset::ItemBlock& block, RecordKind kind) {
 }  // namespace
 
 ByteBuffer RecordPrefix(RecordKind kind, const model::Tenant& tenant) {
-  ByteBuffer prefix{static_cast<uint8_t>(kind)};
+  ByteBuffer prefix;
+  prefix.reserve(32);  // Callers append an id or a date.
+  prefix.push_back(static_cast<uint8_t>(kind));
   AppendBigEndian(prefix, tenant.account_id);
   AppendBigEndian(prefix, tenant.project_id);
   return prefix;

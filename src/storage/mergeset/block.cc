@@ -37,6 +37,25 @@ size_t ItemBlock::LowerBound(ByteView key) const {
   return low;
 }
 
+size_t ItemBlock::LowerBoundAfter(size_t after, ByteView key) const {
+  size_t low = after + 1;
+  size_t high = low;
+  for (size_t step = 1; high < size() && Less(Item(high), key); step *= 2) {
+    low = high + 1;
+    high += step;
+  }
+  high = std::min(high, size());
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    if (Less(Item(middle), key)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
 void MarshalBlockHeader(ByteBuffer& dst, const BlockHeader& header) {
   encoding::AppendBytes(dst, header.common_prefix);
   encoding::AppendBytes(dst, header.first_item);

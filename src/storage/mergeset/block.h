@@ -41,6 +41,8 @@ class ItemBlock {
   bool IsSorted() const;
   /// Index of the first item not below `key`.
   size_t LowerBound(ByteView key) const;
+  /// The same for a key above item `after`, quick when the result is not far from it.
+  size_t LowerBoundAfter(size_t after, ByteView key) const;
 
  private:
   ByteBuffer data_;

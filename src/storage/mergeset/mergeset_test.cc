@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 #include <set>
 
 #include "lib/encoding/zstd.h"
@@ -135,6 +136,20 @@ TEST(Table, ItemsAreFoundInMemoryOnDiskAfterMergesAndReopening) {
   for (const std::string& item : expected) {
     ASSERT_TRUE(search.Seek(AsBytes(item)));
     ASSERT_EQ(AsText(search.item()), item);
+  }
+  // Wherever the last seek ended: near, far, forwards, backwards, between items and at the same one.
+  std::mt19937_64 random(5);
+  uint64_t at = 0;
+  for (int i = 0; i < 200000; ++i) {
+    at = random() % 16 == 0 ? random() % 1100000 : (at + random() % 64 + 1099990) % 1100000;
+    const std::string key = "item " + std::to_string(at);
+    const auto want = expected.lower_bound(key);
+    ASSERT_EQ(search.Seek(AsBytes(key)), want != expected.end()) << key;
+    if (want == expected.end()) continue;
+    ASSERT_EQ(AsText(search.item()), *want) << key;
+    if (random() % 4 > 0 || std::next(want) == expected.end()) continue;
+    ASSERT_TRUE(search.Next());
+    ASSERT_EQ(AsText(search.item()), *std::next(want)) << key;
   }
   ASSERT_TRUE(table.value()->ForceMerge().ok());
   EXPECT_EQ(table.value()->stats().file_parts, 1u);

@@ -280,15 +280,13 @@ Status PartCursor::LoadRow(size_t row, size_t header) {
   }
   item_ = 0;
   valid_ = true;
+  gap_begin_.clear();
   return Ok();
 }
 
 Status PartCursor::Seek(ByteView key) {
-  // Keys that are asked for in their order mostly lie in the block of the last one.
-  if (valid_ && !Less(key, block_->Item(0)) && !Less(block_->Item(block_->size() - 1), key)) {
-    item_ = block_->LowerBound(key);
-    return Ok();
-  }
+  if (valid_ && SeekNearby(key)) return Ok();
+  gap_begin_.clear();
   valid_ = false;
   if (Less(part_->header().last_item, key)) return Ok();
   // The wanted item may be in the block before the first one that starts at or after the key.
@@ -306,9 +304,26 @@ Status PartCursor::Seek(ByteView key) {
   if (header > 0) --header;
   VM_TRY(LoadRow(row, header));
   item_ = block_->LowerBound(key);
-  if (item_ < block_->size()) return Ok();
-  item_ = block_->size() - 1;
-  return Next();
+  if (item_ == block_->size()) {
+    item_ = block_->size() - 1;
+    VM_TRY(Next());
+  }
+  if (item_ == 0) gap_begin_.assign(key.begin(), key.end());
+  return Ok();
+}
+
+// Keys that are asked for in their order mostly lie in the block of the last one, a few items further.
+bool PartCursor::SeekNearby(ByteView key) {
+  if (Less(item(), key)) {
+    if (Less(block_->Item(block_->size() - 1), key)) return false;
+    item_ = block_->LowerBoundAfter(item_, key);
+    return true;
+  }
+  if (item_ == 0) return !gap_begin_.empty() && !Less(key, gap_begin_);
+  if (Less(block_->Item(item_ - 1), key)) return true;
+  if (Less(key, block_->Item(0))) return false;
+  item_ = block_->LowerBound(key);
+  return true;
 }
 
 Status PartCursor::Next() {

@@ -144,6 +144,7 @@ class PartCursor {
 
  private:
   Status LoadRow(size_t row, size_t header);
+  bool SeekNearby(ByteView key);
 
   std::shared_ptr<const Part> part_;
   bool use_cache_;
@@ -151,6 +152,7 @@ class PartCursor {
   std::shared_ptr<const ItemBlock> block_;
   size_t row_ = 0, header_ = 0, item_ = 0;
   bool valid_ = false;
+  ByteBuffer gap_begin_;  // Unless empty: between it and the current item, the first of its block, there is none.
 };
 
 }  // namespace vm::mergeset

@@ -33,10 +33,10 @@ Options WithCaches(Options options) {
 
 bool Search::Seek(ByteView key) {
   if (!status_.ok()) return false;
-  const ByteBuffer wanted(key.begin(), key.end());  // `key` may be a view of the current item.
-  for (MemoryCursor& cursor : memory_) cursor.at = cursor.run->LowerBound(wanted);
+  wanted_.assign(key.begin(), key.end());  // `key` may be a view of the current item.
+  for (MemoryCursor& cursor : memory_) cursor.at = cursor.run->LowerBound(wanted_);
   for (PartCursor& cursor : parts_) {
-    if (Status status = cursor.Seek(wanted); !status.ok()) {
+    if (Status status = cursor.Seek(wanted_); !status.ok()) {
       status_ = std::move(status);
       return false;
     }
@@ -45,8 +45,7 @@ bool Search::Seek(ByteView key) {
 }
 
 bool Search::SeekPrefix(ByteView prefix) {
-  const ByteBuffer wanted(prefix.begin(), prefix.end());
-  return Seek(wanted) && item_.size() >= wanted.size() && Equal(ByteView(item_).subspan(0, wanted.size()), wanted);
+  return Seek(prefix) && item_.size() >= wanted_.size() && Equal(ByteView(item_).subspan(0, wanted_.size()), wanted_);
 }
 
 bool Search::Next() {

@@ -83,6 +83,7 @@ class Search {
   std::vector<MemoryCursor> memory_;
   std::vector<PartCursor> parts_;
   ByteBuffer item_;
+  ByteBuffer wanted_;
   Status status_ = Ok();
 };
 
