@@ -7,6 +7,7 @@ With --peer-bin (or VM_PEER_BIN) the flags that the original's -help lists are c
 """
 import argparse
 import json
+import pathlib
 import re
 import signal
 import socket
@@ -196,16 +197,75 @@ def no_disk_space(folder, bins):
     print("ok: a node without disk space only reads; one sample per interval of deduplication is kept")
 
 
+def limits(folder, bins):
+    """What one node lets through: labels, values, series, memory by percent. New series are logged for a while."""
+    with harness.Cluster(folder, bins, storage_args=["-search.maxTagKeys=2", "-search.maxTagValues=3",
+                                                     "-search.maxUniqueTimeseries=4", "-memory.allowedPercent=10"]) as cluster:
+        storage = cluster.storages[0]
+        at = int(time.time()) // 60 * 60 - 300
+
+        def write(name, series):
+            rows = "".join(f'{name}{{a="{i}",b="{i}",c="x"}} 1 {at * 1000}\n' for i in range(series))
+            expect(cluster.import_text(rows)[0], 204, name)
+
+        write("few", 4)
+        harness.wait_for("all of four series", lambda: cluster.flush() or len(cluster.export("few")) == 4)
+        expect("new series created" in lines_of(storage), False, "nobody has asked for new series")
+        harness.http_get(storage.url + "/internal/log_new_series?seconds=60")
+        write("many", 5)
+        wait_for_line(storage, r"new series created: .*many")
+
+        def refused_query():
+            status, body = cluster.api("query", query="many", time=at, nocache=1)
+            return status == 422 and b"the number of matching timeseries exceeds 4" in body
+        harness.wait_for("a query for five series is refused", refused_query)
+        span = {"start": at - 60, "end": at + 60}
+        expect(len(json.loads(cluster.api("labels", **span)[1])["data"]), 2, "label names")
+        expect(len(json.loads(cluster.api("label/a/values", **span)[1])["data"]), 3, "label values")
+        shown = values(storage)
+        share = float(shown["vm_allowed_memory_bytes"]) / float(shown["vm_available_memory_bytes"])
+        expect(round(share, 3), 0.1, "share of the memory")
+    print("ok: limits on labels, values and series, share of the memory, new series logged when asked")
+
+
+def ports_and_logs(folder, binaries):
+    """Ports of the system's choice are told; JSON lines on standard output."""
+    with subprocess.Popen(
+            [f"{binaries}/vmstorage", f"-storageDataPath={folder}/ports", "-httpListenAddr=127.0.0.1:0",
+             "-vminsertAddr=127.0.0.1:0", "-vmselectAddr=127.0.0.1:0", "-loggerFormat=json", "-loggerOutput=stdout"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        told = {}
+        for line in process.stdout:
+            message = json.loads(line)["msg"]
+            for name, pattern in {"http": r"started server at http://(127\.0\.0\.1:\d+)/",
+                                  "vminsert": r"^accepting vminsert conns at (127\.0\.0\.1:\d+)$",
+                                  "vmselect": r"^accepting vmselect conns at (127\.0\.0\.1:\d+)$"}.items():
+                found = re.search(pattern, message)
+                told.update({name: found.group(1)} if found else {})
+            if len(told) == 3:
+                break
+        expect(harness.http_get(f"http://{told['http']}/health"), (200, b"OK"), "health at the port that was told")
+        for name in ("vminsert", "vmselect"):
+            socket.create_connection(("127.0.0.1", int(told[name].rpartition(":")[2])), 5).close()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        expect((process.returncode, errors), (0, ""), "exit status and standard error after SIGINT")
+    print("ok: ports of the system's choice, JSON lines on standard output")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True)
     parser.add_argument("--peer-bin", default=None)
     args = parser.parse_args()
-    bins = {name: args.bin for name in NAMES}
+    binaries = str(pathlib.Path(args.bin).resolve())
+    bins = {name: binaries for name in NAMES}
     with tempfile.TemporaryDirectory(prefix="vmtest-") as root:
-        command_lines(args.bin, args.peer_bin or harness.peer_bin(), root)
+        command_lines(binaries, args.peer_bin or harness.peer_bin(), root)
         listeners_and_levels(f"{root}/flags", bins)
         no_disk_space(f"{root}/full", bins)
+        limits(f"{root}/limits", bins)
+        ports_and_logs(root, binaries)
 
 
 if __name__ == "__main__":
