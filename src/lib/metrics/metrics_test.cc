@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/metrics/cgroup.h"
+
 namespace vm::metrics {
 namespace {
 
@@ -70,6 +72,18 @@ TEST(RegistryTest, WritesMetadataOnceAName) {
   EXPECT_EQ(text,
             "# HELP a\n# TYPE a counter\na{x=\"1\"} 0\na{x=\"2\"} 0\n"
             "# HELP b\n# TYPE b counter\nb 0.5\n# HELP c\n# TYPE c gauge\nc 0\n");
+}
+
+TEST(CgroupTest, FindsTheFolderOfTheSecondVersion) {
+  EXPECT_EQ(CgroupV2Folder("0::/a/b\n", ""), "/sys/fs/cgroup/a/b");
+  EXPECT_EQ(CgroupV2Folder("0::/\n", "22 1 0:5 / /proc rw - proc proc rw\n"), "/sys/fs/cgroup");
+  // Both versions at once.
+  EXPECT_EQ(CgroupV2Folder("4:memory:/x\n0::/y\n",
+                           "40 31 0:37 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+                           "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n"),
+            "/sys/fs/cgroup/unified/y");
+  EXPECT_EQ(CgroupV2Folder("4:memory:/x\n", ""), "");
+  EXPECT_EQ(CgroupV2Folder("", ""), "");
 }
 
 TEST(ProcessMetricsTest, NamesTheProcess) {

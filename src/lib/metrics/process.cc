@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/base/mutex.h"
+#include "lib/metrics/cgroup.h"
 #include "lib/metrics/metrics.h"
 #include "lib/sys/sys.h"
 
@@ -74,16 +75,9 @@ std::optional<double> PressureTotal(const std::string& text, std::string_view ki
   return static_cast<double>(value);
 }
 
-/// Folder of this process in cgroup v2, or "".
-std::string CgroupFolder() {
-  const std::string text = ReadProc("/proc/self/cgroup");
-  if (!text.starts_with("0::")) return "";
-  return "/sys/fs/cgroup" + text.substr(3, text.find('\n') - 3);
-}
-
 /// Growth of the pressure figures since the first call; nothing without them.
 void AddPressure(Lines& lines) {
-  static const std::string folder = CgroupFolder();
+  static const std::string folder = CgroupV2Folder(ReadProc("/proc/self/cgroup"), ReadProc("/proc/self/mountinfo"));
   if (folder.empty()) return;
   static Mutex mutex;
   static std::map<std::string, double> first;
