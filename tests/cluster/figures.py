@@ -35,8 +35,8 @@ def of_connections(kind, labels, first, first_error):
         yield f'vm_{kind}_errors_total{{{labels}, type="{error}"}}'
 
 
-def listener():
-    return of_connections("tcplistener", 'name="http", addr="ADDR"', ["accepts_total", "conns"], "accept")
+def listener(name):
+    return of_connections("tcplistener", f'name="{name}", addr="ADDR"', ["accepts_total", "conns"], "accept")
 
 
 def insert_names():
@@ -58,6 +58,7 @@ def insert_names():
 
 
 def storage_names():
+    yield from (*listener("vminsert"), *listener("vmselect"))
     for kind in ("storage/inmemory", "storage/small", "storage/big"):
         yield from (f'{name}{{type="{kind}"}}' for name in (
             "vm_rows", "vm_parts", "vm_blocks", "vm_data_size_bytes", "vm_active_merges", "vm_rows_merged_total"))
@@ -96,7 +97,7 @@ def main():
                                (cluster.select, select_names())):
             text = harness.http_get(daemon.url + "/metrics")[1].decode().replace(f"{root}/storage0", "DIR")
             shown = {line.rsplit(" ", 1)[0] for line in re.sub(r"127\.0\.0\.1:\d+", "ADDR", text).splitlines()}
-            wanted = [*PROCESS, *listener(), *wanted]
+            wanted = [*PROCESS, *listener("http"), *wanted]
             missing = [name for name in wanted if name not in shown]
             assert not missing, f"{daemon.name} does not show: {missing}"
             print(f"ok: {daemon.name} shows {len(wanted)} names")

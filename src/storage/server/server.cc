@@ -15,6 +15,7 @@
 #include "lib/model/rows.h"
 #include "lib/net/run_on.h"
 #include "lib/net/stream.h"
+#include "lib/net/stream_metrics.h"
 #include "lib/rpc/insert_server.h"
 #include "lib/rpc/select_handler.h"
 #include "lib/rpc/select_server.h"
@@ -327,6 +328,12 @@ Result<std::unique_ptr<StorageServer>> StorageServer::Start(net::Runtime& runtim
                                                                  impl->options.vminsert_addr));
   VM_ASSIGN_OR_RETURN(impl->select_listener, net::Listener::Open(runtime.executor(),
                                                                  impl->options.vmselect_addr));
+  const auto count = [&](net::Listener& listener, std::string_view name, const std::string& addr) {
+    listener.SetMetrics(
+        std::make_shared<net::StreamMetrics>(impl->registry, net::StreamMetrics::Side::kListener, name, addr));
+  };
+  count(*impl->insert_listener, "vminsert", impl->options.vminsert_addr);
+  count(*impl->select_listener, "vmselect", impl->options.vmselect_addr);
   impl->accept_tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop(*impl->insert_listener, true));
   impl->accept_tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop(*impl->select_listener, false));
   return std::unique_ptr<StorageServer>(new StorageServer(std::move(impl)));

@@ -238,6 +238,8 @@ TEST_F(ServerTest, PublishesTheMetricsOfTheReference) {
         "\nvm_search_max_unique_timeseries 8\n", "\nvm_storage_is_read_only{path=\"/data\"} 0\n",
         "\nvm_slow_row_inserts_total 2\n", "\nvm_cache_entries{type=\"storage/tsid\"} 2\n", "\nvm_snapshots 0\n",
         "\nvm_vmselect_conns{addr=\"127.0.0.1:0\"} 0\n",
+        "\nvm_tcplistener_accepts_total{name=\"vminsert\", addr=\"127.0.0.1:0\"} 1\n",
+        "\nvm_tcplistener_accepts_total{name=\"vmselect\", addr=\"127.0.0.1:0\"} 0\n",
         "\nvm_protoparser_rows_read_total{type=\"clusternative\",block_type=\"metric_rows\"} 2\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
