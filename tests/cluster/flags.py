@@ -222,6 +222,11 @@ def limits(folder, bins):
         span = {"start": at - 60, "end": at + 60}
         expect(len(json.loads(cluster.api("labels", **span)[1])["data"]), 2, "label names")
         expect(len(json.loads(cluster.api("label/a/values", **span)[1])["data"]), 3, "label values")
+        for send_request in (harness.http_get, lambda url: harness.http_post(url, b"")):
+            status, body = send_request(storage.url + "/snapshot/create")
+            expect((status, json.loads(body)["status"]), (200, "ok"), "snapshot by any method")
+            status, body = send_request(f"{storage.url}/snapshot/delete?snapshot={json.loads(body)['snapshot']}")
+            expect((status, body), (200, b'{"status":"ok"}'), "deletion by any method")
         shown = values(storage)
         share = float(shown["vm_allowed_memory_bytes"]) / float(shown["vm_available_memory_bytes"])
         expect(round(share, 3), 0.1, "share of the memory")

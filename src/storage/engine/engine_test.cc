@@ -135,6 +135,28 @@ TEST(EngineTest, KeepsRowsOverCloseAndOpen) {
   EXPECT_EQ(count.value(), 2u);
 }
 
+TEST(EngineTest, KeepsTheBitsOfStalenessMarkersOverCloseAndOpen) {
+  const auto path = NewDirectory("stale");
+  const ByteBuffer a = Raw("a");
+  const std::vector<model::MetricRow> rows = {
+      {a, kNow - 3000, 1.5}, {a, kNow - 2000, decimal::StaleNaN()}, {a, kNow - 1000, 1e9}, {a, kNow, decimal::StaleNaN()}};
+  {
+    auto engine = OpenOrFail(OptionsFor(path));
+    ASSERT_TRUE(engine);
+    engine->AddRows(rows);
+    ASSERT_TRUE(engine->Close().ok());
+  }
+  auto engine = OpenOrFail(OptionsFor(path));
+  ASSERT_TRUE(engine);
+  const Samples got = Read(*engine, Everything()).begin()->second;
+  ASSERT_EQ(got.size(), rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(got[i].first, rows[i].timestamp);
+    EXPECT_EQ(std::bit_cast<uint64_t>(got[i].second), std::bit_cast<uint64_t>(rows[i].value));
+  }
+  EXPECT_EQ(std::bit_cast<uint64_t>(decimal::StaleNaN()), 0x7ff0000000000002u);
+}
+
 TEST(EngineTest, FindsTheSeriesOfYesterdayInThePreviousMonth) {
   constexpr int64_t kFirstOfDecember = 1796083200000;
   const auto path = NewDirectory("midnight");
