@@ -6,6 +6,7 @@
 With --peer-bin (or VM_PEER_BIN) the flags that the original's -help lists are compared with ours.
 """
 import argparse
+import http.server
 import json
 import pathlib
 import re
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import harness
@@ -197,10 +199,28 @@ def no_disk_space(folder, bins):
     print("ok: a node without disk space only reads; one sample per interval of deduplication is kept")
 
 
+class OtherSelect(http.server.BaseHTTPRequestHandler):
+    """Stands for another vmselect that is told to forget what it keeps."""
+    asked = []
+
+    def do_POST(self):
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
 def limits(folder, bins):
-    """What one node lets through: labels, values, series, memory by percent. New series are logged for a while."""
-    with harness.Cluster(folder, bins, storage_args=["-search.maxTagKeys=2", "-search.maxTagValues=3",
-                                                     "-search.maxUniqueTimeseries=4", "-memory.allowedPercent=10"]) as cluster:
+    """What one node lets through: labels, values, series, memory by percent. New series are logged for a while. A
+    deletion is told to the other vmselects."""
+    other = http.server.HTTPServer(("127.0.0.1", 0), OtherSelect)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    storage_args = ["-search.maxTagKeys=2", "-search.maxTagValues=3", "-search.maxUniqueTimeseries=4",
+                    "-memory.allowedPercent=10"]
+    select_args = [f"-selectNode=127.0.0.1:{other.server_port}"]
+    with other, harness.Cluster(folder, bins, storage_args=storage_args, select_args=select_args) as cluster:
         storage = cluster.storages[0]
         at = int(time.time()) // 60 * 60 - 300
 
@@ -211,6 +231,11 @@ def limits(folder, bins):
         write("few", 4)
         harness.wait_for("all of four series", lambda: cluster.flush() or len(cluster.export("few")) == 4)
         expect("new series created" in lines_of(storage), False, "nobody has asked for new series")
+        harness.http_get(storage.url + "/internal/log_new_series?seconds=1")
+        time.sleep(1.5)
+        write("later", 1)
+        harness.wait_for("the later series", lambda: cluster.flush() or len(cluster.export("later")) == 1)
+        expect("new series created" in lines_of(storage), False, "the second has passed")
         harness.http_get(storage.url + "/internal/log_new_series?seconds=60")
         write("many", 5)
         wait_for_line(storage, r"new series created: .*many")
@@ -222,6 +247,9 @@ def limits(folder, bins):
         span = {"start": at - 60, "end": at + 60}
         expect(len(json.loads(cluster.api("labels", **span)[1])["data"]), 2, "label names")
         expect(len(json.loads(cluster.api("label/a/values", **span)[1])["data"]), 3, "label values")
+        target = "/delete/0/prometheus/api/v1/admin/tsdb/delete_series?match[]=few"
+        expect(harness.http_post(cluster.select.url + target, b"")[0], 204, "deletion")
+        expect(OtherSelect.asked, ["/internal/resetRollupResultCache"], "what the other vmselect was told")
         for send_request in (harness.http_get, lambda url: harness.http_post(url, b"")):
             status, body = send_request(storage.url + "/snapshot/create")
             expect((status, json.loads(body)["status"]), (200, "ok"), "snapshot by any method")
@@ -230,6 +258,7 @@ def limits(folder, bins):
         shown = values(storage)
         share = float(shown["vm_allowed_memory_bytes"]) / float(shown["vm_available_memory_bytes"])
         expect(round(share, 3), 0.1, "share of the memory")
+        other.shutdown()
     print("ok: limits on labels, values and series, share of the memory, new series logged when asked")
 
 
