@@ -138,9 +138,7 @@ Result<EngineOptions> StorageFlags::MakeEngineOptions(int64_t allowed_memory_byt
   EngineOptions options;
   options.path = *data_path_;
   options.retention_ms = *retention_ms_;
-  if (options.retention_ms <= 0 || options.retention_ms > kMaxRetentionMs) {
-    options.retention_ms = kMaxRetentionMs;
-  }
+  if (options.retention_ms > kMaxRetentionMs) options.retention_ms = kMaxRetentionMs;
   if (options.retention_ms < model::kMsecPerDay) {
     return Error(ErrorCode::kInvalidInput, "-retentionPeriod cannot be smaller than a day; got " + *retention_text_ +
                                                ". See https://docs.victoriametrics.com/victoriametrics/"

@@ -41,9 +41,10 @@ def command_lines(binaries, peer, folder):
         status, text = refused(folder, f"{binaries}/{name}", "-noSuchFlag")
         expect(status, 2, f"{name}: exit status for an unknown flag")
         expect(text.splitlines()[0], "flag provided but not defined: -noSuchFlag", name)
-    status, text = refused(folder, f"{binaries}/vmstorage", "-retentionPeriod=12h")
-    expect("-retentionPeriod cannot be smaller than a day; got 12h" in text, True, text)
-    expect(status != 0, True, "a retention of half a day")
+    for retention in ("12h", "0"):
+        status, text = refused(folder, f"{binaries}/vmstorage", f"-retentionPeriod={retention}")
+        expect(f"-retentionPeriod cannot be smaller than a day; got {retention}" in text, True, text)
+        expect(status != 0, True, f"a retention of {retention}")
     if peer is None:
         print("skipped: the flags of the original, VM_PEER_BIN names no original binaries")
         return

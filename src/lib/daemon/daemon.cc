@@ -49,6 +49,10 @@ std::string Quote(std::string_view text) {
   return out + '"';
 }
 
+/// Freed memory goes back to the system that often, when there is more of it than that.
+constexpr std::chrono::seconds kMemoryReturnInterval{10};
+constexpr size_t kKeptFreeBytes = size_t{64} << 20;
+
 /// The signals that the main thread waits for.
 sigset_t WaitedSignals() {
   sigset_t set;
@@ -478,18 +482,22 @@ int Daemon::WaitForSignal(const WaitHooks& hooks) {
   const sigset_t signals = WaitedSignals();
   const bool ticks = hooks.tick.count() > 0;
   auto next_tick = steady_clock::now() + hooks.tick;
+  auto next_return = steady_clock::now() + kMemoryReturnInterval;
   int number = 0;
   while (number != SIGINT && number != SIGTERM) {
-    if (!ticks) {
-      number = sigwaitinfo(&signals, nullptr);
-    } else {
-      const auto left = std::max<steady_clock::duration>(next_tick - steady_clock::now(), steady_clock::duration::zero());
-      const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-      const timespec timeout{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
-      number = sigtimedwait(&signals, nullptr, &timeout);
-      if (number < 0 && errno == EAGAIN) {
+    const auto next = ticks ? std::min(next_tick, next_return) : next_return;
+    const auto left = std::max<steady_clock::duration>(next - steady_clock::now(), steady_clock::duration::zero());
+    const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
+    const timespec timeout{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    number = sigtimedwait(&signals, nullptr, &timeout);
+    if (number < 0 && errno == EAGAIN) {
+      if (ticks && steady_clock::now() >= next_tick) {
         hooks.on_tick();
         next_tick = steady_clock::now() + hooks.tick;
+      }
+      if (steady_clock::now() >= next_return) {
+        sys::ReturnFreeMemory(kKeptFreeBytes);
+        next_return = steady_clock::now() + kMemoryReturnInterval;
       }
     }
     if (number == SIGHUP && hooks.on_hangup) hooks.on_hangup();

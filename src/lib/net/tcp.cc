@@ -83,7 +83,8 @@ class TcpStream : public Stream {
 
   void SetDeadline(const Deadline& deadline) override {
     if (deadline.at() == Deadline::Clock::time_point::max()) {
-      state_->timer.cancel();
+      // Not cancel() alone: a wait that is over, but whose handler has not run, must see that nothing is due any more.
+      state_->timer.expires_at(Deadline::Clock::time_point::max());
       return;
     }
     state_->timer.expires_at(deadline.at());

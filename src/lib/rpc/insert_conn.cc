@@ -15,15 +15,15 @@ namespace {
 
 using net::asio::awaitable;
 
-// Reads and writes get a second for each 300 kB, and a minute at least.
-std::chrono::milliseconds TimeoutFor(size_t rows_size) {
-  return std::chrono::seconds(std::max<size_t>(60, rows_size / 300000));
-}
-
 }  // namespace
 
-InsertConn::InsertConn(std::unique_ptr<net::FramedStream> stream, bool legacy, net::Pool* pool)
-    : stream_(std::move(stream)), legacy_(legacy), pool_(pool) {}
+InsertConn::InsertConn(std::unique_ptr<net::FramedStream> stream, bool legacy, const InsertConnOptions& options)
+    : stream_(std::move(stream)), legacy_(legacy), pool_(options.pool), min_answer_time_(options.min_answer_time) {}
+
+Deadline InsertConn::AnswerDeadline(size_t rows_size) const {
+  // A second for each 300 kB.
+  return Deadline::After(std::max<std::chrono::milliseconds>(min_answer_time_, std::chrono::seconds(rows_size / 300000)));
+}
 
 InsertConn::~InsertConn() { stream_->Close(); }
 
@@ -45,7 +45,7 @@ awaitable<Result<std::unique_ptr<InsertConn>>> InsertConn::Dial(std::string addr
     if (!framed.ok()) co_return std::move(framed).error();
     legacy = true;
   }
-  std::unique_ptr<InsertConn> conn(new InsertConn(std::move(framed).value(), legacy, options.pool));
+  std::unique_ptr<InsertConn> conn(new InsertConn(std::move(framed).value(), legacy, options));
   co_return std::move(conn);
 }
 
@@ -70,20 +70,22 @@ awaitable<Result<InsertAnswer>> InsertConn::Send(std::string_view rpc_name, Byte
     request.body = body;
     AppendInsertRequest(packet, request);
   }
-  stream_->SetDeadline(Deadline::After(TimeoutFor(rows.size())));
+  stream_->SetDeadline(AnswerDeadline(rows.size()));
   VM_CO_TRY(co_await stream_->Write(packet));
   VM_CO_TRY(co_await stream_->Flush());
-  stream_->SetDeadline(Deadline::After(TimeoutFor(rows.size())));
+  stream_->SetDeadline(AnswerDeadline(rows.size()));
 
   if (legacy_) {
     std::array<uint8_t, 1> ack;
     VM_CO_TRY(co_await stream_->ReadFull(ack));
+    stream_->SetDeadline(Deadline());  // Nothing is due until the next rows: an idle connection stays.
     if (ack[0] == static_cast<uint8_t>(LegacyAck::kAccepted)) co_return InsertAnswer::kAccepted;
     if (ack[0] == static_cast<uint8_t>(LegacyAck::kReadOnly)) co_return InsertAnswer::kReadOnly;
     co_return Error(ErrorCode::kCorrupted, fmt::format("unexpected ack: got {}; want 1 or 2", ack[0]));
   }
   ByteBuffer text;
   VM_CO_TRY(co_await ReadFrame(*stream_, text, kMaxErrorSize));
+  stream_->SetDeadline(Deadline());
   if (text.empty()) co_return InsertAnswer::kAccepted;
   if (AsText(text) == kReadOnlyText) co_return InsertAnswer::kReadOnly;
   if (AsText(text) == kUnsupportedText) co_return InsertAnswer::kUnsupported;

@@ -15,6 +15,7 @@ namespace vm::rpc {
 struct InsertConnOptions {
   net::DialOptions dial;
   std::chrono::milliseconds handshake_timeout{5000};  // -rpc.handshakeTimeout
+  std::chrono::milliseconds min_answer_time{60'000};  // For sending rows and for their answer; large packets get more.
   bool disable_compression = false;                   // -rpc.disableCompression, old nodes only.
   net::Pool* pool = nullptr;                          // Where bodies are packed; must outlive the connection.
 
@@ -49,11 +50,13 @@ class InsertConn {
   bool legacy() const noexcept { return legacy_; }
 
  private:
-  InsertConn(std::unique_ptr<net::FramedStream> stream, bool legacy, net::Pool* pool);
+  InsertConn(std::unique_ptr<net::FramedStream> stream, bool legacy, const InsertConnOptions& options);
+  Deadline AnswerDeadline(size_t rows_size) const;
 
   std::unique_ptr<net::FramedStream> stream_;
   const bool legacy_;
   net::Pool* const pool_;
+  const std::chrono::milliseconds min_answer_time_;
 };
 
 }  // namespace vm::rpc

@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include <array>
 #include <atomic>
 #include <future>
@@ -161,8 +165,7 @@ class TestServer {
 };
 
 template <class Hello>
-awaitable<bool> SendAll(std::string addr, Hello check) {
-  InsertConnOptions options;
+awaitable<bool> SendAll(std::string addr, Hello check, InsertConnOptions options = {}) {
   auto conn = co_await InsertConn::Dial(addr, options);
   if (!conn.ok()) {
     ADD_FAILURE() << conn.error().message();
@@ -524,6 +527,28 @@ TEST(InsertSessionTest, SpeaksTheOldProtocolWithNodesThatCloseAfterTheHello) {
   };
   EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), check)));
   EXPECT_EQ(sink.packets, std::vector<ByteBuffer>{rows});
+}
+
+TEST(InsertSessionTest, KeepsAnIdleConnection) {
+  net::Runtime runtime(2);
+  RowKeeper sink;
+  auto serve = [&](std::unique_ptr<net::Stream> s) {
+    return ServeInsert(std::move(s), sink, InsertServerOptions());
+  };
+  TestServer server(runtime, serve);
+  const ByteBuffer rows = {1, 2, 3};
+  InsertConnOptions options;
+  options.min_answer_time = std::chrono::seconds(1);
+  auto check = [&](InsertConn& conn) -> awaitable<void> {
+    auto sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_TRUE(sent.ok() && sent.value() == InsertAnswer::kAccepted);
+    boost::asio::steady_timer idle(co_await boost::asio::this_coro::executor, std::chrono::milliseconds(1500));
+    co_await idle.async_wait(boost::asio::use_awaitable);
+    sent = co_await conn.Send(kWriteRows, rows);
+    EXPECT_TRUE(sent.ok()) << sent.error().message();
+  };
+  EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), check, options)));
+  EXPECT_EQ(sink.packets.size(), 2u);
 }
 
 TEST(InsertSessionTest, TellsThatRowsWereNotTakenAndClosesTheConnection) {

@@ -1,5 +1,6 @@
 #include "lib/sys/sys.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -71,6 +72,12 @@ int64_t AvailableMemoryBytes() {
 int64_t AllowedMemoryBytes(int64_t allowed_bytes, double allowed_percent) {
   if (allowed_bytes > 0) return allowed_bytes;
   return static_cast<int64_t>(static_cast<double>(AvailableMemoryBytes()) * allowed_percent / 100);
+}
+
+bool ReturnFreeMemory(size_t min_bytes) {
+  if (mallinfo2().fordblks < min_bytes) return false;
+  malloc_trim(0);
+  return true;
 }
 
 std::string HostName() {

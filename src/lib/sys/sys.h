@@ -24,6 +24,10 @@ int64_t AvailableMemoryBytes();
 /// The budget for caches; the other flag when `allowed_bytes` is 0.
 int64_t AllowedMemoryBytes(int64_t allowed_bytes, double allowed_percent);
 
+/// Give pages of freed memory back to the system when the allocator keeps at least `min_bytes` of them; it does not do that
+/// by itself for what lies between blocks in use. Returns whether it did. Takes milliseconds for each gigabyte.
+bool ReturnFreeMemory(size_t min_bytes);
+
 /// The name of this host, or "unknown".
 std::string HostName();
 /// Unix seconds at which the process started.

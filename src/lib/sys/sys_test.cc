@@ -2,6 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kHasOwnAllocator = true;
+#else
+constexpr bool kHasOwnAllocator = false;
+#endif
+
 namespace vm::sys {
 namespace {
 
@@ -11,6 +22,30 @@ TEST(SysTest, LimitsArePositive) {
   EXPECT_EQ(AllowedMemoryBytes(123, 60), 123);
   EXPECT_LT(AllowedMemoryBytes(0, 60), AvailableMemoryBytes());
   EXPECT_FALSE(HostName().empty());
+}
+
+size_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  size_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * 4096;
+}
+
+TEST(SysTest, MemoryBetweenBlocksInUseIsReturned) {
+  if (kHasOwnAllocator) GTEST_SKIP() << "a sanitizer brings its own allocator";
+  constexpr size_t kBlock = 10'000, kBlocks = 10'000, kKeep = 100;
+  std::vector<std::unique_ptr<char[]>> blocks;
+  for (size_t i = 0; i < kBlocks; ++i) {
+    blocks.push_back(std::make_unique<char[]>(kBlock));
+    std::memset(blocks.back().get(), 1, kBlock);
+  }
+  for (size_t i = 0; i < kBlocks; ++i) {
+    if (i % kKeep != 0) blocks[i].reset();
+  }
+  const size_t before = ResidentBytes();
+  EXPECT_FALSE(ReturnFreeMemory(size_t{1} << 30));
+  EXPECT_TRUE(ReturnFreeMemory(size_t{50} << 20));
+  EXPECT_LT(ResidentBytes() + (size_t{80} << 20), before);
 }
 
 }  // namespace

@@ -372,6 +372,10 @@ TEST_F(ApiTest, RawSamplesOfAWindow) {
   EXPECT_EQ(body["data"]["result"].size(), 3u);  // The fake node does not filter.
   EXPECT_FALSE(body.contains("isPartial"));
   EXPECT_EQ(LastAsked<rpc::SearchRequest>().query.time_range, (model::TimeRange{kTime * 1000 - 300000 + 1, kTime * 1000}));
+  for (const char* query : {"foo[5m:]", "foo[5m]"}) {  // Without a step the colon says nothing.
+    const auto same = Get(Url("query?query=") + query + "&time=" + std::to_string(kTime));
+    EXPECT_EQ(same.body, response.body) << query;
+  }
   const auto window = Get(Url("query?query=rate(foo[1m])[1h:30s]&time=") + std::to_string(kTime));
   EXPECT_EQ(Json::parse(window.body)["data"]["resultType"], "matrix");
 }

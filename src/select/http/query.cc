@@ -218,7 +218,8 @@ awaitable<Answer> HandleQuery(Call& call) {
   const auto* rollup = As<metricsql::RollupExpr>(expr.value().get());
   if (rollup == nullptr || rollup->window == nullptr) co_return co_await ExecuteInstant(call, a, *expr.value());
   const auto* metric = As<metricsql::MetricExpr>(rollup->expr.get());
-  if (metric != nullptr && !metric->IsEmpty() && !rollup->ForSubquery()) co_return co_await ExportWindow(call, a, *rollup, *metric);
+  // As in the original `m[5m:]` counts as a window too: it gives no step.
+  if (metric != nullptr && !metric->IsEmpty() && rollup->step == nullptr) co_return co_await ExportWindow(call, a, *rollup, *metric);
   co_return co_await QueryWindow(call, a, *rollup);
 }
 
