@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/net/stream_errors.h"
+
 namespace vm::net {
 namespace {
 
@@ -63,7 +65,7 @@ asio::awaitable<Result<bool>> FramedStream::ReadFullOrEof(std::span<uint8_t> dst
         if (!direct.ok()) co_return std::move(direct).error();
         if (direct.value() == 0) {
           if (done == 0) co_return false;
-          co_return Error(ErrorCode::kUnavailable, "unexpected EOF");
+          co_return Error(ErrorCode::kUnavailable, std::string(kUnexpectedEofText));
         }
         done += direct.value();
         continue;
@@ -72,7 +74,7 @@ asio::awaitable<Result<bool>> FramedStream::ReadFullOrEof(std::span<uint8_t> dst
       if (!filled.ok()) co_return std::move(filled).error();
       if (filled.value() == 0) {
         if (done == 0) co_return false;
-        co_return Error(ErrorCode::kUnavailable, "unexpected EOF");
+        co_return Error(ErrorCode::kUnavailable, std::string(kUnexpectedEofText));
       }
     }
     const size_t n = std::min(dst.size() - done, in_.size() - in_pos_);

@@ -9,6 +9,7 @@
 #include "lib/net/run_on.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
+#include "lib/net/stream_errors.h"
 #include "lib/net/stream_metrics.h"
 
 namespace vm::net {
@@ -218,14 +219,15 @@ asio::awaitable<void> HoldOne(Listener* listener, std::unique_ptr<Stream>* held,
   done->set_value();
 }
 
-asio::awaitable<std::string> ReadWithDeadline(std::string addr) {
+asio::awaitable<Status> ReadWithDeadline(std::string addr) {
   DialOptions options;
   auto dialed = co_await Dial(std::move(addr), options);
-  if (!dialed.ok()) co_return dialed.error().message();
+  if (!dialed.ok()) co_return std::move(dialed).error();
   dialed.value()->SetDeadline(Deadline::After(20ms));
   std::array<uint8_t, 1> byte;
   auto n = co_await dialed.value()->Read(byte);
-  co_return n.ok() ? "read" : n.error().message();
+  if (!n.ok()) co_return std::move(n).error();
+  co_return Ok();
 }
 
 TEST(TcpTest, ReadsEndAtTheDeadline) {
@@ -236,11 +238,35 @@ TEST(TcpTest, ReadsEndAtTheDeadline) {
   std::unique_ptr<Stream> held;
   std::promise<void> done;
   tasks.Spawn(runtime.MakeStrand(), HoldOne(listener.value().get(), &held, &done));
-  const std::string text =
-      BlockOn(runtime.MakeStrand(), ReadWithDeadline(listener.value()->addr()));
-  EXPECT_NE(text.find("timeout"), std::string::npos) << text;
+  const Status status = BlockOn(runtime.MakeStrand(), ReadWithDeadline(listener.value()->addr()));
+  ASSERT_FALSE(status.ok());
+  EXPECT_TRUE(IsTimeout(status.error())) << status.error().message();
+  EXPECT_TRUE(IsTimeout(Error(status.error()).WithContext("cannot read the answer")));
+  EXPECT_FALSE(IsUnexpectedEof(status.error()));
   done.get_future().get();
   tasks.Wait();
+}
+
+asio::awaitable<Status> ReadMessage(Stream* stream) {
+  std::array<uint8_t, 4> message;
+  co_return co_await ReadFull(*stream, message);
+}
+
+TEST(StreamErrorsTest, TellAPeerThatLeftInsideAMessage) {
+  Runtime runtime(1);
+  const auto strand = runtime.MakeStrand();
+  auto [client, server] = MakePipe(strand);
+  const ByteBuffer half = {1, 2};
+  ASSERT_TRUE(BlockOn(strand, client->Write(half)).ok());
+  client->Close();
+  Status status = BlockOn(strand, ReadMessage(server.get()));
+  ASSERT_FALSE(status.ok());
+  EXPECT_TRUE(IsUnexpectedEof(status.error())) << status.error().message();
+  EXPECT_FALSE(IsTimeout(status.error()));
+  status = BlockOn(strand, ReadMessage(server.get()));
+  ASSERT_FALSE(status.ok());
+  EXPECT_FALSE(IsUnexpectedEof(status.error())) << "it had left before";
+  EXPECT_FALSE(IsTimeout(Error(ErrorCode::kUnavailable, "cannot dial timeout.example.com:80: refused")));
 }
 
 TEST(TcpTest, CloseEndsAccept) {

@@ -24,7 +24,7 @@ class Stream {
   virtual ~Stream() = default;
 
   /// Read at least one byte into `dst`; 0 at the end of the stream.
-  /// Errors: kUnavailable when the connection breaks or the deadline passes ("timeout" in the text).
+  /// Errors: kUnavailable when the connection breaks or the deadline passes (see stream_errors.h).
   virtual asio::awaitable<Result<size_t>> Read(std::span<uint8_t> dst) = 0;
   /// Write all of `src`. Errors: as Read.
   virtual asio::awaitable<Status> Write(ByteView src) = 0;

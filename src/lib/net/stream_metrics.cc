@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "lib/net/stream_errors.h"
+
 namespace vm::net {
 namespace {
 
@@ -22,8 +24,6 @@ Names MakeNames(StreamMetrics::Side side, std::string_view name, std::string_vie
   return Names{side == StreamMetrics::Side::kListener ? "vm_tcplistener_" : "vm_tcpdialer_",
                fmt::format("name=\"{}\", addr=\"{}\"", name, addr)};
 }
-
-bool IsTimeout(const Error& error) { return error.message().find("timeout") != std::string::npos; }
 
 class CountedStream : public Stream {
  public:

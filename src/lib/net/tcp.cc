@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "lib/net/stream.h"
+#include "lib/net/stream_errors.h"
 #include "lib/net/stream_metrics.h"
 
 namespace vm::net {
@@ -114,7 +115,7 @@ class TcpStream : public Stream {
 
  private:
   Error TimeoutError(std::string_view what) const {
-    return Error(ErrorCode::kUnavailable, fmt::format("cannot {} {}: timeout", what, remote_addr_));
+    return Error(ErrorCode::kUnavailable, fmt::format("cannot {} {}: {}", what, remote_addr_, kTimeoutText));
   }
 
   const asio::any_io_executor executor_;
@@ -166,7 +167,7 @@ asio::awaitable<Result<std::unique_ptr<Stream>>> DialUncounted(std::string addr,
     state->timer.cancel();
     return Error(ErrorCode::kUnavailable,
                  fmt::format("cannot dial {}: {}", addr,
-                             state->timed_out ? "timeout" : ec.message()));
+                             state->timed_out ? std::string(kTimeoutText) : ec.message()));
   };
 
   tcp::resolver::results_type endpoints;
@@ -326,7 +327,7 @@ asio::awaitable<Status> ReadFull(Stream& stream, std::span<uint8_t> dst) {
     auto n = co_await stream.Read(dst.subspan(done));
     if (!n.ok()) co_return std::move(n).error();
     if (n.value() == 0) {
-      co_return Error(ErrorCode::kUnavailable, done == 0 ? "EOF" : "unexpected EOF");
+      co_return Error(ErrorCode::kUnavailable, std::string(done == 0 ? "EOF" : kUnexpectedEofText));
     }
     done += n.value();
   }

@@ -8,6 +8,7 @@
 #include "lib/log/log.h"
 #include "lib/net/handshake.h"
 #include "lib/net/run_on.h"
+#include "lib/net/stream_errors.h"
 #include "lib/rpc/frame_io.h"
 #include "lib/rpc/insert_codec.h"
 
@@ -174,7 +175,7 @@ class Session {
 void LogHandshakeError(const std::string& peer, const Error& error) {
   if (error.code() != ErrorCode::kUnavailable) {
     VM_LOG_ERROR("cannot perform vminsert handshake with client \"{}\": {}", peer, error.message());
-  } else if (error.message().find("timeout") != std::string::npos) {
+  } else if (net::IsTimeout(error)) {
     VM_LOG_WARN(
         "cannot complete vminsert handshake due to network timeout error with client \"{}\": {}. If errors are "
         "transient and infrequent increase -rpc.handshakeTimeout and -vmstorageDialTimeout on client and server "

@@ -6,6 +6,7 @@
 
 #include "lib/net/handshake.h"
 #include "lib/net/run_on.h"
+#include "lib/net/stream_errors.h"
 #include "lib/rpc/frame.h"
 #include "lib/rpc/frame_io.h"
 #include "lib/rpc/insert_codec.h"
@@ -146,8 +147,6 @@ awaitable<void> DialInto(std::string addr, const SelectClientOptions& options,
                                          options.handshake_timeout);
 }
 
-bool IsTimeout(const Error& error) { return error.message().find("timeout") != std::string::npos; }
-
 }  // namespace
 
 SelectClient::SelectClient(net::Runtime& runtime, std::string addr, SelectClientOptions options)
@@ -214,7 +213,7 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
   }
   if (!status.ok()) {
     stream->Close();
-    const bool is_late = deadline.Expired() || deadline.Cancelled() || IsTimeout(status.error());
+    const bool is_late = deadline.Expired() || deadline.Cancelled() || net::IsTimeout(status.error());
     result.outcome = reader.refusal ? CallOutcome::kRefused
                      : is_late      ? CallOutcome::kDeadline
                                     : CallOutcome::kBroken;

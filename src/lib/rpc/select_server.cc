@@ -10,6 +10,7 @@
 #include "lib/log/log.h"
 #include "lib/net/handshake.h"
 #include "lib/net/run_on.h"
+#include "lib/net/stream_errors.h"
 #include "lib/rpc/frame.h"
 #include "lib/rpc/frame_io.h"
 #include "lib/rpc/insert_codec.h"
@@ -85,9 +86,7 @@ awaitable<Status> WriteAndFlush(net::FramedStream& stream, ByteView bytes) {
 
 // Peers that went away are nobody's fault.
 bool IsPeerGone(const Error& error) {
-  if (error.code() != ErrorCode::kUnavailable) return false;
-  return error.message().find("timeout") == std::string::npos &&
-         error.message().find("unexpected EOF") == std::string::npos;
+  return error.code() == ErrorCode::kUnavailable && !net::IsTimeout(error) && !net::IsUnexpectedEof(error);
 }
 
 bool IsLoopback(std::string_view addr) {
@@ -402,7 +401,7 @@ awaitable<void> SelectServer::Serve(std::unique_ptr<net::Stream> stream) {
     if (options_.stop.stop_requested()) co_return;
     if (error.code() != ErrorCode::kUnavailable) {
       VM_LOG_ERROR("cannot perform vmselect handshake with client \"{}\": {}", peer, error.message());
-    } else if (error.message().find("timeout") != std::string::npos) {
+    } else if (net::IsTimeout(error)) {
       VM_LOG_WARN(
           "cannot complete vmselect handshake due to network timeout error with client \"{}\": {}. If errors are "
           "transient and infrequent increase -rpc.handshakeTimeout and -vmstorageDialTimeout on client and server "
