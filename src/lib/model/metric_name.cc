@@ -15,37 +15,47 @@ constexpr uint8_t kLastEscaped = 2;
 
 struct OrderedKey {
   std::string_view key;
-  uint8_t order[2];  // The last two bytes of the normalised key; the first is 00.
+  char normalised[3];
 };
 
 // Job-like and instance-like keys sort first. Never change: part of the key format.
 constexpr OrderedKey kOrderedKeys[] = {
-    {"namespace", {0, 0}},    {"ns", {0, 1}},         {"datacenter", {0, 8}},
-    {"dc", {0, 9}},           {"environment", {0, 0x0c}}, {"env", {0, 0x0d}},
-    {"cluster", {0, 0x10}},   {"service", {0, 0x18}}, {"job", {0, 0x20}},
-    {"model", {0, 0x28}},     {"type", {0, 0x30}},    {"sensor_type", {0, 0x38}},
-    {"db", {0, 0x40}},        {"instance", {1, 0}},   {"host", {1, 8}},
-    {"server", {1, 0x10}},    {"pod", {1, 0x18}},     {"node", {1, 0x20}},
-    {"device", {1, 0x28}},    {"tenant", {1, 0x30}},  {"client", {1, 0x38}},
-    {"name", {1, 0x40}},      {"measurement", {1, 0x48}},
+    {"namespace", {0, 0, 0}},    {"ns", {0, 0, 1}},         {"datacenter", {0, 0, 8}},
+    {"dc", {0, 0, 9}},           {"environment", {0, 0, 0x0c}}, {"env", {0, 0, 0x0d}},
+    {"cluster", {0, 0, 0x10}},   {"service", {0, 0, 0x18}}, {"job", {0, 0, 0x20}},
+    {"model", {0, 0, 0x28}},     {"type", {0, 0, 0x30}},    {"sensor_type", {0, 0, 0x38}},
+    {"db", {0, 0, 0x40}},        {"instance", {0, 1, 0}},   {"host", {0, 1, 8}},
+    {"server", {0, 1, 0x10}},    {"pod", {0, 1, 0x18}},     {"node", {0, 1, 0x20}},
+    {"device", {0, 1, 0x28}},    {"tenant", {0, 1, 0x30}},  {"client", {0, 1, 0x38}},
+    {"name", {0, 1, 0x40}},      {"measurement", {0, 1, 0x48}},
 };
 
-std::string NormalisedKey(std::string_view key) {
-  const auto find = [](std::string_view name) -> const OrderedKey* {
-    for (const OrderedKey& k : kOrderedKeys) {
-      if (k.key == name) return &k;
-    }
-    return nullptr;
-  };
-  const OrderedKey* found = find(key);
-  if (found == nullptr && key == "SensorType") found = find("sensor_type");
-  if (found == nullptr && !key.empty() && key[0] >= 'A' && key[0] <= 'Z') {
-    std::string lower(key);
-    lower[0] = static_cast<char>(lower[0] - 'A' + 'a');
-    found = find(lower);
+/// What a key sorts by: three bytes for the keys above, also with a capital; otherwise the key itself.
+std::string_view NormalisedKey(std::string_view key) {
+  if (key == "SensorType") key = "sensor_type";
+  if (key.empty()) return key;
+  const char first = key[0] >= 'A' && key[0] <= 'Z' ? static_cast<char>(key[0] - 'A' + 'a') : key[0];
+  for (const OrderedKey& k : kOrderedKeys) {
+    if (k.key.size() == key.size() && k.key[0] == first && k.key.substr(1) == key.substr(1)) return {k.normalised, 3};
   }
-  if (found == nullptr) return std::string(key);
-  return {'\0', static_cast<char>(found->order[0]), static_cast<char>(found->order[1])};
+  return key;
+}
+
+/// Whether a byte has to be escaped.
+bool HasEscaped(std::string_view text) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  const char* at = text.data();
+  size_t left = text.size();
+  for (; left >= 8; at += 8, left -= 8) {
+    uint64_t word;
+    std::memcpy(&word, at, 8);
+    // The lowest byte below 3 leaves its high bit; bytes above it may by the borrow, others do not.
+    if (((word - (kLastEscaped + 1) * kOnes) & ~word & 0x80 * kOnes) != 0) return true;
+  }
+  for (; left > 0; ++at, --left) {
+    if (static_cast<uint8_t>(*at) <= kLastEscaped) return true;
+  }
+  return false;
 }
 
 Result<std::string_view> TakeShortString(ByteView& src) {
@@ -82,10 +92,14 @@ void AppendQuoted(std::string& dst, std::string_view text) {
 }  // namespace
 
 void MarshalTagValue(ByteBuffer& dst, std::string_view value) {
+  if (!HasEscaped(value)) {  // Nearly always.
+    Append(dst, value);
+    dst.push_back(kTagSeparator);
+    return;
+  }
   const auto is_escaped = [](uint8_t byte) { return byte <= kLastEscaped; };
   ByteView left = AsBytes(value);
   while (true) {
-    // All of it, nearly always.
     const auto plain = static_cast<size_t>(std::find_if(left.begin(), left.end(), is_escaped) - left.begin());
     Append(dst, left.first(plain));
     if (plain == left.size()) break;
@@ -135,26 +149,29 @@ void MetricName::AddTag(std::string_view key, std::string_view value) {
 
 void MetricName::SortTags() {
   struct Keyed {
-    std::string order;
-    Tag tag;
+    std::string_view order;  // Into a tag's key, or constant.
+    size_t at;
   };
-  std::vector<Keyed> keyed;
-  keyed.reserve(tags.size());
-  for (Tag& tag : tags) {
-    std::string order = NormalisedKey(tag.key);
-    keyed.push_back({std::move(order), std::move(tag)});
-  }
-  std::stable_sort(keyed.begin(), keyed.end(), [](const Keyed& a, const Keyed& b) {
-    return Less(AsBytes(a.order), AsBytes(b.order));
-  });
-  tags.clear();
-  for (Keyed& k : keyed) {
-    if (!tags.empty() && tags.back().key == k.tag.key) {
-      tags.back() = std::move(k.tag);
+  const auto less = [](const Keyed& a, const Keyed& b) {
+    const int order = a.order.compare(b.order);  // As unsigned bytes.
+    return order != 0 ? order < 0 : a.at < b.at;
+  };
+  std::array<Keyed, 32> few;
+  std::vector<Keyed> many(tags.size() > few.size() ? tags.size() : 0);
+  const std::span<Keyed> keyed = many.empty() ? std::span(few).first(tags.size()) : std::span(many);
+  for (size_t i = 0; i < tags.size(); ++i) keyed[i] = {NormalisedKey(tags[i].key), i};
+  std::sort(keyed.begin(), keyed.end(), less);
+  std::vector<Tag> sorted;
+  sorted.reserve(tags.size());
+  for (const Keyed& k : keyed) {
+    Tag& tag = tags[k.at];
+    if (!sorted.empty() && sorted.back().key == tag.key) {
+      sorted.back() = std::move(tag);
     } else {
-      tags.push_back(std::move(k.tag));
+      sorted.push_back(std::move(tag));
     }
   }
+  tags = std::move(sorted);
 }
 
 void MetricName::MarshalNoTenant(ByteBuffer& dst) const {
@@ -241,6 +258,7 @@ Result<MetricName> MetricName::UnmarshalRaw(ByteView src) {
                                             std::to_string(src.size()) + " bytes; want at least 8");
   }
   MetricName name;
+  name.tags.reserve(8);
   name.tenant.account_id = TakeBigEndian<uint32_t>(src);
   name.tenant.project_id = TakeBigEndian<uint32_t>(src);
   while (!src.empty()) {

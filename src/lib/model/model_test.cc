@@ -191,6 +191,36 @@ TEST(MetricNameTest, OnlyTheListedFormsOfAKeySortFirst) {
   EXPECT_EQ(name.tags, (std::vector<Tag>{{"Sensor_type", "3"}, {"Name", "4"}, {"JOB", "2"}, {"sensorType", "1"}}));
 }
 
+TEST(MetricNameTest, EscapesThreeBytesWhereverTheyStand) {
+  for (size_t size = 1; size <= 20; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      for (const uint8_t byte : {0, 1, 2, 3, 0x7f, 0x80, 0x81, 0x82, 0x83, 0xff}) {
+        std::string value(size, 'x');
+        value[at] = static_cast<char>(byte);
+        std::string wanted = value + '\1';
+        if (byte <= 2) wanted.replace(at, 1, {'\0', static_cast<char>('0' + byte)});
+        ByteBuffer bytes{'k'};
+        MarshalTagValue(bytes, value);
+        ASSERT_EQ(AsText(bytes).substr(1), wanted) << size << " " << at << " " << int{byte};
+        ByteView src = ByteView(bytes).subspan(1);
+        std::string back;
+        ASSERT_TRUE(UnmarshalTagValue(src, back).ok());
+        ASSERT_EQ(back, value);
+      }
+    }
+  }
+}
+
+TEST(MetricNameTest, SortsManyTagsAndKeepsTheLastOfEqualKeys) {
+  MetricName name{{0, 0}, "m", {}};
+  for (int i = 99; i >= 0; --i) name.tags.push_back({"key_" + std::to_string(100 + i % 50), std::to_string(i)});
+  name.SortTags();
+  ASSERT_EQ(name.tags.size(), 50u);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(name.tags[static_cast<size_t>(i)], (Tag{"key_" + std::to_string(100 + i), std::to_string(i)}));
+  }
+}
+
 TEST(MetricNameTest, RefusesBadEscapes) {
   std::string out = "kept";
   for (const std::string_view hex : {"0001", "003301", "61", "00"}) {
