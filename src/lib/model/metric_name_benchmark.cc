@@ -12,8 +12,12 @@ std::vector<ByteBuffer> RawNames() {
   for (int i = 0; i < 1000; ++i) {
     const std::string instance = "node-" + std::to_string(10000 + i) + ".dc4.example.net:9100";
     const std::string cpu = std::to_string(i % 64);
-    const std::vector<LabelView> labels = {{"__name__", "node_cpu_seconds_total"}, {"cpu", cpu},   {"datacenter", "dc4"},
-                                           {"instance", instance},                 {"job", "node"}, {"mode", "softirq"}};
+    const std::vector<LabelView> labels = {{"__name__", "node_cpu_seconds_total"},
+                                           {"cpu", cpu},
+                                           {"datacenter", "dc4"},
+                                           {"instance", instance},
+                                           {"job", "node"},
+                                           {"mode", "softirq"}};
     MarshalMetricNameRaw(names.emplace_back(), {0, 0}, labels);
   }
   return names;
