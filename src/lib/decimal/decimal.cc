@@ -228,6 +228,13 @@ void AppendDecimalsToFloats(std::vector<double>& dst, std::span<const int64_t> m
     std::fill_n(out, mantissas.size(), 0.0);
     return;
   }
+  if (exponent == 0) {
+    for (size_t i = 0; i < mantissas.size(); ++i) {
+      const int64_t v = mantissas[i];
+      out[i] = IsSpecial(v) ? SpecialToFloat(v) : static_cast<double>(v);
+    }
+    return;
+  }
   const double power = Pow10(exponent < 0 ? -exponent : exponent);
   for (size_t i = 0; i < mantissas.size(); ++i) {
     const int64_t v = mantissas[i];

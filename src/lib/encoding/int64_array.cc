@@ -94,15 +94,18 @@ Error BadVarInt(const VarIntReader& reader) {
 }
 
 Status UnmarshalNearestDelta(std::vector<int64_t>& dst, ByteView src, int64_t first, size_t count) {
-  dst.reserve(dst.size() + std::min(count, src.size() + 1));
-  dst.push_back(first);
+  // A delta takes a byte at least: reading ends before the memory does.
+  const size_t at = dst.size();
+  dst.resize(at + std::min(count, src.size() + 1));
+  int64_t* const out = dst.data() + at;
+  out[0] = first;
   int64_t v = first;
   VarIntReader reader(src);
   for (size_t i = 1; i < count; ++i) {
     int64_t d = 0;
     if (!reader.Next(d)) return BadVarInt(reader);
     v = WrapAdd(v, d);
-    dst.push_back(v);
+    out[i] = v;
   }
   if (const size_t left = reader.rest().size(); left > 0) {
     return Corrupted(std::to_string(left) + " bytes left after the last delta");
@@ -112,19 +115,21 @@ Status UnmarshalNearestDelta(std::vector<int64_t>& dst, ByteView src, int64_t fi
 
 Status UnmarshalNearestDelta2(std::vector<int64_t>& dst, ByteView src, int64_t first, size_t count) {
   if (count < 2) return Corrupted("delta2 needs at least two items; got " + std::to_string(count));
-  dst.reserve(dst.size() + std::min(count, src.size() + 1));
   VarIntReader reader(src);
   int64_t d1 = 0;
   if (!reader.Next(d1)) return BadVarInt(reader);
+  const size_t at = dst.size();
+  dst.resize(at + std::min(count, src.size() + 1));
+  int64_t* const out = dst.data() + at;
   int64_t v = WrapAdd(first, d1);
-  dst.push_back(first);
-  dst.push_back(v);
+  out[0] = first;
+  out[1] = v;
   for (size_t i = 2; i < count; ++i) {
     int64_t d2 = 0;
     if (!reader.Next(d2)) return BadVarInt(reader);
     d1 = WrapAdd(d1, d2);
     v = WrapAdd(v, d1);
-    dst.push_back(v);
+    out[i] = v;
   }
   if (const size_t left = reader.rest().size(); left > 0) {
     return Corrupted(std::to_string(left) + " bytes left after the last delta");
@@ -144,9 +149,11 @@ Status UnmarshalInto(std::vector<int64_t>& dst, ByteView src, MarshalType type, 
       if (!src.empty()) {
         return Corrupted(std::to_string(src.size()) + " bytes left after the constant delta");
       }
+      const size_t at = dst.size();
+      dst.resize(at + count);
       int64_t v = first;
-      for (size_t i = 0; i < count; ++i) {
-        dst.push_back(v);
+      for (int64_t* out = dst.data() + at; out != dst.data() + at + count; ++out) {
+        *out = v;
         v = WrapAdd(v, d);
       }
       return Ok();

@@ -98,9 +98,15 @@ BlockHeader EncodeBlock(const Tsid& tsid, std::span<const int64_t> timestamps,
   return h;
 }
 
-void AppendSamplesInRange(const DecodedBlock& block, const TimeRange& range,
+void AppendSamplesInRange(DecodedBlock& block, const TimeRange& range,
                           std::vector<int64_t>& timestamps, std::vector<double>& values) {
-  const auto& ts = block.timestamps;
+  auto& ts = block.timestamps;
+  if (ts.empty()) return;
+  if (timestamps.empty() && ts.front() >= range.min_timestamp && ts.back() <= range.max_timestamp) {
+    timestamps.swap(ts);
+    decimal::AppendDecimalsToFloats(values, block.mantissas, block.scale);
+    return;
+  }
   const auto from = std::lower_bound(ts.begin(), ts.end(), range.min_timestamp);
   const auto to = std::upper_bound(from, ts.end(), range.max_timestamp);
   if (from == to) return;

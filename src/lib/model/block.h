@@ -36,8 +36,8 @@ BlockHeader EncodeBlock(const Tsid& tsid, std::span<const int64_t> timestamps,
                         std::span<const int64_t> mantissas, int16_t scale, uint8_t precision_bits,
                         ByteBuffer& timestamps_data, ByteBuffer& values_data);
 
-/// Append the samples of `block` inside `range`, values as floats.
-void AppendSamplesInRange(const DecodedBlock& block, const TimeRange& range,
+/// Append the samples of `block` inside `range`, values as floats. The timestamps of `block` may be taken away.
+void AppendSamplesInRange(DecodedBlock& block, const TimeRange& range,
                           std::vector<int64_t>& timestamps, std::vector<double>& values);
 
 /// Header, then both arrays with their lengths: the wire form.

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "lib/encoding/int.h"
+#include "lib/hash/xxhash.h"
 #include "lib/model/block_header.h"
 
 namespace vm::select {
@@ -13,6 +14,8 @@ namespace {
 
 constexpr size_t kMinChunkSize = 4 << 10;
 constexpr size_t kMaxChunkSize = 1 << 20;
+constexpr int64_t kMinCharge = 4 << 10;
+constexpr int64_t kMaxCharge = 256 << 10;
 
 }  // namespace
 
@@ -21,7 +24,16 @@ BlockCollector::BlockCollector(std::shared_ptr<SearchLimits> limits) : limits_(s
 }
 
 Status BlockCollector::Charge(size_t bytes) {
-  return share_ == nullptr ? Ok() : share_->Take(static_cast<int64_t>(bytes));
+  if (share_ == nullptr) return Ok();
+  // By the piece: blocks are small and the budget is shared.
+  if (budget_left_ < static_cast<int64_t>(bytes)) {
+    const int64_t piece = std::max(static_cast<int64_t>(bytes), std::clamp<int64_t>(charged_ / 4, kMinCharge, kMaxCharge));
+    VM_TRY(share_->Take(piece));
+    charged_ += piece;
+    budget_left_ += piece;
+  }
+  budget_left_ -= static_cast<int64_t>(bytes);
+  return Ok();
 }
 
 Result<ByteView> BlockCollector::Keep(ByteView bytes) {
@@ -40,16 +52,19 @@ Result<ByteView> BlockCollector::Keep(ByteView bytes) {
 
 Result<BlockCollector::Series*> BlockCollector::FindOrAddSeries(std::string_view name) {
   if (current_ != kNone && series_[current_].name == name) return &series_[current_];
-  const auto found = by_name_.find(name);
-  if (found != by_name_.end()) {
+  // Two names with one hash are as good as impossible; the second one takes the next free hash.
+  uint64_t hash = hash::XXH3_128(AsBytes(name), reinterpret_cast<uintptr_t>(this)).low;
+  auto found = by_name_hash_.find(hash);
+  while (found != by_name_hash_.end() && series_[found->second].name != name) found = by_name_hash_.find(++hash);
+  if (found != by_name_hash_.end()) {
     current_ = found->second;
     return &series_[current_];
   }
-  VM_TRY(Charge(sizeof(Series) + 2 * sizeof(*by_name_.begin())));
+  VM_TRY(Charge(sizeof(Series) + 2 * sizeof(*by_name_hash_.begin())));
   VM_ASSIGN_OR_RETURN(const ByteView kept, Keep(AsBytes(name)));
   current_ = static_cast<uint32_t>(series_.size());
   series_.push_back({AsText(kept)});
-  by_name_.emplace(AsText(kept), current_);
+  by_name_hash_.emplace(hash, current_);
   return &series_.back();
 }
 

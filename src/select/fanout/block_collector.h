@@ -68,7 +68,13 @@ class BlockCollector {
   size_t chunk_used_ = 0;
   std::vector<Series> series_;
   std::vector<Block> blocks_;
-  boost::unordered_flat_map<std::string_view, uint32_t> by_name_;
+  /// Hashes that lie next to their number: growing does not touch the names again.
+  struct SameHash {
+    size_t operator()(uint64_t hash) const noexcept { return hash; }
+  };
+  boost::unordered_flat_map<uint64_t, uint32_t, SameHash> by_name_hash_;
+  int64_t charged_ = 0;
+  int64_t budget_left_ = 0;  // Charged and not yet used.
   uint32_t current_ = kNone;  // The series of the block before: mostly the next one's, too.
 };
 

@@ -36,13 +36,22 @@ inline void ForEachWindow(const RollupRun& run, Visit&& visit) {
   w.arg1 = run.arg1;
   w.scratch = run.scratch;
   size_t i = 0, j = 0;
+  size_t i_step = 0, j_step = 0;  // How far they went last: mostly as far as they go next.
+  // The first sample later than `time`, at or after `from`.
+  const auto advance = [t, n](size_t from, size_t& step, int64_t time) {
+    size_t to = from + step;
+    if (to > n || (to > from && t[to - 1] > time)) to = from;
+    while (to < n && t[to] <= time) ++to;
+    step = to - from;
+    return to;
+  };
   const size_t points = c.PointsCount();
   int64_t end = c.start;
   for (size_t point = 0; point < points; ++point, end += c.step) {
     const int64_t start = end - run.window;
-    while (i < n && t[i] <= start) ++i;
+    i = advance(i, i_step, start);
     if (j < i) j = i;
-    while (j < n && t[j] <= end) ++j;
+    j = advance(j, j_step, end);
     w.prev_value = kNaN;
     w.prev_timestamp = start - run.max_prev_interval;
     w.real_prev_value = kNaN;
