@@ -41,9 +41,14 @@ IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
 
 Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptions& body_options,
                                        const IngestContext& context) {
-  ByteBuffer unpacked;
+  PooledBuffer pooled(context.buffers);
+  ByteBuffer& unpacked = pooled.bytes;
   VM_TRY(UnpackRemoteWriteBody(unpacked, body, body_options));
-  WriteRequest request;
+  thread_local WriteRequest request;  // Keeps the memory of its tables.
+  const struct Trimmer {
+    WriteRequest& used;
+    ~Trimmer() { used.Trim(); }
+  } trimmer{request};
   VM_TRY(request.Unmarshal(unpacked));
 
   IngestOutput output;

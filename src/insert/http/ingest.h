@@ -43,6 +43,7 @@ struct IngestContext {
   std::vector<ExtraLabel> extra_labels;
   std::shared_ptr<const relabel::Rules> relabeling;  // Null: none.
   bool is_metadata_enabled = true;
+  BufferPool* buffers = nullptr;        // Null: each body gets its own memory.
   LimitThrottles* throttles = nullptr;  // Null: dropped series are counted only.
 };
 

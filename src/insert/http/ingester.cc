@@ -16,6 +16,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr size_t kReadStep = 64 << 10;
+constexpr size_t kMinBody = 16 << 10;
 
 Error Bad(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
 
@@ -99,6 +100,7 @@ IngestContext Ingester::MakeContext(std::optional<model::Tenant> tenant) {
   context.prepare = options_.prepare;
   context.tenant = tenant;
   context.is_metadata_enabled = options_.is_metadata_enabled;
+  if (targets_.samples != nullptr) context.buffers = &targets_.samples->buffers();
   context.throttles = &throttles_;
   MutexLock lock(mutex_);
   context.relabeling = relabeling_;
@@ -168,11 +170,13 @@ asio::awaitable<Status> Ingester::InsertWhole(ByteSource source, std::string con
   }
   Slot slot(slots_);
   protocol.read_calls.Inc();
-  ByteBuffer body(16 << 10);
+  PooledBuffer pooled(targets_.samples == nullptr ? nullptr : &targets_.samples->buffers());
+  ByteBuffer& body = pooled.bytes;
+  if (body.size() < kMinBody) body.resize(kMinBody);
   size_t used = 0;
   for (;;) {
     // Grows with what arrives: an announced length is a claim.
-    if (used == body.size()) body.resize(used + std::clamp<size_t>(used, 16 << 10, 1 << 20));
+    if (used == body.size()) body.resize(used + std::clamp<size_t>(used, kMinBody, 1 << 20));
     const Result<size_t> size = co_await source(std::span<uint8_t>(body).subspan(used));
     if (!size.ok()) {
       protocol.read_errors.Inc();
@@ -184,12 +188,12 @@ asio::awaitable<Status> Ingester::InsertWhole(ByteSource source, std::string con
     if (used > format.limit.max_bytes) co_return too_big("data");
     if (size.value() == 0) break;
   }
-  body.resize(used);
+  const ByteView packed = ByteView(body).first(used);
   bool is_too_big = false;
   auto work = [&]() noexcept -> Result<IngestOutput> {
-    if (!format.is_encoded) return format.parse(body);
+    if (!format.is_encoded) return format.parse(packed);
     ByteBuffer unpacked;
-    ByteView rest = body;
+    ByteView rest = packed;
     for (bool has_more = true; has_more;) {
       VM_ASSIGN_OR_RETURN(has_more, decoder->Feed(unpacked, rest));
       is_too_big = unpacked.size() > format.limit.max_bytes;

@@ -40,7 +40,7 @@ bool MayReport(const IngestContext& context, log::Throttle LimitThrottles::*thro
 SeriesWriter::SeriesWriter(const IngestContext& context, IngestOutput& output)
     : context_(context),
       output_(output),
-      samples_(*context.placement, context.max_batch_bytes),
+      samples_(*context.placement, context.max_batch_bytes, context.buffers),
       metadata_(*context.placement, context.max_batch_bytes) {}
 
 void SeriesWriter::AddExtraLabels() {

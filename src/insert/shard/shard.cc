@@ -14,8 +14,8 @@ void AppendText(ByteBuffer& dst, std::string_view text) {
 
 }  // namespace
 
-ShardWriter::ShardWriter(const hash::Rendezvous& nodes, size_t max_batch_bytes)
-    : nodes_(nodes), max_batch_bytes_(max_batch_bytes), open_(nodes.nodes_count()) {}
+ShardWriter::ShardWriter(const hash::Rendezvous& nodes, size_t max_batch_bytes, BufferPool* buffers)
+    : nodes_(nodes), max_batch_bytes_(max_batch_bytes), buffers_(buffers), open_(nodes.nodes_count()) {}
 
 void ShardWriter::BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels) {
   name_raw_.clear();
@@ -58,6 +58,10 @@ NodeBatch& ShardWriter::BatchWithRoom(size_t node, size_t row_size) {
   if (batch.rows_count > 0 && batch.data.size() + row_size >= max_batch_bytes_) {
     batch.node = node;
     full_.push_back(std::exchange(batch, NodeBatch{}));
+  }
+  if (batch.rows_count == 0 && buffers_ != nullptr) {
+    batch.data = buffers_->Take();
+    batch.data.clear();
   }
   return batch;
 }

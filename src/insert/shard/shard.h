@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "insert/shard/buffer_pool.h"
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 #include "lib/hash/rendezvous.h"
@@ -29,8 +30,9 @@ struct NodeBatch {
 /// Rules: wire protocol, "Hash input of a row" and "Buffers".
 class ShardWriter {
  public:
-  /// No batch reaches `max_batch_bytes` unless a single row does. `nodes` must outlive the writer.
-  ShardWriter(const hash::Rendezvous& nodes, size_t max_batch_bytes);
+  /// No batch reaches `max_batch_bytes` unless a single row does. `nodes` and `buffers` must outlive the
+  /// writer; batches take their memory from `buffers`, unless it is null.
+  ShardWriter(const hash::Rendezvous& nodes, size_t max_batch_bytes, BufferPool* buffers = nullptr);
 
   /// Choose the node of the samples that follow. The name `__name__` and the empty name place a series
   /// differently, as the reference does; both are sent as the empty name. Requires labels within the
@@ -49,6 +51,7 @@ class ShardWriter {
 
   const hash::Rendezvous& nodes_;
   const size_t max_batch_bytes_;
+  BufferPool* const buffers_;
   std::vector<NodeBatch> open_;  // By node.
   std::vector<NodeBatch> full_;
   size_t node_ = 0;

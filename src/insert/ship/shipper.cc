@@ -23,6 +23,7 @@ struct Shipper::NodeState {
   const std::string address;
   const std::unique_ptr<NodeClient> client;
   NodeBatch pending;
+  ByteBuffer spare;  // Takes turns with the one of `pending`.
   bool is_broken = false;
   bool is_read_only = false;
   bool is_locked = false;       // Somebody uses the connection.
@@ -96,6 +97,7 @@ asio::awaitable<Status> Shipper::Push(NodeBatch batch) {
 
 asio::awaitable<void> Shipper::PushOnStrand(std::shared_ptr<PushJob> job) {
   job->status = co_await Place(job->batch);
+  buffers_.Give(std::move(job->batch.data));
 }
 
 asio::awaitable<void> Shipper::Stop() {
@@ -132,7 +134,7 @@ bool Shipper::TryAppend(NodeBatch& batch) {
       pending.data.size() + batch.data.size() > options_.max_node_buffer_bytes) {
     return false;
   }
-  if (pending.data.empty()) {
+  if (pending.data.empty() && pending.data.capacity() < batch.data.size()) {
     pending.data = std::move(batch.data);
   } else {
     Append(pending.data, batch.data);
@@ -287,13 +289,21 @@ asio::awaitable<void> Shipper::RunWorker(size_t node) {
 asio::awaitable<void> Shipper::SendPending(size_t node) {
   NodeState& state = *nodes_[node];
   if (state.pending.data.empty()) co_return;
-  const NodeBatch batch = std::exchange(state.pending, NodeBatch{});
+  NodeBatch batch = std::exchange(state.pending, NodeBatch{});
+  state.pending.data = std::move(state.spare);
   state.stats.pending_bytes = 0;
   state.stats.pending_rows = 0;
   NotifyChange();  // There is room again.
   for (;;) {
     const bool is_sent = co_await SendReplicas(node, batch);
-    if (is_sent) co_return;
+    if (is_sent) {
+      // Not for ever: a buffer that has become too big for the rows that come goes away.
+      if (batch.data.size() >= batch.data.capacity() / 4) {
+        state.spare = std::move(batch.data);
+        state.spare.clear();
+      }
+      co_return;
+    }
     if (is_stopping_) {
       if (events_.on_rows_lost) events_.on_rows_lost(state.address, batch.rows_count);
       co_return;

@@ -72,6 +72,9 @@ struct ShipEvents {
 /// Stop may be called from any executor. Destroy it after Stop has finished.
 class Shipper {
  public:
+  /// Where the memory of pushed batches goes, for new ones.
+  BufferPool& buffers() { return buffers_; }
+
   struct Node {
     std::string address;
     std::unique_ptr<NodeClient> client;
@@ -103,6 +106,7 @@ class Shipper {
   uint64_t reroutes() const noexcept { return reroutes_; }
 
  private:
+  static constexpr size_t kMaxPooledBytes = 16 << 20;
   struct NodeState;
   struct PushJob;
   class ConnectionLock;
@@ -136,6 +140,7 @@ class Shipper {
   const RowKind kind_;
   const hash::Rendezvous& placement_;
   const ShipOptions options_;
+  BufferPool buffers_{kMaxPooledBytes};
   const ShipEvents events_;
   std::vector<std::unique_ptr<NodeState>> nodes_;  // Strand only, but for the stats.
   boost::asio::steady_timer changed_;              // Strand only. Cancelled to wake those who wait.

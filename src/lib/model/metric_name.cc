@@ -271,6 +271,35 @@ Result<MetricName> MetricName::UnmarshalRaw(ByteView src) {
   return name;
 }
 
+namespace {
+
+// A call of memcpy costs more than most labels.
+inline uint8_t* PutText(uint8_t* to, std::string_view text) {
+  const size_t size = text.size();
+  const char* from = text.data();
+  const auto put = [&]<class Word>(size_t at, Word word) {
+    std::memcpy(&word, from + at, sizeof word);
+    std::memcpy(to + at, &word, sizeof word);
+  };
+  if (size > 32) {
+    std::memcpy(to, from, size);
+  } else if (size >= 16) {
+    put(0, __uint128_t{});
+    put(size - 16, __uint128_t{});
+  } else if (size >= 8) {
+    put(0, uint64_t{});
+    put(size - 8, uint64_t{});
+  } else if (size >= 4) {
+    put(0, uint32_t{});
+    put(size - 4, uint32_t{});
+  } else {
+    for (size_t i = 0; i < size; ++i) to[i] = static_cast<uint8_t>(from[i]);
+  }
+  return to + size;
+}
+
+}  // namespace
+
 void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelView> labels) {
   const auto sent_name = [](const LabelView& label) {
     return label.name == "__name__" ? std::string_view() : label.name;
@@ -287,7 +316,7 @@ void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelV
   to = StoreBigEndian(to, tenant.project_id);
   const auto put = [&to](std::string_view text) {
     to = StoreBigEndian(to, static_cast<uint16_t>(text.size()));
-    to = std::copy(text.begin(), text.end(), to);
+    to = PutText(to, text);
   };
   for (const LabelView& label : labels) {
     if (label.value.empty()) continue;

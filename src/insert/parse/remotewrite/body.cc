@@ -29,7 +29,7 @@ Status UnpackSnappy(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions
     return Error(ErrorCode::kInvalidInput, "snappy block of " + std::to_string(body.size()) +
                                                " bytes cannot hold " + std::to_string(size));
   }
-  dst.resize(size);
+  dst.resize(size);  // What is there is not cleared first: that would write every byte twice.
   if (!snappy::RawUncompress(data, body.size(), reinterpret_cast<char*>(dst.data()))) {
     dst.clear();
     return Error(ErrorCode::kInvalidInput, "corrupted snappy block");
@@ -48,13 +48,15 @@ Status UnpackZstd(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& 
 
 Status UnpackRemoteWriteBody(ByteBuffer& dst, ByteView body,
                              const RemoteWriteBodyOptions& options) {
-  dst.clear();
   if (body.size() > options.max_size_bytes) {
     return Error(ErrorCode::kInvalidInput,
                  "too big data size exceeding -" + options.limit_name + "=" +
                      std::to_string(options.max_size_bytes) + " bytes");
   }
-  if (body.empty()) return Ok();
+  if (body.empty()) {
+    dst.clear();
+    return Ok();
+  }
   Status first = options.prefer_zstd ? UnpackZstd(dst, body, options) : UnpackSnappy(dst, body, options);
   if (first.ok()) return Ok();
   dst.clear();

@@ -225,6 +225,15 @@ void WriteRequest::Clear() {
   texts_.clear();
 }
 
+void WriteRequest::Trim() {
+  constexpr size_t kUsualLabels = 128 << 10;
+  if (labels_.capacity() > kUsualLabels || samples_.capacity() > kUsualLabels || metadata_.capacity() > kUsualLabels) {
+    *this = WriteRequest();
+  } else {
+    Clear();
+  }
+}
+
 Status WriteRequest::Unmarshal(ByteView src) {
   Clear();
   return Guarded([&] {

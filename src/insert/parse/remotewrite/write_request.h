@@ -46,6 +46,9 @@ class WriteRequest {
   /// The same for a single message TimeSeries.
   Status UnmarshalTimeSeries(ByteView src);
 
+  /// Drop the content; memory above what usual requests need goes too.
+  void Trim();
+
   std::span<const RemoteSeries> series() const { return series_; }
   std::span<const RemoteMetadata> metadata() const { return metadata_; }
   std::span<const model::LabelView> labels(const RemoteSeries& series) const {
