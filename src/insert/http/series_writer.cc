@@ -83,7 +83,7 @@ bool SeriesWriter::BeginSeries(model::Tenant tenant, std::span<const model::Labe
 
 bool SeriesWriter::CheckLabels(std::span<model::LabelView>& labels) {
   const PrepareOptions& limits = context_.prepare;
-  texts_.clear();
+  if (!texts_.empty()) texts_.clear();
   if (limits.prometheus_naming) UsePrometheusNames(labels, texts_);
   if (context_.relabeling != nullptr) {
     relabeled_.assign(labels.begin(), labels.end());

@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 
 namespace vm::encoding {
@@ -36,7 +37,16 @@ constexpr size_t kChunkSize = 128 * 1024;
 
 void CompressZstd(ByteBuffer& dst, ByteView src, int level) {
   const size_t at = dst.size();
-  dst.resize(at + ZSTD_compressBound(src.size()));
+  const size_t bound = ZSTD_compressBound(src.size());
+  if (bound > kChunkSize) {
+    // Megabytes are not zeroed first, and their pages not touched, for the few percent that are written.
+    const auto packed = std::make_unique_for_overwrite<uint8_t[]>(bound);
+    const size_t n = ZSTD_compressCCtx(ThreadCompressor(), packed.get(), bound, src.data(), src.size(), level);
+    VM_CHECK_MSG(!ZSTD_isError(n), ZSTD_getErrorName(n));
+    Append(dst, ByteView(packed.get(), n));
+    return;
+  }
+  dst.resize(at + bound);
   const size_t n = ZSTD_compressCCtx(ThreadCompressor(), dst.data() + at, dst.size() - at,
                                      src.data(), src.size(), level);
   VM_CHECK_MSG(!ZSTD_isError(n), ZSTD_getErrorName(n));
