@@ -1,13 +1,15 @@
 #include "lib/daemon/common_flags.h"
 
+#include <algorithm>
+
+#include "lib/sys/sys.h"
+
 namespace vm::daemon {
 namespace {
 
 using namespace std::chrono_literals;
 
 constexpr flags::KnownFlag kCommonFlags[] = {
-    {"blockcache.missesBeforeCaching", false},
-    {"cacheExpireDuration", false},
     {"denyQueryTracing", true},
     {"enableTCP6", true},
     {"envflag.enable", true},
@@ -16,7 +18,6 @@ constexpr flags::KnownFlag kCommonFlags[] = {
     {"flagsAuthKey", false},
     {"fs.disableMincore", true},
     {"fs.disableMmap", true},
-    {"fs.maxConcurrency", false},
     {"http.connTimeout", false},
     {"http.disableCORS", true},
     {"http.disableKeepAlive", true},
@@ -34,9 +35,7 @@ constexpr flags::KnownFlag kCommonFlags[] = {
     {"httpListenAddr", false},
     {"httpListenAddr.useProxyProtocol", true},
     {"insert.maxQueueDuration", false},
-    {"internStringCacheExpireDuration", false},
     {"internStringDisableCache", true},
-    {"internStringMaxLen", false},
     {"loggerDisableTimestamps", true},
     {"loggerErrorsPerSecondLimit", false},
     {"loggerFormat", false},
@@ -52,7 +51,6 @@ constexpr flags::KnownFlag kCommonFlags[] = {
     {"metrics.exposeMetadata", true},
     {"metricsAuthKey", false},
     {"pprofAuthKey", false},
-    {"prevCacheRemovalPercent", false},
     {"pushmetrics.disableCompression", true},
     {"pushmetrics.extraLabel", false},
     {"pushmetrics.header", false},
@@ -118,6 +116,15 @@ CommonFlags::CommonFlags(flags::FlagSet& set) {
                            "HTTP headers of pushes, e.g. -pushmetrics.header='Authorization: Basic foobar'");
   push_disable_compression =
       set.Bool("pushmetrics.disableCompression", false, "Whether to push metrics without compression");
+
+  // Of caches that work otherwise here: checked and shown as those of the original, without an effect.
+  set.Int("blockcache.missesBeforeCaching", 2, "Has no effect: caches take blocks as they come");
+  set.Duration("cacheExpireDuration", 30min, "Has no effect: caches are bounded by size");
+  set.Int("fs.maxConcurrency", std::min<int64_t>(16 * static_cast<int64_t>(sys::AvailableCpus()), 256),
+          "Has no effect: files are read by the threads of the pools");
+  set.Duration("internStringCacheExpireDuration", 6min, "Has no effect: texts are not interned");
+  set.Int("internStringMaxLen", 500, "Has no effect: texts are not interned");
+  set.Float("prevCacheRemovalPercent", 0.1, "Has no effect: caches are bounded by size");
 }
 
 void AcceptOtherCommonFlags(flags::FlagSet& set) { set.AcceptUndefined(kCommonFlags); }

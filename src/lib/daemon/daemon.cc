@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cerrno>
@@ -63,6 +64,12 @@ sigset_t WaitedSignals() {
   return set;
 }
 
+constexpr std::array<std::string_view, 6> kPprofNames = {"cmdline", "default", "mutex", "profile", "symbol", "trace"};
+
+std::string PprofMetric(std::string_view name) {
+  return fmt::format("vm_http_requests_total{{path=\"/debug/pprof/{}\"}}", name);
+}
+
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -78,8 +85,10 @@ struct Daemon::Impl {
         unsupported(metrics.GetCounter("vm_http_request_errors_total{path=\"*\", reason=\"unsupported\"}")),
         favicon_requests(metrics.GetCounter("vm_http_requests_total{path=\"*/favicon.ico\"}")),
         metrics_requests(metrics.GetCounter("vm_http_requests_total{path=\"/metrics\"}")),
-        pprof_requests(metrics.GetCounter("vm_http_requests_total{path=\"/debug/pprof/\"}")),
-        metrics_duration(metrics.GetHistogram("vm_http_request_duration_seconds{path=\"/metrics\"}")) {}
+        metrics_duration(metrics.GetHistogram("vm_http_request_duration_seconds{path=\"/metrics\"}")) {
+    metrics.GetCounter(PprofMetric(""));
+    for (const std::string_view known : kPprofNames) metrics.GetCounter(PprofMetric(known));
+  }
 
   log::Options LogOptions();
   http::Server::Options ServerOptions(size_t index, const std::string& addr);
@@ -88,6 +97,7 @@ struct Daemon::Impl {
   net::asio::awaitable<bool> CutPathPrefix(http::Request& request, http::Response& response);
   net::asio::awaitable<bool> ServeBuiltin(http::Request& request, http::Response& response);
   net::asio::awaitable<void> Fail(http::Request& request, http::Response& response, std::string message);
+  metrics::Counter& PprofCounter(std::string_view path);
   std::string MetricsText();
   std::string NewMetricsText();
   void StartPushing();
@@ -103,7 +113,6 @@ struct Daemon::Impl {
   metrics::Counter& unsupported;
   metrics::Counter& favicon_requests;
   metrics::Counter& metrics_requests;
-  metrics::Counter& pprof_requests;
   metrics::Histogram& metrics_duration;
   const CommonFlags common{flags};
   const Auth auth{flags, name, metrics};
@@ -118,6 +127,13 @@ struct Daemon::Impl {
   std::string metrics_text VM_GUARDED_BY(mutex);
   std::chrono::steady_clock::time_point metrics_text_until VM_GUARDED_BY(mutex);
 };
+
+/// The counter of a path under /debug/pprof/; all others count as "default", as in the reference.
+metrics::Counter& Daemon::Impl::PprofCounter(std::string_view path) {
+  const std::string_view name = path.substr(std::string_view("/debug/pprof/").size());
+  const bool is_known = name.empty() || std::find(kPprofNames.begin(), kPprofNames.end(), name) != kPprofNames.end();
+  return metrics.GetCounter(PprofMetric(is_known ? name : "default"));
+}
 
 /// As given: the index of an item, also of an empty one, chooses its TLS files.
 std::vector<std::string> Daemon::Impl::HttpAddrs() const {
@@ -333,11 +349,11 @@ net::asio::awaitable<bool> Daemon::Impl::ServeBuiltin(http::Request& request, ht
   } else if (path == "/robots.txt") {
     body = "User-agent: *\nDisallow: /\n";
   } else if (path.starts_with("/debug/pprof/")) {
-    pprof_requests.Inc();
+    PprofCounter(path).Inc();
     const bool allowed = co_await auth.Check(request, response);
     if (!allowed) co_return true;
-    std::string message = "there are no Go profiles of this program";
-    co_await http::WriteError(response, 501, std::move(message));
+    std::string message = "profiles of the Go runtime are not supported; use perf or gdb instead";
+    co_await http::WriteError(response, 404, std::move(message));
     co_return true;
   } else {
     co_return false;

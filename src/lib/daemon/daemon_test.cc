@@ -67,9 +67,12 @@ TEST_F(DaemonTest, ServesBuiltinAndOwnPathsUntilASignal) {
   EXPECT_EQ(icon.body.size(), 198u);
   EXPECT_EQ(Ask("/own", {}, "OPTIONS").headers.Get("Access-Control-Allow-Origin"), "*");
   EXPECT_EQ(Ask("/own").headers.Get("Access-Control-Allow-Origin"), "");
-  EXPECT_TRUE(Get("/debug/pprof/heap").starts_with("501 "));
+  EXPECT_TRUE(Get("/debug/pprof/heap").starts_with("404 "));
   const std::string metrics = Get("/metrics");
   for (const char* line : {"vm_app_version{version=\"vmtest-", "vm_http_requests_all_total 11\n", "process_num_threads ",
+                           "vm_http_requests_total{path=\"/debug/pprof/default\"} 1\n",
+                           "vm_http_requests_total{path=\"/debug/pprof/trace\"} 0\n",
+                           "flag{name=\"cacheExpireDuration\", value=\"30m0s\", is_set=\"false\"} 1\n",
                            "vm_http_requests_total{path=\"/metrics\"} 1\n", "vm_available_cpu_cores ",
                            "vm_http_request_errors_total{path=\"*\", reason=\"unsupported\"} 1\n",
                            "vm_http_request_errors_total{path=\"*\", reason=\"wrong_basic_auth\"} 0\n",
