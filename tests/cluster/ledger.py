@@ -155,8 +155,9 @@ class Ledger:
         lost = [(series, batch) for series, batch in report.missing if not may_miss(self.batches[batch])]
         assert not report.altered, f"altered: {report.altered[:5]}; {report.summary()}"
         assert not report.unknown, f"unknown: {report.unknown[:5]}; {report.summary()}"
-        assert not lost, (f"lost {len(lost)}, the first ones "
-                          f"{[(s, b, self.batches[b].acked_at) for s, b in lost[:5]]}; {report.summary()}")
+        assert not lost, (f"lost {len(lost)}, the first batches (number, sent, acknowledged): "
+                          f"{[(b, self.batches[b].sent_at, self.batches[b].acked_at) for b in sorted({b for _, b in lost})[:5]]}; "
+                          f"{report.summary()}")
         return report
 
 
