@@ -46,6 +46,10 @@ void CopyUpTo(Cursor& a, size_t end, std::vector<int64_t>& timestamps, std::vect
 
 void MergeSortBlocks(std::vector<SortedBlock> blocks, int64_t dedup_interval_ms,
                      std::vector<int64_t>& timestamps, std::vector<double>& values) {
+  size_t samples_count = 0;
+  for (const auto& block : blocks) samples_count += block.timestamps.size();
+  timestamps.reserve(timestamps.size() + samples_count);
+  values.reserve(values.size() + samples_count);
   std::vector<Cursor> cursors;
   cursors.reserve(blocks.size());
   for (auto& block : blocks) {
