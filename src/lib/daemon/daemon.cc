@@ -1,6 +1,7 @@
 #include "lib/daemon/daemon.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/utsname.h>
 
@@ -393,6 +394,8 @@ net::asio::awaitable<void> Daemon::Impl::Serve(http::Request& request, http::Res
 Daemon::Daemon(std::string name, std::string default_http_addr)
     : impl_(std::make_unique<Impl>(std::move(name), std::move(default_http_addr))) {
   sys::StartTimeSeconds();
+  // glibc makes up to eight arenas per CPU, and each keeps what other threads have freed in it.
+  mallopt(M_ARENA_MAX, static_cast<int>(std::max<size_t>(2, sys::AvailableCpus())));
 }
 
 Daemon::~Daemon() {
