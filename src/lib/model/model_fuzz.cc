@@ -24,7 +24,8 @@ void TryBlock(const EncodedBlock& block) {
   Require(decoded.mantissas.size() == block.header.rows_count);
   std::vector<int64_t> timestamps;
   std::vector<double> values;
-  AppendSamplesInRange(decoded, {INT64_MIN, INT64_MAX}, timestamps, values);
+  DecodedBlock used = decoded;
+  AppendSamplesInRange(used, {INT64_MIN, INT64_MAX}, timestamps, values);
   Require(timestamps.size() == values.size());
   DecodedBlock other = decoded, out;
   other.scale = static_cast<int16_t>(other.scale / 2 - 1);
