@@ -39,7 +39,7 @@ Result<int64_t> TimestampArg(const http::Request& request) {
   const auto [stop, error] = std::from_chars(text.data(), end, timestamp);
   if (error != std::errc() || stop != end) {
     return Error(ErrorCode::kInvalidInput,
-                 "cannot parse `timestamp=" + std::string(text) + "` query arg");
+                 fmt::format("cannot parse `timestamp={0}` query arg: strconv.ParseInt: parsing \"{0}\": invalid syntax", text));
   }
   return timestamp;
 }
@@ -200,7 +200,14 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
       body.max_size_bytes = options.max_insert_request_bytes;
       whole.limit = SizeLimit{options.max_insert_request_bytes, "maxInsertRequestSize"};
       whole.is_encoded = false;
-      whole.parse = [body, &context](ByteView packed) { return IngestRemoteWrite(packed, body, context); };
+      const auto start = std::chrono::steady_clock::now();
+      whole.parse = [body, start, &context](ByteView packed) -> Result<IngestOutput> {
+        Result<IngestOutput> output = IngestRemoteWrite(packed, body, context);
+        if (output.ok()) return output;
+        const auto passed = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start);
+        return std::move(output).error().WithContext(
+            fmt::format("cannot read prometheus remote_write data from client in {} seconds", passed.count()));
+      };
       co_return co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                               std::move(whole));
     }
@@ -209,6 +216,7 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
       stream = LinesFormat(options.max_text_line_bytes, [this, timestamp, &context](std::string_view lines, bool) {
         return IngestText(lines, timestamp > 0 ? timestamp : ingester.NowMs(), context);
       });
+      stream.too_long = "cannot read Prometheus exposition data: " + stream.too_long;
       break;
     }
     case BodyKind::kJsonLines:

@@ -324,8 +324,8 @@ TEST_F(InsertHandlerTest, RefusesBrokenBodies) {
   cut.body = "a 1\nb";
   cut.is_cut = true;
   EXPECT_EQ(Ask(cut, kImport), "400 cannot read request body: unexpected EOF\n");
-  EXPECT_EQ(Ask(kImport, std::string(300'000, 'x')), "400 too long line: more than 262144 bytes\n");
-  EXPECT_EQ(Ask(kImport + "?timestamp=x", "a 1"), "400 cannot parse `timestamp=x` query arg\n");
+  EXPECT_EQ(Ask(kImport, std::string(300'000, 'x')), "400 cannot read Prometheus exposition data: too long line: more than 262144 bytes\n");
+  EXPECT_EQ(Ask(kImport + "?timestamp=x", "a 1"), "400 cannot parse `timestamp=x` query arg: strconv.ParseInt: parsing \"x\": invalid syntax\n");
   EXPECT_EQ(Ask(kImport + "?extra_label=x", "a 1"),
             "400 `extra_label` query arg must have the format `name=value`; got \"x\"\n");
   EXPECT_EQ(Counter("vm_http_request_errors_total{path=\"/insert/{}/prometheus/api/v1/import/prometheus\", "
@@ -354,8 +354,10 @@ TEST_F(InsertHandlerTest, TriesBothPackingsOfRemoteWrite) {
   EXPECT_EQ(Ask(kWrite, Zstd(plain)), "204 ");
   EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Encoding", "snappy")), "204 ");
   EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Encoding", "gzip")), "204 ");  // Says nothing here.
-  EXPECT_TRUE(Ask(kWrite, "neither").starts_with("400 cannot decompress request of 7 bytes: "));
-  EXPECT_TRUE(Ask(kWrite, Snappy("no protobuf")).starts_with("400 cannot unmarshal the write request: "));
+  const std::string prefix = "400 cannot read prometheus remote_write data from client in 0 seconds: ";
+  EXPECT_EQ(Ask(kWrite, "garbage"),
+            prefix + "cannot decompress snappy-encoded request with length 7: snappy: corrupt input\n");
+  EXPECT_TRUE(Ask(kWrite, Snappy("no protobuf")).starts_with(prefix + "cannot unmarshal prompb.WriteRequest with size 11 bytes: "));
   EXPECT_EQ(Counter("vm_protoparser_unmarshal_errors_total{type=\"promremotewrite\"}"), 2u);
   EXPECT_EQ(Ask(kWrite, ""), "204 ");
   EXPECT_EQ(Ask(kWrite, Snappy(plain), Header("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")),

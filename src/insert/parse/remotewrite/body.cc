@@ -11,6 +11,7 @@ namespace {
 
 // A full literal or copy of 64 bytes takes at least 3 bytes, so a block cannot grow by more than this.
 constexpr size_t kMaxSnappyRatio = 64;
+constexpr const char* kCorruptSnappy = "snappy: corrupt input";
 
 Error TooBig(const RemoteWriteBodyOptions& options) {
   return Error(ErrorCode::kInvalidInput, "too big decompressed data size exceeding -" +
@@ -22,17 +23,16 @@ Status UnpackSnappy(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions
   const char* data = reinterpret_cast<const char*>(body.data());
   size_t size = 0;
   if (!snappy::GetUncompressedLength(data, body.size(), &size)) {
-    return Error(ErrorCode::kInvalidInput, "cannot read the length of the snappy block");
+    return Error(ErrorCode::kInvalidInput, kCorruptSnappy);
   }
   if (size > options.max_size_bytes) return TooBig(options);
   if (size > kMaxSnappyRatio * body.size()) {
-    return Error(ErrorCode::kInvalidInput, "snappy block of " + std::to_string(body.size()) +
-                                               " bytes cannot hold " + std::to_string(size));
+    return Error(ErrorCode::kInvalidInput, kCorruptSnappy);
   }
   dst.resize(size);  // What is there is not cleared first: that would write every byte twice.
   if (!snappy::RawUncompress(data, body.size(), reinterpret_cast<char*>(dst.data()))) {
     dst.clear();
-    return Error(ErrorCode::kInvalidInput, "corrupted snappy block");
+    return Error(ErrorCode::kInvalidInput, kCorruptSnappy);
   }
   return Ok();
 }
@@ -64,7 +64,8 @@ Status UnpackRemoteWriteBody(ByteBuffer& dst, ByteView body,
   if (second.ok()) return Ok();
   dst.clear();
   return Error(ErrorCode::kInvalidInput,
-               "cannot decompress request of " + std::to_string(body.size()) + " bytes: " +
+               "cannot decompress " + std::string(options.prefer_zstd ? "zstd" : "snappy") +
+                   "-encoded request with length " + std::to_string(body.size()) + ": " +
                    std::move(first).error().message());
 }
 

@@ -190,12 +190,12 @@ std::string FormatBound(double bound) {
 }
 
 template <class Work>
-Status Guarded(Work work) {
+Status Guarded(ByteView src, Work work) {
   try {
     work();
   } catch (const std::exception& exception) {
     return Error(ErrorCode::kInvalidInput,
-                 std::string("cannot unmarshal the write request: ") + exception.what());
+                 fmt::format("cannot unmarshal prompb.WriteRequest with size {} bytes: {}", src.size(), exception.what()));
   }
   return Ok();
 }
@@ -236,7 +236,7 @@ void WriteRequest::Trim() {
 
 Status WriteRequest::Unmarshal(ByteView src) {
   Clear();
-  return Guarded([&] {
+  return Guarded(src, [&] {
     pbf_reader reader = Reader(src);
     while (reader.next()) {
       switch (reader.tag()) {
@@ -250,7 +250,7 @@ Status WriteRequest::Unmarshal(ByteView src) {
 
 Status WriteRequest::UnmarshalTimeSeries(ByteView src) {
   Clear();
-  return Guarded([&] { TakeTimeSeries(src); });
+  return Guarded(src, [&] { TakeTimeSeries(src); });
 }
 
 void WriteRequest::TakeTimeSeries(ByteView src) {
