@@ -405,6 +405,12 @@ TEST_F(InsertHandlerTest, TakesTenantsFromPathsHeadersAndLabels) {
             "204 ");
   EXPECT_EQ(Ask("/insert/x:1/prometheus/api/v1/import/prometheus", "a 1"),
             "400 auth error: cannot parse authToken \"x:1\": accountID must be an integer from 0 to 4294967295\n");
+  EXPECT_EQ(Ask("/insert/1:2:3/prometheus/api/v1/import/prometheus", "a 1"),
+            "400 auth error: cannot parse authToken \"1:2:3\": unexpected number of items in authToken \"1:2:3\"; got 3; "
+            "want 1 or 2\n");
+  EXPECT_EQ(Ask("/insert/0/prometheus/api/v1/import/csv?format=1:metric", "1"),
+            "400 cannot parse the provided csv format: entry #1 must have the following form: "
+            "<column_pos>:<column_type>:<extension>; got [\"1\" \"metric\"]\n");
   EXPECT_TRUE(Ask("/insert/1:2:3/prometheus/api/v1/import/prometheus", "a 1").starts_with("400 auth error: "));
   EXPECT_EQ(Rows(), (Strings{"0:0 d 1 @1000", "1:0 c VictoriaMetrics_AccountID=1 1 @1000", "42:0 a 1 @1000",
                              "8:9 b 1 @1000"}));

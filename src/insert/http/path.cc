@@ -1,5 +1,6 @@
 #include "insert/http/path.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -90,9 +91,8 @@ Result<std::optional<model::Tenant>> ParseTenant(std::string_view text) {
   };
   const size_t colon = text.find(':');
   if (colon != std::string_view::npos && text.find(':', colon + 1) != std::string_view::npos) {
-    return Error(ErrorCode::kInvalidInput,
-                 "auth error: unexpected number of items in authToken \"" + std::string(text) +
-                     "\"; want 1 or 2");
+    return fail("unexpected number of items in authToken \"" + std::string(text) + "\"; got " +
+                std::to_string(1 + std::count(text.begin(), text.end(), ':')) + "; want 1 or 2");
   }
   model::Tenant tenant;
   const std::optional<uint32_t> account_id = ParseUint32(text.substr(0, colon));

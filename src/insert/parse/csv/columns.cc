@@ -48,8 +48,11 @@ Result<std::vector<CsvColumn>> ParseCsvFormat(std::string_view format) {
     const size_t first = entry.find(':');
     const size_t second = first == std::string_view::npos ? first : entry.find(':', first + 1);
     if (second == std::string_view::npos) {
-      return Bad(fmt::format(
-          "entry #{} must have the following form: <column_pos>:<column_type>:<extension>; got \"{}\"", number, entry));
+      const std::string parts = first == std::string_view::npos
+                                    ? fmt::format("\"{}\"", entry)
+                                    : fmt::format("\"{}\" \"{}\"", entry.substr(0, first), entry.substr(first + 1));
+      return Bad(fmt::format("entry #{} must have the following form: <column_pos>:<column_type>:<extension>; got [{}]",
+                             number, parts));
     }
     const std::optional<int64_t> position = ParseInteger(entry.substr(0, first));
     if (!position) return Bad(fmt::format("cannot parse <column_pos> part from the entry #{} \"{}\"", number, entry));
