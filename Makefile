@@ -50,6 +50,7 @@ FUZZERS = $(notdir $(basename $(shell find src -name '*_fuzz.cc')))
 
 soak: build
 	@python3 tests/cluster/kill_rounds.py --bin $(BUILD)/bin --rounds $(KILL_ROUNDS)
+	@python3 tests/cluster/memory_ceiling.py --bin $(BUILD)/bin --seconds 300
 	@cmake --preset fuzz >/dev/null
 	@cmake --build build/fuzz -j $(JOBS) --target $(FUZZERS)
 	@set -e; mkdir -p build/fuzz/findings; for fuzzer in $(FUZZERS); do \
