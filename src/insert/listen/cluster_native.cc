@@ -48,8 +48,7 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
       if (output.ok()) metrics_read.Add(output.value().rows_count);
       return output;
     };
-    co_await Insert(parse);
-    co_return Ok();
+    co_return co_await Insert(parse);
   }
   asio::awaitable<Status> OnMetadata(ByteBuffer rows) override {
     const auto parse = [this, &rows]() -> Result<IngestOutput> {
@@ -58,15 +57,18 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
       if (output.ok()) metadata_inserted.Add(output.value().metadata_count);
       return output;
     };
-    co_await Insert(parse);
-    co_return Ok();
+    co_return co_await Insert(parse);
   }
   bool IsReadOnly() const override { return false; }
 
-  asio::awaitable<void> Insert(std::function<Result<IngestOutput>()> parse) {
-    const Status status =
-        co_await ingester.InsertRows(BodyKind::kClusterNative, "clusternative", std::move(parse));
-    if (!status.ok()) VM_LOG_ERROR("cannot process rows of a vminsert: {}", status.error().message());
+  /// An error refuses the rows: their sender has them still. Broken ones are taken, they would not get better.
+  asio::awaitable<Status> Insert(std::function<Result<IngestOutput>()> parse) {
+    Status status = co_await ingester.InsertRows(BodyKind::kClusterNative, "clusternative", std::move(parse));
+    if (status.ok()) co_return Ok();
+    VM_LOG_ERROR("cannot process rows of a vminsert: {}", status.error().message());
+    const ErrorCode code = status.error().code();
+    if (code == ErrorCode::kInvalidInput || code == ErrorCode::kCorrupted) co_return Ok();
+    co_return status;
   }
 
   /// Anew for each packet: the relabeling rules may have changed.

@@ -142,6 +142,7 @@ EngineStats EngineImpl::Stats() {
   stats.index_headers = of_cache(index_caches_->headers.stats());
   stats.index_items = of_cache(index_caches_->blocks.stats());
   stats.composite_since_ms = composite_since_ms_;
+  stats.active_series = ActiveSeries();
   stats.registered_pairs = registered_.entries();
   stats.registered_bytes = registered_.size_bytes();
   stats.name_usage = {name_usage_.entries(), name_usage_.size_bytes(), name_usage_.max_bytes(), 0, 0};

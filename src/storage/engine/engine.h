@@ -91,6 +91,7 @@ struct EngineStats {
   indexdb::IndexStats index;
   CacheStats tsid_cache, name_usage, index_blocks, index_headers, index_items;
   SeriesLimitStats hourly_series, daily_series;
+  uint64_t active_series = 0;  // With rows of the current hour.
   uint64_t registered_pairs = 0, registered_bytes = 0;  // (day, series) known to be in the index.
   int64_t composite_since_ms = 0;      // metadata/minTimestampForCompositeIndex
   int64_t next_legacy_deadline_s = 0;  // In so many seconds an index of an old version goes.

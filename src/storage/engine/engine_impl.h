@@ -104,6 +104,8 @@ class EngineImpl final : public Engine {
     model::Tsid tsid;
     /// A day on which the index has the series, the one asked for last; others are in `registered_`. 0: none.
     uint32_t date = 0;
+    /// Hours since 1970: the last one in which the series had a row of the hour that it was then. 0: none.
+    uint32_t hour = 0;
   };
 
   /// What one AddRows call remembers from row to row.
@@ -115,6 +117,8 @@ class EngineImpl final : public Engine {
     std::optional<std::string> first_problem;
     Status failure = Ok();  // What forbids to acknowledge the rows.
     Prefill prefill;
+    uint32_t hour = 0;  // That of the clock.
+    model::TimeRange hour_range;
     std::vector<RawRow> rows;
   };
 
@@ -132,6 +136,9 @@ class EngineImpl final : public Engine {
   Result<model::Tsid> FindOrCreate(Partition& partition, uint64_t date,
                                    const model::MetricName& name);
   model::Tsid NewTsid(const model::MetricName& name);
+  /// One more series has a row of this hour.
+  void CountActiveSeries(uint32_t hour);
+  uint64_t ActiveSeries() const;
   /// Whether the limits on new series let the row pass. Logs at times.
   bool PassesSeriesLimits(ByteView metric_name_raw);
   void WarnAboutRows(const std::string& problem);
@@ -193,6 +200,9 @@ class EngineImpl final : public Engine {
   std::atomic<int64_t> next_legacy_deadline_s_{0};
   containers::ByteKeyCache<KnownSeries> tsids_;
   containers::GenerationSet registered_;  // (date, metric id).
+  /// Series with rows of the current hour: the hour, as in KnownSeries, above 32 bits of their number. A series that
+  /// `tsids_` forgot meanwhile counts once more.
+  std::atomic<uint64_t> active_series_{0};
   MetadataStore metadata_;
   NameUsageTracker name_usage_;
   SeriesLimiter hourly_series_;

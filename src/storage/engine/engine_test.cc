@@ -246,6 +246,35 @@ TEST(EngineTest, RegistersASeriesOnEachDayOfItsRows) {
   stdfs::remove_all(path);
 }
 
+TEST(EngineTest, CountsTheSeriesOfTheCurrentHour) {
+  const auto path = NewDirectory("hours");
+  constexpr int64_t kHour = 3'600'000;
+  int64_t now = kNow / kHour * kHour;
+  EngineOptions options = OptionsFor(path);
+  options.now_ms = [&now] { return now; };
+  auto engine = OpenOrFail(options);
+  ASSERT_NE(engine, nullptr);
+  const ByteBuffer a = Raw("a", {{"job", "x"}});
+  const ByteBuffer b = Raw("b", {{"job", "x"}});
+  const ByteBuffer c = Raw("c", {{"job", "x"}});
+  const auto add = [&](const ByteBuffer& name, int64_t timestamp) {
+    EXPECT_TRUE(engine->AddRows(std::vector<model::MetricRow>{{name, timestamp, 1}}).ok());
+    return engine->Stats().active_series;
+  };
+  EXPECT_EQ(add(a, now - 1), 0u) << "a row of the hour before";
+  EXPECT_EQ(add(a, now), 1u);
+  EXPECT_EQ(add(a, now + 1), 1u);
+  EXPECT_EQ(add(b, now + 2), 2u);
+  EXPECT_EQ(add(c, now - 5 * kHour), 2u);
+  now += kHour;
+  EXPECT_EQ(engine->Stats().active_series, 0u);
+  EXPECT_EQ(add(b, now), 1u);
+  EXPECT_EQ(add(b, now + 1), 1u);
+  EXPECT_EQ(add(c, now), 2u);
+  EXPECT_TRUE(engine->Close().ok());
+  stdfs::remove_all(path);
+}
+
 TEST(EngineTest, SkipsAndCountsRowsOutsideTheLimits) {
   auto options = OptionsFor(NewDirectory("limits"));
   options.retention_ms = 31 * model::kMsecPerDay;

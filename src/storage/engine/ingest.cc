@@ -17,7 +17,8 @@ constexpr size_t kMaxRowsPerBatch = 2048;
 constexpr size_t kNamesReadAhead = 32;
 /// At most one line about bad rows in this time.
 constexpr int64_t kWarnIntervalMs = 5000;
-constexpr int64_t kPrefillWindowMs = 3'600'000;
+constexpr int64_t kMsecPerHour = 3'600'000;
+constexpr int64_t kPrefillWindowMs = kMsecPerHour;
 
 /// Whether the series belongs to the tenant of the raw name.
 bool IsTenantOf(const model::Tsid& tsid, ByteView metric_name_raw) {
@@ -40,6 +41,8 @@ std::string NameForLog(ByteView metric_name_raw) {
   const auto name = model::MetricName::UnmarshalRaw(metric_name_raw);
   return name.ok() ? NameForLog(name.value()) : ToHex(metric_name_raw);
 }
+
+uint32_t HourAt(int64_t now_ms) { return static_cast<uint32_t>(std::max<int64_t>(now_ms, 0) / kMsecPerHour); }
 
 /// Scope of the pairs (month, id) beside those of (date, id).
 uint64_t GlobalScope(const Partition& partition) {
@@ -69,6 +72,8 @@ Status EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_sa
       AcceptedTimestamps(options_.now_ms(), options_.retention_ms, options_.max_backfill_age_ms,
                          options_.future_retention_ms);
   batch.prefill = PrefillAt(options_.now_ms());
+  batch.hour = HourAt(options_.now_ms());
+  batch.hour_range = {batch.hour * kMsecPerHour, (batch.hour + 1) * kMsecPerHour - 1};
   std::array<containers::Key128, kNamesReadAhead> keys;
   for (size_t i = 0; i < rows.size(); ++i) {
     const size_t at = i % kNamesReadAhead;
@@ -186,13 +191,19 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
   if (!PassesSeriesLimits(row.metric_name_raw)) return std::nullopt;
 
   // Registers what the cache knows on the row's day, too.
+  const bool is_of_this_hour =
+      row.timestamp >= batch.hour_range.min_timestamp && row.timestamp <= batch.hour_range.max_timestamp;
   const auto use_known = [&](const KnownSeries& known) -> std::optional<model::Tsid> {
-    if (known.date == date) return remember(known.tsid);
-    if (Status status = EnsureRegistered(partition, known.tsid, date, row.metric_name_raw); !status.ok()) {
-      complain(status.error());
-      return std::nullopt;
+    const bool is_counted = !is_of_this_hour || known.hour == batch.hour;
+    if (known.date == date && is_counted) return remember(known.tsid);
+    if (known.date != date) {
+      if (Status status = EnsureRegistered(partition, known.tsid, date, row.metric_name_raw); !status.ok()) {
+        complain(status.error());
+        return std::nullopt;
+      }
     }
-    tsids_.Put(key, {known.tsid, static_cast<uint32_t>(date)});
+    tsids_.Put(key, {known.tsid, static_cast<uint32_t>(date), is_counted ? known.hour : batch.hour});
+    if (!is_counted) CountActiveSeries(batch.hour);
     return remember(known.tsid);
   };
   if (const auto known = FindKnown(partition, row.metric_name_raw, key)) return use_known(*known);
@@ -217,9 +228,24 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
     complain(found.error());
     return std::nullopt;
   }
-  tsids_.Put(key, {found.value(), static_cast<uint32_t>(date)});
+  tsids_.Put(key, {found.value(), static_cast<uint32_t>(date), is_of_this_hour ? batch.hour : 0});
+  if (is_of_this_hour) CountActiveSeries(batch.hour);
   registered_.Add(date, static_cast<uint64_t>(found.value().metric_id));
   return remember(found.value());
+}
+
+void EngineImpl::CountActiveSeries(uint32_t hour) {
+  uint64_t old = active_series_.load(std::memory_order_relaxed);
+  uint64_t next = 0;
+  do {
+    if (old >> 32 > hour) return;  // Another caller's clock has gone on.
+    next = old >> 32 == hour ? old + 1 : (uint64_t{hour} << 32) + 1;
+  } while (!active_series_.compare_exchange_weak(old, next, std::memory_order_relaxed));
+}
+
+uint64_t EngineImpl::ActiveSeries() const {
+  const uint64_t active = active_series_.load(std::memory_order_relaxed);
+  return active >> 32 == HourAt(options_.now_ms()) ? active & 0xffffffff : 0;
 }
 
 Result<bool> EngineImpl::HasGlobalRecords(Partition& partition, const model::Tenant& tenant, model::MetricId id) {

@@ -145,6 +145,8 @@ void PublishCaches(Publisher& out, bool track_names) {
   PublishCache(out, "storage/indexBlocks", &EngineStats::index_blocks);
   PublishCache(out, "indexdb/indexBlocks", &EngineStats::index_headers);
   PublishCache(out, "indexdb/dataBlocks", &EngineStats::index_items);
+  out.Gauge(OfType("vm_cache_entries", "storage/hour_metric_ids"),
+            [](const EngineStats& s) { return s.active_series; });
   out.Gauge(OfType("vm_cache_entries", "indexdb/date_metricID"),
             [](const EngineStats& s) { return s.registered_pairs; });
   out.Gauge(OfType("vm_cache_size_bytes", "indexdb/date_metricID"),
