@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
 
   vm::storage::ServerOptions server_options = flags.MakeServerOptions();
   server_options.registry = &daemon.metrics();
+  server_options.allowed_memory_bytes = static_cast<uint64_t>(daemon.allowed_memory_bytes());
   server_options.version = vm::daemon::LongVersion("vmstorage");
   auto started = vm::storage::StorageServer::Start(daemon.runtime(), *engine, server_options);
   if (!started.ok()) VM_FATAL("{}", started.error().message());

@@ -32,6 +32,8 @@ class NodeClient {
   /// Send encoded rows and wait for the answer; no rows at all ask for the state of the node.
   /// Requires connected(). `rows` must stay until the answer is there.
   virtual boost::asio::awaitable<SendOutcome> Send(ByteView rows) = 0;
+  /// Why the last Send was kBroken.
+  virtual std::string BrokenReason() const { return "the connection broke"; }
   virtual void Close() = 0;
   virtual bool connected() const = 0;
 };

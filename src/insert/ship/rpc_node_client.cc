@@ -39,7 +39,10 @@ class RpcNodeClient : public NodeClient {
   asio::awaitable<SendOutcome> Send(ByteView rows) override {
     VM_CHECK(connection_ != nullptr);
     const Result<rpc::InsertAnswer> answer = co_await connection_->Send(rpc_name_, rows);
-    if (!answer.ok()) co_return SendOutcome::kBroken;
+    if (!answer.ok()) {
+      broken_reason_ = answer.error().message();
+      co_return SendOutcome::kBroken;
+    }
     switch (answer.value()) {
       case rpc::InsertAnswer::kAccepted: co_return SendOutcome::kAccepted;
       case rpc::InsertAnswer::kReadOnly: co_return SendOutcome::kReadOnly;
@@ -54,6 +57,8 @@ class RpcNodeClient : public NodeClient {
     connection_.reset();
   }
 
+  std::string BrokenReason() const override { return broken_reason_; }
+
   bool connected() const override { return connection_ != nullptr; }
 
  private:
@@ -61,6 +66,7 @@ class RpcNodeClient : public NodeClient {
   const std::string_view rpc_name_;
   const rpc::InsertConnOptions options_;
   std::unique_ptr<rpc::InsertConn> connection_;
+  std::string broken_reason_;
 };
 
 }  // namespace

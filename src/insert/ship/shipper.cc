@@ -1,5 +1,7 @@
 #include "insert/ship/shipper.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -372,7 +374,10 @@ asio::awaitable<bool> Shipper::SendTo(size_t node, const NodeBatch& batch) {
       break;
   }
   ++state.stats.connection_errors;
-  Disconnect(node, Error(ErrorCode::kUnavailable, "the connection broke while sending rows"));
+  Disconnect(node, Error(ErrorCode::kUnavailable,
+                         outcome == SendOutcome::kUnsupported
+                             ? std::string("the node does not know the call")
+                             : fmt::format("the connection broke while sending rows: {}", state.client->BrokenReason())));
   co_return false;
 }
 

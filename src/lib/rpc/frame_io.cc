@@ -11,8 +11,9 @@ namespace {
 // Memory grows with what arrives, not with what a peer announces.
 constexpr size_t kReadStep = 1 << 20;
 
-net::asio::awaitable<Status> ReadBody(net::FramedStream& stream, ByteBuffer& dst, uint64_t size,
-                                      size_t max_size) {
+}  // namespace
+
+net::asio::awaitable<Status> ReadFrameBody(net::FramedStream& stream, ByteBuffer& dst, uint64_t size, size_t max_size) {
   dst.clear();
   if (size > max_size) {
     co_return Error(ErrorCode::kLimitExceeded,
@@ -28,13 +29,11 @@ net::asio::awaitable<Status> ReadBody(net::FramedStream& stream, ByteBuffer& dst
   co_return Ok();
 }
 
-}  // namespace
-
 net::asio::awaitable<Status> ReadFrame(net::FramedStream& stream, ByteBuffer& dst,
                                        size_t max_size) {
   auto size = co_await ReadUint64(stream);
   if (!size.ok()) co_return std::move(size).error();
-  co_return co_await ReadBody(stream, dst, size.value(), max_size);
+  co_return co_await ReadFrameBody(stream, dst, size.value(), max_size);
 }
 
 net::asio::awaitable<Result<bool>> ReadFrameOrEof(net::FramedStream& stream, ByteBuffer& dst,
@@ -42,7 +41,7 @@ net::asio::awaitable<Result<bool>> ReadFrameOrEof(net::FramedStream& stream, Byt
   std::array<uint8_t, 8> head;
   auto got = co_await stream.ReadFullOrEof(head);
   if (!got.ok() || !got.value()) co_return got;
-  auto status = co_await ReadBody(stream, dst, LoadBigEndian<uint64_t>(head.data()), max_size);
+  auto status = co_await ReadFrameBody(stream, dst, LoadBigEndian<uint64_t>(head.data()), max_size);
   if (!status.ok()) co_return std::move(status).error();
   co_return true;
 }

@@ -9,6 +9,8 @@ net::asio::awaitable<Status> ReadFrame(net::FramedStream& stream, ByteBuffer& ds
 /// As ReadFrame; false when the peer closed before the first byte.
 net::asio::awaitable<Result<bool>> ReadFrameOrEof(net::FramedStream& stream, ByteBuffer& dst,
                                                   size_t max_size);
+/// Read the `size` bytes that follow the size of a frame. Errors: as ReadFrame.
+net::asio::awaitable<Status> ReadFrameBody(net::FramedStream& stream, ByteBuffer& dst, uint64_t size, size_t max_size);
 net::asio::awaitable<Result<uint64_t>> ReadUint64(net::FramedStream& stream);
 
 }  // namespace vm::rpc

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -47,13 +48,16 @@ class Session {
       }
       InsertServerMetrics::Blocks* counters = nullptr;
       if (options_.metrics != nullptr) counters = is_rows ? &options_.metrics->rows : &options_.metrics->metadata;
-      auto read = co_await ReadFrame(stream_, body, kMaxInsertBodySize);
+      SlotHolder room;
+      auto size = co_await ReadUint64(stream_);
+      Status read = size.ok() ? Ok() : Status(std::move(size).error());
+      if (read.ok()) read = co_await ReadBody(body, size.value(), room);
       if (!read.ok()) {
         if (counters != nullptr) counters->read_errors.Inc();
         // The peer may still listen; whether it does changes nothing.
         auto told = co_await Answer(read.error().message());
         static_cast<void>(told.ok());
-        co_return std::move(read).error();
+        co_return read;
       }
       if (counters != nullptr) counters->read.Inc();
       if (sink_.IsReadOnly()) {
@@ -68,12 +72,16 @@ class Session {
   awaitable<Status> ServePackets() {
     for (;;) {
       ByteBuffer rows;
-      auto more = co_await ReadFrameOrEof(stream_, rows, kMaxInsertBodySize);
-      if (!more.ok()) {
+      SlotHolder room;
+      std::array<uint8_t, 8> head;
+      auto more = co_await stream_.ReadFullOrEof(head);
+      if (more.ok() && !more.value()) co_return Ok();
+      Status read = more.ok() ? Ok() : Status(std::move(more).error());
+      if (read.ok()) read = co_await ReadBody(rows, LoadBigEndian<uint64_t>(head.data()), room);
+      if (!read.ok()) {
         if (options_.metrics != nullptr) options_.metrics->rows.read_errors.Inc();
-        co_return std::move(more).error();
+        co_return read;
       }
-      if (!more.value()) co_return Ok();
       if (options_.metrics != nullptr) options_.metrics->rows.read.Inc();
       LegacyAck ack = LegacyAck::kReadOnly;
       if (!sink_.IsReadOnly()) {
@@ -101,6 +109,28 @@ class Session {
   }
 
  private:
+  /// Reads a body of `size` bytes. A large one waits for its turn, which `room` holds.
+  awaitable<Status> ReadBody(ByteBuffer& body, uint64_t size, SlotHolder& room) {
+    const bool is_large = size > kSmallInsertBody && size <= kMaxInsertBodySize;
+    if (is_large && options_.large_bodies != nullptr) {
+      const bool acquired = co_await options_.large_bodies->Acquire(options_.max_queue_duration);
+      if (!acquired) {
+        if (options_.metrics != nullptr) options_.metrics->limit_timeout.Inc();
+        co_return Error(ErrorCode::kLimitExceeded,
+                        fmt::format("cannot read a body of {} bytes for {:.3f} seconds because {} bodies above {} bytes are "
+                                    "in memory; increase -memory.allowedBytes or -memory.allowedPercent",
+                                    size, static_cast<double>(options_.max_queue_duration.count()) / 1e3,
+                                    options_.large_bodies->capacity(), kSmallInsertBody));
+      }
+      room.Hold(*options_.large_bodies);
+    }
+    const std::chrono::milliseconds for_size = std::chrono::seconds(std::min<uint64_t>(size, kMaxInsertBodySize) / 300'000);
+    stream_.SetDeadline(Deadline::After(std::max(options_.min_body_time, for_size)));
+    VM_CO_TRY(co_await ReadFrameBody(stream_, body, size, kMaxInsertBodySize));
+    stream_.SetDeadline(Deadline());
+    co_return Ok();
+  }
+
   awaitable<Status> Answer(std::string_view text) {
     ByteBuffer reply;
     AppendErrorText(reply, text);

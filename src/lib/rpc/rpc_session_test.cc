@@ -499,6 +499,57 @@ TEST(InsertSessionTest, RefusesWhatWaitsTooLongForASlot) {
             3u);
 }
 
+// A peer that announces a large body and says no more.
+awaitable<bool> StallInABody(std::string addr, std::atomic<bool>& is_stalled, std::stop_token stop) {
+  auto stream = co_await net::Dial(addr, {});
+  if (!stream.ok()) co_return false;
+  auto framed = co_await net::ClientHandshake(std::move(stream).value(), net::kHelloInsertRpc, false, std::chrono::seconds(5));
+  if (!framed.ok()) co_return false;
+  ByteBuffer head;
+  AppendBigEndian(head, uint64_t{kWriteRows.size()});
+  Append(head, kWriteRows);
+  AppendBigEndian(head, uint64_t{2 * kSmallInsertBody});
+  head.resize(head.size() + kSmallInsertBody);
+  auto written = co_await framed.value()->Write(head);
+  auto flushed = co_await framed.value()->Flush();
+  is_stalled = written.ok() && flushed.ok();
+  while (!stop.stop_requested()) {
+    boost::asio::steady_timer wait(co_await boost::asio::this_coro::executor, std::chrono::milliseconds(5));
+    co_await wait.async_wait(boost::asio::use_awaitable);
+  }
+  co_return true;
+}
+
+TEST(InsertSessionTest, LargeBodiesWaitBeforeTheyAreRead) {
+  net::Runtime runtime(2);
+  RowKeeper sink;
+  Slots large_bodies(1);
+  InsertServerOptions options;
+  options.large_bodies = &large_bodies;
+  options.min_body_time = std::chrono::seconds(1);
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return ServeInsert(std::move(s), sink, options); };
+  TestServer server(runtime, serve);
+  std::atomic<bool> is_stalled{false};
+  std::stop_source stop;
+  std::thread stalled([&] { net::BlockOn(runtime.MakeStrand(), StallInABody(server.addr(), is_stalled, stop.get_token())); });
+  while (!is_stalled || large_bodies.used() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ByteBuffer small(1000, 7);
+  ByteBuffer large(3 * kSmallInsertBody);
+  for (size_t i = 0; i < large.size(); ++i) large[i] = static_cast<uint8_t>((i * 2654435761u) >> 24);  // Hard to pack.
+  auto check = [&](InsertConn& conn) -> awaitable<void> {
+    auto sent = co_await conn.Send(kWriteRows, small);
+    EXPECT_TRUE(sent.ok()) << "small bodies pass";
+    EXPECT_EQ(large_bodies.used(), 1u);
+    sent = co_await conn.Send(kWriteRows, large);
+    EXPECT_TRUE(sent.ok()) << "the stalled one has lost its turn after a second";
+  };
+  EXPECT_TRUE(net::BlockOn(runtime.MakeStrand(), SendAll(server.addr(), check)));
+  stop.request_stop();
+  stalled.join();
+  EXPECT_EQ(sink.packets.size(), 2u);
+  EXPECT_EQ(large_bodies.used(), 0u);
+}
+
 // Takes the hello, says nothing and closes, as nodes of old versions do with an unknown one.
 awaitable<void> CloseAfterHello(std::unique_ptr<net::Stream> stream, std::atomic<int>& hellos, RowKeeper& sink) {
   if (hellos.fetch_add(1) > 0) {

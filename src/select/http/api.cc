@@ -194,7 +194,19 @@ awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& respons
             .now_ms = NowMs(),
             .started = Deadline::Clock::now(),
             .stop = std::move(stop)};
-  Answer answer = co_await net::SpawnOn(pool, route.handler(call));
+  Answer answer;
+  std::string exception;
+  try {
+    answer = co_await net::SpawnOn(pool, route.handler(call));
+  } catch (const std::exception& e) {
+    // Out of memory, or a mistake of ours: it ends this request and no other.
+    exception = e.what();
+    if (exception.empty()) exception = "unknown exception";
+  }
+  if (!exception.empty()) {
+    VM_LOG_ERROR("an exception ended the request {}: {}", request.path, exception);
+    answer = PrometheusError(500, "internal error: " + exception);
+  }
   has_started = body.started();
   if (answer.status != 0 || has_started) co_return answer;
   co_return Answer{200, body.content_type(), {}, {}, false};  // There was nothing to send.

@@ -380,6 +380,16 @@ TEST_F(ApiTest, RawSamplesOfAWindow) {
   EXPECT_EQ(Json::parse(window.body)["data"]["resultType"], "matrix");
 }
 
+TEST_F(ApiTest, WindowsWithoutEndAreRefused) {
+  for (const char* query : {"(foo+1)[9223372036854775807ms:1ms]", "(foo+1)[9223372036854775807ms:1ms] offset 9223372036854775807ms",
+                            "foo[9223372036854775807ms]", "foo[5m] offset -9223372036854775807ms"}) {
+    const auto response = Get(Url("query?time=5&query=") + query);
+    EXPECT_TRUE(response.status() == 422 || response.status() == 200 || response.status() == 400) << query << ": " << response.status();
+    EXPECT_LT(response.body.size(), 10'000u) << query;
+  }
+  EXPECT_NE(Get(Url("query?time=5&query=(foo%2b1)[9223372036854775807ms:1ms]")).body.find("too many points"), std::string::npos);
+}
+
 TEST_F(ApiTest, RoundsAndTraces) {
   const auto response = Get(Url("query?query=1/3&time=5&round_digits=2&trace=1"));
   const Json body = Json::parse(response.body);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -98,8 +99,10 @@ Answer InvalidRangeQuery(const RangeArgs& args, Error error, int status) {
 }
 
 Status CheckPoints(const ApiOptions& options, const RangeArgs& args) {
-  const int64_t points = (args.end - args.start) / args.step + 1;
-  if (points <= options.max_points_per_series) return Ok();
+  // No sum that might overflow: whoever calls has clamped the times, but this is the last check before memory is taken.
+  const int64_t steps = (args.end - args.start) / args.step;
+  if (steps >= 0 && steps < options.max_points_per_series) return Ok();
+  const uint64_t points = static_cast<uint64_t>(steps) + 1;
   return Error(ErrorCode::kLimitExceeded,
                fmt::format("too many points for the given start={}, end={} and step={}: {}; the maximum number of points is {}; (see "
                            "-search.maxPointsPerTimeseries command-line flag)",
@@ -133,7 +136,8 @@ awaitable<Answer> ExecuteRange(Call& call, RangeArgs args, const metricsql::Expr
 /// Milliseconds of a duration in brackets or after `offset`; 0 without one.
 Result<int64_t> DurationMs(const metricsql::DurationExpr* duration, int64_t step) {
   if (duration == nullptr) return int64_t{0};
-  return metricsql::ParseDuration(duration->text, step);
+  VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, step));
+  return std::clamp(ms, -kMaxBracketMs, kMaxBracketMs);
 }
 
 Result<int64_t> NonNegativeMs(const metricsql::DurationExpr* duration, int64_t step, std::string_view what, std::string_view query) {

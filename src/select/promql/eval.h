@@ -13,6 +13,10 @@
 
 namespace vm::select {
 
+/// Windows, steps and offsets of queries are cut to that many milliseconds, three million years: sums of them and of times do
+/// not overflow.
+inline constexpr int64_t kMaxBracketMs = 100'000'000'000'000'000;
+
 /// What one query did. Written by its evaluation alone.
 struct QueryStats {
   uint64_t samples_scanned = 0;   // By rollups.

@@ -17,7 +17,6 @@ using SeriesList = std::vector<TimeSeries>;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// Durations beyond this are cut, so that sums of times do not overflow: three million years.
-constexpr int64_t kMaxDurationMs = 100'000'000'000'000'000;
 
 Error Invalid(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
 
@@ -31,7 +30,7 @@ std::string QuotedText(const metricsql::Expr& expr) {
 Result<int64_t> DurationMs(const metricsql::DurationExpr* duration, int64_t step) {
   if (duration == nullptr) return int64_t{0};
   VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, step));
-  return std::clamp(ms, -kMaxDurationMs, kMaxDurationMs);
+  return std::clamp(ms, -kMaxBracketMs, kMaxBracketMs);
 }
 Result<int64_t> PositiveDurationMs(const metricsql::DurationExpr* duration, int64_t step, std::string_view what, const metricsql::Expr& whole) {
   auto ms = DurationMs(duration, step);
@@ -327,7 +326,7 @@ awaitable<Result<SeriesList>> RunAt(const EvalContext& outer, RollupTask& task) 
   const auto& values = at.value()[0].values;
   const auto it = std::find_if(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
   // The bound is that of durations: what lies beyond is no time.
-  if (it == values.end() || std::fabs(*it) > static_cast<double>(kMaxDurationMs) / 1e3) {
+  if (it == values.end() || std::fabs(*it) > static_cast<double>(kMaxBracketMs) / 1e3) {
     co_return Readable(outer, Invalid("`@` modifier must return a non-NaN value"));
   }
   EvalContext c = outer;

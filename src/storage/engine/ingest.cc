@@ -178,6 +178,11 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
   auto complain = [&](const Error& error) {
     if (!batch.first_problem) batch.first_problem = error.message();
   };
+  // The index could not be read or written: a row that is acknowledged now would be lost.
+  const auto fail = [&](Error error) -> std::optional<model::Tsid> {
+    batch.failure = std::move(error).WithContext("cannot register a series in " + options_.path);
+    return std::nullopt;
+  };
   if (!batch.partition || row.timestamp < batch.partition->time_range().min_timestamp ||
       row.timestamp > batch.partition->time_range().max_timestamp) {
     auto partition = table_->GetOrCreatePartition(row.timestamp);
@@ -198,8 +203,7 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
     if (known.date == date && is_counted) return remember(known.tsid);
     if (known.date != date) {
       if (Status status = EnsureRegistered(partition, known.tsid, date, row.metric_name_raw); !status.ok()) {
-        complain(status.error());
-        return std::nullopt;
+        return fail(std::move(status).error());
       }
     }
     tsids_.Put(key, {known.tsid, static_cast<uint32_t>(date), is_counted ? known.hour : batch.hour});
@@ -224,10 +228,7 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
   // Created by another caller since the look-up above?
   if (const auto known = FindKnown(partition, row.metric_name_raw, key)) return use_known(*known);
   auto found = FindOrCreate(partition, date, name.value());
-  if (!found.ok()) {
-    complain(found.error());
-    return std::nullopt;
-  }
+  if (!found.ok()) return fail(std::move(found).error());
   tsids_.Put(key, {found.value(), static_cast<uint32_t>(date), is_of_this_hour ? batch.hour : 0});
   if (is_of_this_hour) CountActiveSeries(batch.hour);
   registered_.Add(date, static_cast<uint64_t>(found.value().metric_id));

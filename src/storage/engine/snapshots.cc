@@ -87,6 +87,7 @@ Status EngineImpl::WriteSnapshot(const std::string& name) {
     const std::string links = options_.path + "/indexdb/snapshots/" + name;
     VM_TRY(legacy_->CreateSnapshot(links));
     VM_TRY(fs::SyncDirectoryAndParent(file_system_, links));
+    VM_TRY(fs::SyncDirectoryAndParent(file_system_, fs::ParentPath(links)));  // The first snapshot made that folder.
     VM_TRY(file_system_.SymLink("../../indexdb/snapshots/" + name, path + "/indexdb"));
   }
   const std::string metadata = options_.path + "/metadata";

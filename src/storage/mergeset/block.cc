@@ -147,6 +147,9 @@ Status DecodeBlock(const BlockHeader& header, ByteView items, ByteView lens, Ite
   const size_t count = header.items_count;
   if (header.marshal_type == MarshalType::kPlain) {
     if (lens.size() / 8 != count - 1 || lens.size() % 8 != 0) return Corrupted("bad size of a plain lens block");
+    if (items.size() > 4 * kMaxBlockSize || prefix.size() > 4 * kMaxBlockSize / count) {
+      return Corrupted("the items of a block are too big");
+    }
     for (size_t i = 1; i < count; ++i) {
       const uint64_t size = TakeBigEndian<uint64_t>(lens);
       if (size > items.size()) return Corrupted("an item exceeds its plain block");

@@ -1,5 +1,6 @@
 #include "storage/server/http_handler.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -54,8 +55,8 @@ Result<std::string> DeleteAllSnapshots(Engine& engine) {
 
 }  // namespace
 
-HttpHandler::HttpHandler(Engine& engine, net::Pool& pool, metrics::Registry* registry)
-    : engine_(engine), pool_(pool), registry_(registry != nullptr ? *registry : own_registry_) {
+HttpHandler::HttpHandler(Engine& engine, net::Pool& pool, net::Pool& merge_pool, metrics::Registry* registry)
+    : engine_(engine), pool_(pool), merge_pool_(merge_pool), registry_(registry != nullptr ? *registry : own_registry_) {
   registry_.SetGaugeCallback(kActiveForceMerges, [this] {
     return static_cast<double>(active_force_merges_.load(std::memory_order_relaxed));
   });
@@ -113,7 +114,7 @@ awaitable<bool> HttpHandler::HandleSnapshot(std::string action, http::Request& r
 
 void HttpHandler::StartForceMerge(std::string prefix) {
   active_force_merges_.fetch_add(1, std::memory_order_relaxed);
-  pool_.Post([this, prefix = std::move(prefix)] {
+  merge_pool_.Post([this, prefix = std::move(prefix)] {
     VM_LOG_INFO("forced merge for partition_prefix=\"{}\" has been started", prefix);
     const auto start = std::chrono::steady_clock::now();
     Status status = engine_.ForceMerge(prefix);
@@ -155,6 +156,8 @@ awaitable<bool> HttpHandler::Handle(http::Request& request, http::Response& resp
     int64_t seconds = 60;
     const auto parsed = std::from_chars(given.data(), given.data() + given.size(), seconds);
     const bool is_bad = !given.empty() && (parsed.ec != std::errc() || parsed.ptr != given.data() + given.size());
+    constexpr int64_t kMaxSeconds = 366 * 86400;
+    seconds = std::clamp(seconds, -kMaxSeconds, kMaxSeconds);
     auto work = [this, seconds, given, is_bad]() -> Result<std::string> {
       if (is_bad) {
         return Error(ErrorCode::kInvalidInput,

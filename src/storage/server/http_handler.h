@@ -16,7 +16,8 @@ namespace vm::storage {
 class HttpHandler {
  public:
   /// Work runs on `pool`. `registry` may be null. All must outlive the handler.
-  HttpHandler(Engine& engine, net::Pool& pool, metrics::Registry* registry);
+  /// `merge_pool` runs forced merges, which may take hours, one after the other.
+  HttpHandler(Engine& engine, net::Pool& pool, net::Pool& merge_pool, metrics::Registry* registry);
   ~HttpHandler();
   HttpHandler(const HttpHandler&) = delete;
   HttpHandler& operator=(const HttpHandler&) = delete;
@@ -34,6 +35,7 @@ class HttpHandler {
 
   Engine& engine_;
   net::Pool& pool_;
+  net::Pool& merge_pool_;
   metrics::Registry own_registry_;  // When none was given.
   metrics::Registry& registry_;
   std::atomic<int64_t> active_force_merges_{0};

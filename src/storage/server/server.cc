@@ -16,6 +16,7 @@
 #include "lib/net/run_on.h"
 #include "lib/net/stream.h"
 #include "lib/net/stream_metrics.h"
+#include "lib/rpc/insert_codec.h"
 #include "lib/rpc/insert_server.h"
 #include "lib/rpc/select_handler.h"
 #include "lib/rpc/select_server.h"
@@ -224,6 +225,8 @@ struct StorageServer::Impl {
         // A slot that waits for its peer needs no thread; those that read parts may wait for the disk.
         search_pool("search", std::min(SearchSlots(this->options), 2 * sys::AvailableCpus())),
         background_pool("background", 2),
+        force_merge_pool("force merge", 1),
+        large_bodies(std::max<size_t>(1, this->options.allowed_memory_bytes / 4 / rpc::kMaxInsertBodySize)),
         insert_slots(this->options.max_concurrent_inserts > 0 ? this->options.max_concurrent_inserts
                                                               : 2 * sys::AvailableCpus()),
         registry(this->options.registry != nullptr ? *this->options.registry : own_registry),
@@ -231,7 +234,7 @@ struct StorageServer::Impl {
         sink(engine, ingest_pool, registry, insert_metrics, insert_stop.get_token()),
         handler(engine, this->options),
         select_server(handler, search_pool, SelectOptions()),
-        http(engine, background_pool, &registry) {
+        http(engine, background_pool, force_merge_pool, &registry) {
     registry.SetGaugeCallback("vm_concurrent_insert_capacity",
                               [this] { return static_cast<double>(insert_slots.capacity()); });
     registry.SetGaugeCallback("vm_concurrent_insert_current",
@@ -283,6 +286,7 @@ struct StorageServer::Impl {
       rpc::InsertServerOptions insert_options;
       insert_options.pool = &ingest_pool;
       insert_options.slots = &insert_slots;
+      insert_options.large_bodies = &large_bodies;
       insert_options.max_queue_duration = options.insert_max_queue_duration;
       insert_options.metrics = &insert_metrics;
       insert_options.stop = insert_stop.get_token();
@@ -301,8 +305,10 @@ struct StorageServer::Impl {
   net::Pool ingest_pool;
   net::Pool search_pool;
   net::Pool background_pool;
+  net::Pool force_merge_pool;
   std::stop_source insert_stop;  // Ends waiting packets.
   std::stop_source select_stop;  // Ends running requests.
+  rpc::Slots large_bodies;  // A quarter of the memory at most.
   rpc::Slots insert_slots;
   metrics::Registry own_registry;  // When none was given.
   metrics::Registry& registry;

@@ -18,6 +18,7 @@ struct ServerOptions {
   bool disable_rpc_compression = false;
   size_t ingest_threads = 0;                   // 0: one per CPU.
   size_t max_concurrent_inserts = 0;           // -maxConcurrentInserts; 0: two per CPU.
+  uint64_t allowed_memory_bytes = uint64_t{4} << 30;  // -memory.allowedBytes, -memory.allowedPercent
   std::chrono::milliseconds insert_max_queue_duration{60'000};  // -insert.maxQueueDuration
   /// -storage.vminsertConnsShutdownDuration: Stop closes the connections of one vminsert after the other in this time.
   std::chrono::milliseconds insert_shutdown_duration{0};
