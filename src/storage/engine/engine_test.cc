@@ -1,6 +1,8 @@
 #include "storage/engine/engine.h"
 
 #include <gtest/gtest.h>
+
+#include <atomic>
 #include <unistd.h>
 
 #include <algorithm>
@@ -249,9 +251,9 @@ TEST(EngineTest, RegistersASeriesOnEachDayOfItsRows) {
 TEST(EngineTest, CountsTheSeriesOfTheCurrentHour) {
   const auto path = NewDirectory("hours");
   constexpr int64_t kHour = 3'600'000;
-  int64_t now = kNow / kHour * kHour;
+  std::atomic<int64_t> now = kNow / kHour * kHour;  // Threads of the engine ask, too.
   EngineOptions options = OptionsFor(path);
-  options.now_ms = [&now] { return now; };
+  options.now_ms = [&now] { return now.load(); };
   auto engine = OpenOrFail(options);
   ASSERT_NE(engine, nullptr);
   const ByteBuffer a = Raw("a", {{"job", "x"}});
