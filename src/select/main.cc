@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", fanout_options.error().message().c_str());
     return 1;
   }
+  fanout_options.value().registry = &daemon.metrics();
   {
     vm::net::Pool pool("search", cpus);
     vm::select::Fanout fanout(daemon.runtime(), nodes.value(), fanout_options.value());

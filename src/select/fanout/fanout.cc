@@ -107,9 +107,20 @@ Fanout::Fanout(net::Runtime& runtime, const rpc::NodeSet& nodes, FanoutOptions o
   for (const auto& node : nodes_.nodes()) {
     clients_.push_back(std::make_shared<rpc::SelectClient>(runtime_, node.addr, options_.client));
   }
+  if (options_.registry == nullptr) return;
+  // In the order of rpc::SelectArgs, up to the last call that may be partial.
+  for (const std::string_view action : {"search", "searchMetricNames", "labelNames", "labelValues", "seriesCount", "metadata",
+                                        "tagValueSuffixes", "tsdbStatus"}) {
+    partial_results_.push_back(
+        &options_.registry->GetCounter(fmt::format("vm_partial_results_total{{action=\"{}\", name=\"vmselect\"}}", action)));
+  }
 }
 
 Fanout::~Fanout() = default;
+
+void Fanout::CountPartial(const rpc::SelectArgs& args) {
+  if (args.index() < partial_results_.size()) partial_results_[args.index()]->Inc();
+}
 
 size_t Fanout::ReplicationFactorOf(const std::string& group) const {
   const auto found = options_.group_replication.find(group);
@@ -169,6 +180,7 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
       fatal = Error(ErrorCode::kUnavailable, first_error);
     } else {
       gathered.is_partial = true;
+      CountPartial(calls->args);
       VM_LOG_WARN("partial response: {} of {} storage nodes answered; first error: {}",
                   gathered.replies.size(), clients_.size(), first_error);
     }

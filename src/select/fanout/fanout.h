@@ -13,6 +13,7 @@
 #include "lib/base/deadline.h"
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
+#include "lib/metrics/metrics.h"
 #include "lib/model/index_stats.h"
 #include "lib/model/rows.h"
 #include "lib/model/search_query.h"
@@ -33,6 +34,7 @@ struct FanoutOptions {
   uint64_t max_samples_per_series = 30'000'000;         // -search.maxSamplesPerSeries; 0: none.
   bool skip_slow_replicas = false;                      // -search.skipSlowReplicas
   rpc::SelectClientOptions client;
+  metrics::Registry* registry = nullptr;                // Counts partial answers there; may be null.
 };
 
 /// How one request wants to be served.
@@ -94,12 +96,14 @@ class Fanout {
   };
   /// Ask all nodes. With `sinks`, one per node, items go there instead of into the replies.
   boost::asio::awaitable<Result<Gathered>> Gather(rpc::SelectArgs args, FanoutRequest request, std::vector<rpc::ItemSink> sinks);
+  void CountPartial(const rpc::SelectArgs& args);
   size_t ReplicationFactorOf(const std::string& group) const;
 
   net::Runtime& runtime_;
   const rpc::NodeSet nodes_;
   const FanoutOptions options_;
   std::vector<std::shared_ptr<rpc::SelectClient>> clients_;
+  std::vector<metrics::Counter*> partial_results_;  // By index of the call in rpc::SelectArgs; null: never partial.
 };
 
 }  // namespace vm::select

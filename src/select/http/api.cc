@@ -222,6 +222,7 @@ awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& respons
     co_await http::WriteError(response, 405, std::move(message));
     co_return true;
   }
+  const auto started = Deadline::Clock::now();
   Answer answer;
   bool has_started = false;
   if (route.handler == nullptr) {
@@ -239,6 +240,7 @@ awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& respons
     if (answer.content_type == kTextType && answer.status >= 400) response.SetHeader("X-Content-Type-Options", "nosniff");
     co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
   }
+  metrics.NoteDuration(route, static_cast<double>(MsSince(started)) / 1000);
   co_return true;
 }
 

@@ -151,6 +151,7 @@ class ApiTest : public testing::Test {
     if (api_ == nullptr) {
       std::vector<std::string> addrs = {node_->addr()};
       addrs.insert(addrs.end(), missing_addrs_.begin(), missing_addrs_.end());
+      fanout_options_.registry = &registry_;
       fanout_ = std::make_unique<Fanout>(runtime_, rpc::NodeSet::Parse(addrs, 8401).value(), fanout_options_);
       api_ = std::make_unique<Api>(pool_, *fanout_, options_, registry_, memory_);
     }
@@ -323,6 +324,14 @@ TEST_F(ApiTest, AnswersArePartialWithoutANodeUnlessThatIsDenied) {
     EXPECT_NE(partial.body.find("\"isPartial\":true"), std::string::npos) << target << partial.body;
     ExpectError(Get(target + "&deny_partial_response=1"), 503, "");
   }
+  std::string text;
+  registry_.Write(text);
+  for (const std::string action : {"labelNames", "labelValues", "seriesCount", "metadata", "tsdbStatus", "searchMetricNames"}) {
+    EXPECT_NE(text.find("vm_partial_results_total{action=\"" + action + "\", name=\"vmselect\"} 1\n"), text.npos) << action << text;
+  }
+  EXPECT_NE(text.find("vm_partial_results_total{action=\"search\", name=\"vmselect\"} 2\n"), text.npos);
+  EXPECT_NE(text.find("vm_partial_results_total{action=\"tagValueSuffixes\", name=\"vmselect\"} 0\n"), text.npos);
+  EXPECT_NE(text.find("vm_request_duration_seconds_count{path=\"/api/v1/query\"} 2\n"), text.npos) << "errors count, too";
   options_.deny_partial_response = true;
   api_ = nullptr;
   for (const std::string& target : targets) ExpectError(Get(target), 503, "");

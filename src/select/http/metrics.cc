@@ -16,6 +16,9 @@ ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate, const Tena
   AddGauge("vm_cache_entries{type=\"multitenancy/tenants\"}", [&tenants] { return static_cast<double>(tenants.entries()); });
   for (const Route& route : Routes()) {
     RouteMetrics& m = routes_[&route];
+    if (!route.timed_path.empty()) {
+      m.duration = &registry.GetSummary(fmt::format("vm_request_duration_seconds{{path=\"{}\"}}", route.timed_path));
+    }
     if (route.metric_path.empty()) continue;
     m.requests = &registry.GetCounter(fmt::format("vm_http_requests_total{{path=\"{}\"}}", route.metric_path));
     // Constant answers do not fail; the reference has no counters for them.
@@ -41,6 +44,11 @@ void ApiMetrics::CountRequest(const Route& route) {
 void ApiMetrics::CountError(const Route& route) {
   const auto& m = routes_.at(&route);
   if (m.errors != nullptr) m.errors->Inc();
+}
+
+void ApiMetrics::NoteDuration(const Route& route, double seconds) {
+  const auto& m = routes_.at(&route);
+  if (m.duration != nullptr) m.duration->Update(seconds);
 }
 
 void ApiMetrics::CountTenantRequest(const std::optional<model::Tenant>& tenant, int64_t duration_ms) {

@@ -26,6 +26,8 @@ class ApiMetrics {
 
   void CountRequest(const Route& route);
   void CountError(const Route& route);
+  /// How long the answer took, an error or not.
+  void NoteDuration(const Route& route, double seconds);
   /// One request of a tenant, or of all.
   void CountTenantRequest(const std::optional<model::Tenant>& tenant, int64_t duration_ms);
 
@@ -40,6 +42,7 @@ class ApiMetrics {
   struct RouteMetrics {
     metrics::Counter* requests = nullptr;
     metrics::Counter* errors = nullptr;
+    metrics::Summary* duration = nullptr;
   };
   metrics::Registry& registry_;
   std::map<const Route*, RouteMetrics> routes_;
