@@ -14,6 +14,19 @@ constexpr uint32_t kMaxLensSize = 16 * kMaxBlockSize;
 
 Error Corrupted(const char* what) { return Error(ErrorCode::kCorrupted, what); }
 
+/// Index of the first item of low..high not below `key`.
+size_t LowerBoundIn(const ItemBlock& block, size_t low, size_t high, ByteView key) {
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    if (Less(block.Item(middle), key)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
 }  // namespace
 
 bool ItemBlock::IsSorted() const {
@@ -23,19 +36,7 @@ bool ItemBlock::IsSorted() const {
   return true;
 }
 
-size_t ItemBlock::LowerBound(ByteView key) const {
-  size_t low = 0;
-  size_t high = size();
-  while (low < high) {
-    const size_t middle = low + (high - low) / 2;
-    if (Less(Item(middle), key)) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
-}
+size_t ItemBlock::LowerBound(ByteView key) const { return LowerBoundIn(*this, 0, size(), key); }
 
 size_t ItemBlock::LowerBoundAfter(size_t after, ByteView key) const {
   size_t low = after + 1;
@@ -44,16 +45,7 @@ size_t ItemBlock::LowerBoundAfter(size_t after, ByteView key) const {
     low = high + 1;
     high += step;
   }
-  high = std::min(high, size());
-  while (low < high) {
-    const size_t middle = low + (high - low) / 2;
-    if (Less(Item(middle), key)) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low;
+  return LowerBoundIn(*this, low, std::min(high, size()), key);
 }
 
 void MarshalBlockHeader(ByteBuffer& dst, const BlockHeader& header) {
