@@ -6,7 +6,6 @@ The daemons push their own metrics into the cluster each second, so that there i
 import argparse
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,17 +13,6 @@ import urllib.request
 
 # Of two vmstorage (vminsert, vmselect, HTTP), vminsert and vmselect.
 PORTS = [8400, 8401, 8482, 8410, 8411, 8492, 8480, 8481]
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
 
 
 def wait_healthy(name, process, port):
@@ -44,9 +32,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True, help="folder of the three daemons")
     parser.add_argument("--data", default="data", help="folder for data and logs")
-    parser.add_argument("--free-ports", action="store_true", help="take any ports that are free, for tests")
+    parser.add_argument("--ports", type=int, nargs=len(PORTS), default=PORTS, metavar="PORT",
+                        help=f"others than {PORTS}, in the same order")
     args = parser.parse_args()
-    ports = free_ports(len(PORTS)) if args.free_ports else PORTS
+    ports = args.ports
     storages, insert_http, select_http = [ports[0:3], ports[3:6]], ports[6], ports[7]
     write_url = f"http://127.0.0.1:{insert_http}/insert/0/prometheus/api/v1"
     bins, data = pathlib.Path(args.bin).resolve(), pathlib.Path(args.data).resolve()

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import struct
@@ -12,15 +13,41 @@ import urllib.parse
 import urllib.request
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
+def ephemeral_begin():
+    """The first port the kernel gives to connections and to sockets bound to port 0."""
     try:
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
+            return int(limits.read().split()[0])
+    except OSError:
+        return 32768
+
+
+CLAIMS = []
+
+
+def free_ports(count):
+    """Ports of 127.0.0.1 that nobody listens at, never given twice while this process runs, also not to other processes
+    that use this function. They lie below the range of which the kernel takes the ports of connections: else a connection
+    or a socket bound to port 0 could take one before the daemon that it is meant for starts."""
+    ports = []
+    first, end = 10000, ephemeral_begin()
+    if end - first < 1000:
+        first, end = 20000, 32000
+    while len(ports) < count:
+        port = random.SystemRandom().randrange(first, end)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                # A name without a file, held until the process ends.
+                claim.bind(f"\0vm-test-port-{port}")
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                claim.close()
+                continue
+        CLAIMS.append(claim)
+        ports.append(port)
+    return ports
 
 
 def wait_for(what, condition, seconds=20.0):

@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.parse
 
-from harness import http_get, wait_for
+from harness import free_ports, http_get, wait_for
 
 
 def main():
@@ -21,8 +21,8 @@ def main():
     script = pathlib.Path(args.source) / "deploy" / "local_cluster.py"
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
-        process = subprocess.Popen([sys.executable, str(script), "--bin", args.bin, "--data", folder, "--free-ports"],
-                                   stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, str(script), "--bin", args.bin, "--data", folder, "--ports",
+                                    *map(str, free_ports(8))], stdout=subprocess.PIPE, text=True)
         try:
             url = None
             for line in process.stdout:
