@@ -65,12 +65,14 @@ struct EngineMetrics {
   std::atomic<uint64_t> rows_too_small_timestamp{0};
   std::atomic<uint64_t> rows_too_big_timestamp{0};
   std::atomic<uint64_t> rows_invalid_raw_metric_name{0};
+  std::atomic<uint64_t> rows_of_unreadable_months{0};
   std::atomic<uint64_t> new_timeseries_created{0};
   std::atomic<uint64_t> timeseries_repopulated{0};
   std::atomic<uint64_t> timeseries_precreated{0};
   std::atomic<uint64_t> slow_row_inserts{0};
   std::atomic<uint64_t> slow_per_day_index_inserts{0};
   std::atomic<uint64_t> tsid_cache_collisions{0};  // Entries of another tenant under the same hash.
+  std::atomic<uint64_t> unreadable_index_lookups{0};  // Series registered anew, since the index is damaged there.
   std::atomic<uint64_t> missing_metric_names{0};  // Blocks whose series has no name in the index.
 };
 
@@ -114,8 +116,9 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// Store rows. Rows that cannot be stored are skipped, counted and logged at times: nothing reaches the peer.
-  /// Errors: a month that cannot be opened; some of the other rows may have been stored then.
+  /// Store rows. Rows that can never be stored are skipped, counted and logged at times: nothing reaches the peer. They
+  /// include those of a month whose files are damaged. Errors: what may pass, as a full disk; some of the rows may have
+  /// been stored then.
   virtual Status AddRows(std::span<const model::MetricRow> rows) = 0;
   /// Index the names of rows for the day of their timestamps, storing no samples. Errors: as AddRows.
   virtual Status RegisterMetricNames(std::span<const model::MetricRow> rows) = 0;

@@ -126,6 +126,15 @@ class EngineImpl final : public Engine {
   /// The TSID of a row, registered in its month and day. Nothing when the row has to be skipped. `key` is that of the
   /// row's name in `tsids_`.
   std::optional<model::Tsid> Resolve(Batch& batch, const model::MetricRow& row, const containers::Key128& key);
+  /// What a look-up in an index found. Where the index is damaged that is nothing, which is counted and logged: a series
+  /// that is registered again does no harm, while a row that is refused keeps all others from coming.
+  template <class Found>
+  Result<Found> OrNothing(Result<Found> found) {
+    if (found.ok() || found.error().code() != ErrorCode::kCorrupted) return found;
+    metrics_.unreadable_index_lookups.fetch_add(1, std::memory_order_relaxed);
+    WarnAboutRows("a series is registered anew: " + found.error().message());
+    return Found{};
+  }
   /// What the cache knows, unless the series was deleted.
   std::optional<KnownSeries> FindKnown(const Partition& partition, ByteView metric_name_raw,
                                        const containers::Key128& key);

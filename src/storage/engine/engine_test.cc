@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -184,7 +186,77 @@ TEST(EngineTest, FindsTheSeriesOfYesterdayInThePreviousMonth) {
   EXPECT_EQ(Read(*engine, query).begin()->second.size(), 2u);
 }
 
-TEST(EngineTest, RowsOfAMonthThatCannotBeOpenedAreNotTaken) {
+TEST(EngineTest, RowsOfAMonthThatCannotBeOpenedAreDroppedAlone) {
+  const std::string data = "/var/storage/data/";
+  const auto break_list = [&](fs::FaultFileSystem& disk) {
+    ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, data + "small/2026_10").ok());
+    ASSERT_TRUE(disk.AtomicWriteFile(data + "small/2026_10/parts.json", AsBytes("not a list of parts")).ok());
+  };
+  const auto lose_file = [&](fs::FaultFileSystem& disk) {
+    ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, data + "small/2026_10/0000000000000001").ok());
+    const std::string_view list = R"({"Small":["0000000000000001"],"Big":[]})";
+    ASSERT_TRUE(disk.AtomicWriteFile(data + "small/2026_10/parts.json", AsBytes(list)).ok());
+  };
+  const auto lose_index_file = [&](fs::FaultFileSystem& disk) {
+    ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, data + "indexdb/2026_10/0000000000000001").ok());
+    ASSERT_TRUE(
+        disk.AtomicWriteFile(data + "indexdb/2026_10/parts.json", AsBytes(R"(["0000000000000001"])")).ok());
+  };
+  const auto block_folder = [&](fs::FaultFileSystem& disk) {
+    ASSERT_TRUE(disk.AtomicWriteFile(data + "small/2026_10", AsBytes("no folder")).ok());
+  };
+  using Damage = std::function<void(fs::FaultFileSystem&)>;
+  for (const Damage& damage : {Damage(break_list), Damage(lose_file), Damage(lose_index_file), Damage(block_folder)}) {
+    fs::FaultFileSystem disk;
+    ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/var").ok());
+    int64_t now = kNow;
+    EngineOptions options = OptionsFor("/var/storage");
+    options.now_ms = [&now] { return now; };
+    options.file_system = &disk;
+    options.start_background = false;
+    auto engine = OpenOrFail(options);
+    ASSERT_NE(engine, nullptr);
+    const ByteBuffer a = Raw("a");
+    const ByteBuffer b = Raw("b");
+    // Somebody puts a month there while the storage runs.
+    damage(disk);
+    uint64_t reads = 0;
+    disk.SetFault([&](const fs::FileOperation&) {
+      ++reads;
+      return 0;
+    });
+    const std::vector<model::MetricRow> packet = {
+        {a, kNow, 1}, {b, kNow - 31 * model::kMsecPerDay, 2}, {b, kNow - 31 * model::kMsecPerDay + 1, 3}, {a, kNow + 1, 4}};
+    for (uint64_t round = 1; round <= 3; ++round) {
+      const Status taken = engine->AddRows(packet);
+      ASSERT_TRUE(taken.ok()) << taken.error().message();
+      EXPECT_EQ(engine->metrics().rows_added, 2 * round);
+      EXPECT_EQ(engine->metrics().rows_of_unreadable_months, 2 * round);
+      if (round > 1) {
+        EXPECT_EQ(reads, 0u) << "the month is not tried for each row";
+      }
+      reads = 0;
+    }
+    EXPECT_TRUE(engine->RegisterMetricNames(packet).ok());
+    engine->ForceFlush();
+    EXPECT_EQ(Read(*engine, Everything()).size(), 1u);
+
+    // The operator moves the month away; rows are taken again soon.
+    for (const std::string kind : {"small", "indexdb"}) {
+      if (disk.Exists(data + kind + "/2026_10")) {
+        ASSERT_TRUE(disk.Rename(data + kind + "/2026_10", "/var/" + kind).ok());
+      }
+    }
+    now += 10'000;
+    ASSERT_TRUE(engine->AddRows(packet).ok());
+    engine->ForceFlush();
+    EXPECT_EQ(Read(*engine, Everything()).size(), 2u);
+    EXPECT_EQ(engine->metrics().rows_added, 10u);
+    EXPECT_TRUE(engine->Close().ok());
+  }
+}
+
+TEST(EngineTest, RowsOfAMonthThatTheDiskRefusesForAMomentAreRefused) {
   fs::FaultFileSystem disk;
   ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/var").ok());
   EngineOptions options = OptionsFor("/var/storage");
@@ -192,30 +264,69 @@ TEST(EngineTest, RowsOfAMonthThatCannotBeOpenedAreNotTaken) {
   options.start_background = false;
   auto engine = OpenOrFail(options);
   ASSERT_NE(engine, nullptr);
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/var/storage/data/small/2026_10").ok());
   const ByteBuffer a = Raw("a");
-  const ByteBuffer b = Raw("b");
-  const std::vector<model::MetricRow> now = {{a, kNow, 1}};
-  ASSERT_TRUE(engine->AddRows(now).ok());
-
-  // Somebody puts a month there while the storage runs.
-  const std::string month = "/var/storage/data/small/2026_10";
-  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, month).ok());
-  ASSERT_TRUE(disk.AtomicWriteFile(month + "/parts.json", AsBytes("not a list of parts")).ok());
-  const std::vector<model::MetricRow> both = {{a, kNow + 1, 2}, {b, kNow - 31 * model::kMsecPerDay, 3}};
-  const Status refused = engine->AddRows(both);
-  ASSERT_FALSE(refused.ok());
-  EXPECT_NE(refused.error().message().find("cannot open partition in /var/storage"), std::string::npos)
-      << refused.error().message();
-  EXPECT_FALSE(engine->RegisterMetricNames(both).ok());
-  EXPECT_EQ(engine->metrics().rows_added, 1u);
-  EXPECT_TRUE(engine->AddRows(now).ok()) << "other months go on";
-
-  ASSERT_TRUE(disk.RemoveFile(month + "/parts.json").ok());
-  ASSERT_TRUE(engine->AddRows(both).ok());
+  const std::vector<model::MetricRow> rows = {{a, kNow - 31 * model::kMsecPerDay, 2}};
+  for (const int error : {ENOSPC, EDQUOT, EIO, EMFILE, EROFS}) {
+    disk.SetFault([&](const fs::FileOperation& operation) {
+      return operation.path.find("2026_10") != std::string::npos ? error : 0;
+    });
+    const Status refused = engine->AddRows(rows);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_NE(refused.error().message().find("cannot open partition in /var/storage"), std::string::npos)
+        << refused.error().message();
+    EXPECT_FALSE(engine->RegisterMetricNames(rows).ok());
+  }
+  EXPECT_EQ(engine->metrics().rows_of_unreadable_months, 0u);
+  disk.SetFault({});
+  ASSERT_TRUE(engine->AddRows(rows).ok()) << "at once";
   engine->ForceFlush();
-  EXPECT_EQ(Read(*engine, Everything()).size(), 2u);
-  EXPECT_EQ(engine->metrics().rows_added, 4u);
+  EXPECT_EQ(Read(*engine, Everything()).size(), 1u);
+  EXPECT_EQ(engine->metrics().rows_added, 1u);
   EXPECT_TRUE(engine->Close().ok());
+}
+
+TEST(EngineTest, SeriesAreRegisteredAnewWhereTheIndexIsDamaged) {
+  fs::FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/var").ok());
+  EngineOptions options = OptionsFor("/var/storage");
+  options.file_system = &disk;
+  options.start_background = false;
+  std::vector<ByteBuffer> names;
+  std::vector<model::MetricRow> rows;
+  for (int i = 0; i < 3000; ++i) {
+    names.push_back(Raw("metric_" + std::to_string(i), {{"job", "x"}, {"instance", std::to_string(i * 7919)}}));
+  }
+  for (const ByteBuffer& name : names) rows.push_back({name, kNow, 1});
+  {
+    auto engine = OpenOrFail(options);
+    ASSERT_NE(engine, nullptr);
+    ASSERT_TRUE(engine->AddRows(rows).ok());
+    ASSERT_TRUE(engine->Close().ok());
+  }
+  // The names of the last series: deleted ids, which are read at the start, are before them.
+  const std::string index = "/var/storage/data/indexdb/2026_11";
+  for (const fs::DirEntry& entry : disk.ListDirectory(index).value()) {
+    if (!entry.is_directory) continue;
+    const std::string file = index + "/" + entry.name + "/items.bin";
+    ByteBuffer items = disk.ReadFile(file).value();
+    std::fill(items.end() - static_cast<ptrdiff_t>(items.size() / 16), items.end(), uint8_t{0x5a});
+    ASSERT_TRUE(fs::WriteFileSynced(disk, file, items).ok());
+  }
+  for (const fs::DirEntry& entry : disk.ListDirectory("/var/storage/cache").value()) {
+    ASSERT_TRUE(disk.RemoveFile("/var/storage/cache/" + entry.name).ok());
+  }
+  auto engine = OpenOrFail(options);
+  ASSERT_NE(engine, nullptr);
+  const Status taken = engine->AddRows(rows);
+  ASSERT_TRUE(taken.ok()) << taken.error().message();
+  EXPECT_EQ(engine->metrics().rows_added, 3000u);
+  const uint64_t created = engine->metrics().new_timeseries_created;
+  EXPECT_GT(created, 0u);
+  EXPECT_LT(created, 3000u);
+  EXPECT_GE(engine->metrics().unreadable_index_lookups, created);
+  ASSERT_TRUE(engine->AddRows(rows).ok());
+  EXPECT_EQ(engine->metrics().new_timeseries_created, created) << "once";
 }
 
 TEST(EngineTest, RegistersASeriesOnEachDayOfItsRows) {

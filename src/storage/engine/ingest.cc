@@ -187,7 +187,12 @@ std::optional<model::Tsid> EngineImpl::Resolve(Batch& batch, const model::Metric
       row.timestamp > batch.partition->time_range().max_timestamp) {
     auto partition = table_->GetOrCreatePartition(row.timestamp);
     if (!partition.ok()) {
-      batch.failure = std::move(partition).error().WithContext("cannot open partition in " + options_.path);
+      if (partition.error().code() == ErrorCode::kCorrupted) {
+        // Logged already. The peer would send the row for ever.
+        metrics_.rows_of_unreadable_months.fetch_add(1, std::memory_order_relaxed);
+      } else {
+        batch.failure = std::move(partition).error().WithContext("cannot open partition in " + options_.path);
+      }
       return std::nullopt;
     }
     batch.partition = std::move(partition).value();
@@ -252,7 +257,7 @@ uint64_t EngineImpl::ActiveSeries() const {
 Result<bool> EngineImpl::HasGlobalRecords(Partition& partition, const model::Tenant& tenant, model::MetricId id) {
   // The index is asked about what is on disk only: the set knows what has just been added.
   if (registered_.Has(GlobalScope(partition), static_cast<uint64_t>(id))) return true;
-  return partition.index().HasMetricId(tenant, id);
+  return OrNothing(partition.index().HasMetricId(tenant, id));
 }
 
 Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsid, uint64_t date,
@@ -262,7 +267,7 @@ Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsi
   VM_ASSIGN_OR_RETURN(model::MetricName name, model::MetricName::UnmarshalRaw(metric_name_raw));
   name.SortTags();
   indexdb::IndexDb& index = partition.index();
-  VM_ASSIGN_OR_RETURN(const bool has_date, index.HasDate(name.tenant, date, tsid.metric_id));
+  VM_ASSIGN_OR_RETURN(const bool has_date, OrNothing(index.HasDate(name.tenant, date, tsid.metric_id)));
   if (!has_date) {
     if (count) metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);
     VM_ASSIGN_OR_RETURN(const bool has_id, HasGlobalRecords(partition, name.tenant, tsid.metric_id));
@@ -281,7 +286,7 @@ Status EngineImpl::EnsureRegistered(Partition& partition, const model::Tsid& tsi
 Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date,
                                              const model::MetricName& name) {
   indexdb::IndexDb& index = partition.index();
-  VM_ASSIGN_OR_RETURN(std::optional<model::Tsid> tsid, index.GetTsidByName(date, name));
+  VM_ASSIGN_OR_RETURN(std::optional<model::Tsid> tsid, OrNothing(index.GetTsidByName(date, name)));
   if (tsid) return *tsid;
 
   // After a cold start the ids of yesterday's series are only on disk; on the 1st in another month.
@@ -289,10 +294,10 @@ Result<model::Tsid> EngineImpl::FindOrCreate(Partition& partition, uint64_t date
     const int64_t yesterday = static_cast<int64_t>(date - 1) * model::kMsecPerDay;
     PartitionRef previous = table_->GetPartition(yesterday);
     if (previous) {
-      VM_ASSIGN_OR_RETURN(tsid, previous->index().GetTsidByName(date - 1, name));
+      VM_ASSIGN_OR_RETURN(tsid, OrNothing(previous->index().GetTsidByName(date - 1, name)));
     }
     if (!tsid) {
-      VM_ASSIGN_OR_RETURN(tsid, FindInLegacyIndexes(date, name));
+      VM_ASSIGN_OR_RETURN(tsid, OrNothing(FindInLegacyIndexes(date, name)));
     }
     if (tsid && !index.IsDeleted(tsid->metric_id)) {
       metrics_.slow_per_day_index_inserts.fetch_add(1, std::memory_order_relaxed);

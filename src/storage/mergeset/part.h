@@ -88,6 +88,8 @@ class PartWriter {
 /// An immutable part on disk. Thread-safe. A dropped part removes its directory with the last reference.
 class Part {
  public:
+  static constexpr const char* kFiles[] = {"metadata.json", "metaindex.bin", "index.bin", "items.bin", "lens.bin"};
+
   /// `caches` null: nothing is kept in memory.
   static Result<std::shared_ptr<Part>> Open(fs::FileSystem& fs, const std::string& dir,
                                             std::shared_ptr<Caches> caches = nullptr);

@@ -11,6 +11,7 @@
 #include "lib/log/log.h"
 #include "storage/mergeset/item_merger.h"
 #include "storage/partset/link_part.h"
+#include "storage/partset/open_error.h"
 #include "storage/partset/parts_json.h"
 #include "storage/partset/select_parts.h"
 #include "storage/partset/unlisted_folder.h"
@@ -145,8 +146,10 @@ Status Table::OpenParts() {
   }
   std::vector<std::shared_ptr<Part>> parts;
   for (const std::string& name : names) {
-    VM_ASSIGN_OR_RETURN(auto part, Part::Open(fs_, fs::Join(path_, name), options_.caches));
-    parts.push_back(std::move(part));
+    const std::string dir = fs::Join(path_, name);
+    auto part = Part::Open(fs_, dir, options_.caches);
+    if (!part.ok()) return storage::OpenError(fs_, dir, Part::kFiles, std::move(part).error());
+    parts.push_back(std::move(part).value());
     uint64_t number = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number, 16);
     // New names must not meet old ones, also when the clock went back.

@@ -27,6 +27,8 @@ struct BlockScratch {
 /// asked for. Thread-safe; shared by searches and merges until the last one lets go.
 class PartReader {
  public:
+  static constexpr const char* kFiles[] = {kMetadataFile, kMetaindexFile, kIndexFile, kTimestampsFile, kValuesFile};
+
   /// Errors: kIo, kCorrupted; block contents are checked later, when they are read. `cache` may be null; else it keeps
   /// frames of index.bin for searches of some series.
   static Result<std::shared_ptr<const PartReader>> OpenFolder(fs::FileSystem& files, const std::string& path,

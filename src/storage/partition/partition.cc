@@ -9,6 +9,7 @@
 
 #include "lib/log/log.h"
 #include "storage/partset/link_part.h"
+#include "storage/partset/open_error.h"
 #include "storage/partset/parts_json.h"
 #include "storage/partset/select_parts.h"
 #include "storage/partset/unlisted_folder.h"
@@ -149,7 +150,7 @@ Result<PartitionRef> Partition::Open(const std::string& name, PartitionOptions o
   VM_ASSIGN_OR_RETURN(const model::TimeRange range, PartitionTimeRange(name));
   PartitionRef partition(new Partition(name, range, std::move(options)));
   if (Status s = partition->OpenFiles(); !s.ok()) {
-    return std::move(s).error().WithContext("cannot open partition \"" + name + "\"");
+    return partition->LastingError(std::move(s).error()).WithContext("cannot open partition \"" + name + "\"");
   }
   return partition;
 }
@@ -174,6 +175,18 @@ Status Partition::EnsureFolders() {
   }
   has_folders_ = true;
   return Ok();
+}
+
+Error Partition::LastingError(Error error) const {
+  if (error.code() != ErrorCode::kIo) return error;
+  for (const char* kind : {"small", "big", "indexdb"}) {
+    const auto entries = options_.fs->ListDirectory(fs::Join(options_.data_path, kind));
+    if (!entries.ok()) continue;
+    for (const fs::DirEntry& entry : entries.value()) {
+      if (entry.name == name_ && !entry.is_directory) return Error(ErrorCode::kCorrupted, error.message());
+    }
+  }
+  return error;
 }
 
 Status Partition::OpenFiles() {
@@ -230,8 +243,9 @@ Status Partition::OpenParts(const std::string& path, const std::vector<std::stri
                                "remaining data",
                                part_path, list, list, name, list));
     }
-    VM_ASSIGN_OR_RETURN(auto reader, PartReader::OpenFolder(files, part_path, options_.index_blocks));
-    entries.push_back({std::make_shared<ListedPart>(files, name, part_path, std::move(reader))});
+    auto reader = PartReader::OpenFolder(files, part_path, options_.index_blocks);
+    if (!reader.ok()) return OpenError(files, part_path, PartReader::kFiles, std::move(reader).error());
+    entries.push_back({std::make_shared<ListedPart>(files, name, part_path, std::move(reader).value())});
     uint64_t number = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number, 16);
     // New names must not meet old ones, also when the clock went back.

@@ -75,7 +75,7 @@ class Partition {
  public:
   /// Open or create the directories of month `name`. When those of a new month cannot be created, that is logged and
   /// tried again with each flush: rows stay in memory until then. Errors: kCorrupted when a listed part is missing or
-  /// unreadable; kIo.
+  /// unreadable or no folder is where one should be, so that a later try will not succeed either; kIo.
   static Result<boost::intrusive_ptr<Partition>> Open(const std::string& name, PartitionOptions options);
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
@@ -141,6 +141,8 @@ class Partition {
   ~Partition();
 
   Status OpenFiles();
+  /// `error` of opening; kCorrupted when it stays however often one tries.
+  Error LastingError(Error error) const;
   Status OpenIndex();
   Status FlushIndex();
   /// Create the folders of a new month if that was not possible when it was opened.

@@ -195,6 +195,9 @@ void RegisterEngineMetrics(metrics::Registry& registry, Engine& engine, const En
   out.Counter("vm_rows_ignored_total{reason=\"small_timestamp\"}", m.rows_too_small_timestamp);
   out.Counter("vm_rows_ignored_total{reason=\"big_timestamp\"}", m.rows_too_big_timestamp);
   out.Counter("vm_rows_ignored_total{reason=\"invalid_raw_metric_name\"}", m.rows_invalid_raw_metric_name);
+  // In these two cases the reference ends.
+  out.Counter("vm_rows_ignored_total{reason=\"unreadable_partition\"}", m.rows_of_unreadable_months);
+  out.Counter("vm_unreadable_index_lookups_total", m.unreadable_index_lookups);
   out.Counter("vm_new_timeseries_created_total", m.new_timeseries_created);
   out.Counter("vm_timeseries_repopulated_total", m.timeseries_repopulated);
   out.Counter("vm_timeseries_precreated_total", m.timeseries_precreated);

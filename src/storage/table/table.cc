@@ -20,6 +20,7 @@ constexpr int64_t kDropPartitionsIntervalMs = 60'000;
 constexpr int64_t kDiskLoopIntervalMs = 500;
 constexpr int64_t kMergeRetryIntervalMs = 10'000;
 constexpr int64_t kErrorLogIntervalMs = 5'000;
+constexpr int64_t kFailedMonthRetryMs = 10'000;
 constexpr uint32_t kMaxWorkersPerClass = 16;
 // Rows wait when memory holds more than its share or searches would have to look into too many parts. In-memory parts
 // are at most a 60th of that share; a month that merges keep up with has fewer than a hundred small parts.
@@ -188,7 +189,14 @@ Status Table::AddRows(std::span<const RawRow> rows, uint64_t* skipped) {
       ++i;
       continue;
     }
-    VM_ASSIGN_OR_RETURN(partition, GetOrCreatePartition(timestamp));
+    auto found = GetOrCreatePartition(timestamp);
+    if (!found.ok()) {
+      if (found.error().code() != ErrorCode::kCorrupted) return std::move(found).error();
+      if (skipped != nullptr) ++*skipped;
+      ++i;
+      continue;
+    }
+    partition = std::move(found).value();
     const int64_t from = std::max(partition->time_range().min_timestamp, accepted.min_timestamp);
     const int64_t to = std::min(partition->time_range().max_timestamp, accepted.max_timestamp);
     size_t end = i + 1;
@@ -212,7 +220,23 @@ Result<PartitionRef> Table::GetOrCreatePartition(int64_t timestamp_ms) {
   if (PartitionRef partition = GetPartition(timestamp_ms)) return partition;
   MutexLock create_lock(create_mutex_);
   if (PartitionRef partition = GetPartition(timestamp_ms)) return partition;
-  VM_ASSIGN_OR_RETURN(PartitionRef created, Partition::Open(PartitionName(timestamp_ms), options_.partition));
+  const std::string name = PartitionName(timestamp_ms);
+  const int64_t now = options_.partition.now_ms();
+  if (const auto failed = failed_months_.find(name); failed != failed_months_.end()) {
+    const int64_t since = failed->second.since_ms;
+    if (now >= since && now - since < kFailedMonthRetryMs) return failed->second.error;
+    failed_months_.erase(failed);
+  }
+  auto opened = Partition::Open(name, options_.partition);
+  if (!opened.ok()) {
+    Error error = std::move(opened).error();
+    if (error.code() == ErrorCode::kCorrupted) {
+      VM_LOG_ERROR("rows of month {} are dropped until its files are mended or moved away: {}", name, error.message());
+      failed_months_.emplace(name, FailedMonth{now, error});
+    }
+    return error;
+  }
+  const PartitionRef created = std::move(opened).value();
   MutexLock lock(mutex_);
   const auto at = std::lower_bound(partitions_.begin(), partitions_.end(), created,
                                    [](const PartitionRef& a, const PartitionRef& b) {

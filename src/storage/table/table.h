@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,8 +66,8 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
-  /// Add rows to their months, which are created when missing. Rows outside of AcceptedRange are skipped; `*skipped`
-  /// counts them when given.
+  /// Add rows to their months, which are created when missing. Rows outside of AcceptedRange and those of months that
+  /// will not open are skipped; `*skipped` counts them when given. Errors: as GetOrCreatePartition, but kCorrupted.
   Status AddRows(std::span<const RawRow> rows, uint64_t* skipped = nullptr);
 
   /// Whether memory holds so much that is not in files yet that no more should come. AddRows does not look at it: who
@@ -76,6 +77,8 @@ class Table {
   /// Timestamps that are kept, as of now.
   model::TimeRange AcceptedRange() const;
 
+  /// Errors: kCorrupted, which is logged, when the files of the month are damaged; it is tried again after ten seconds,
+  /// since an operator may have mended or removed them. Other errors may pass at any time.
   Result<PartitionRef> GetOrCreatePartition(int64_t timestamp_ms);
   /// Null when there is none.
   PartitionRef GetPartition(int64_t timestamp_ms) const;
@@ -107,7 +110,6 @@ class Table {
  private:
   explicit Table(TableOptions options);
   Status OpenPartitions();
-  Result<PartitionRef> OpenPartition(const std::string& name);
   void StartThreads();
   void StopThreads();
   void RowsLoop(std::stop_token stop);
@@ -121,6 +123,11 @@ class Table {
   mutable Mutex mutex_;
   std::vector<PartitionRef> partitions_ VM_GUARDED_BY(mutex_);  // Oldest first.
   Mutex create_mutex_;                                          // Before mutex_: one creation at a time.
+  struct FailedMonth {
+    int64_t since_ms;
+    Error error;
+  };
+  std::map<std::string, FailedMonth> failed_months_ VM_GUARDED_BY(create_mutex_);
   Mutex wake_mutex_;
   CondVar wake_;
   uint64_t merge_tickets_ VM_GUARDED_BY(wake_mutex_) = 0;
