@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <deque>
 #include <utility>
 
 #include "insert/ship/saturation.h"
@@ -17,6 +18,16 @@ namespace vm::insert {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+/// Rows that go to a node at once. While it works on them there is no more room: so few that nobody waits long for it, so
+/// many that they pack well and the way there and back does not count.
+constexpr size_t kMaxPacketBytes = 2 << 20;
+/// One is sent while the next is filled.
+constexpr size_t kMaxSpares = 2;
+
+}  // namespace
+
 struct Shipper::NodeState {
   NodeState(Node node, const asio::any_io_executor& executor)
       : address(std::move(node.address)), client(std::move(node.client)), pause(executor),
@@ -24,8 +35,43 @@ struct Shipper::NodeState {
 
   const std::string address;
   const std::unique_ptr<NodeClient> client;
-  NodeBatch pending;
-  ByteBuffer spare;  // Takes turns with the one of `pending`.
+  std::deque<NodeBatch> pending;  // Packets; none is empty.
+  std::vector<ByteBuffer> spares;  // Memory for new ones.
+  size_t sent_bytes = 0;           // Of the packet that was taken last, until the node has it.
+
+  bool HasRoomFor(size_t bytes, size_t max_bytes) const {
+    return pending.empty() || stats.pending_bytes + sent_bytes + bytes <= max_bytes;
+  }
+  void Append(NodeBatch& batch) {
+    NodeBatch& packet = PacketFor(batch.data.size());
+    if (packet.data.empty() && packet.data.capacity() < batch.data.size()) {
+      stats.pending_bytes += batch.data.size();
+      packet.data = std::move(batch.data);
+    } else {
+      AppendBytes(packet, batch.data);
+    }
+    Count(packet, batch.rows_count);
+  }
+  void AppendRow(ByteView row) {
+    NodeBatch& packet = PacketFor(row.size());
+    AppendBytes(packet, row);
+    Count(packet, 1);
+  }
+  NodeBatch TakePacket() {
+    NodeBatch packet = std::move(pending.front());
+    pending.pop_front();
+    stats.pending_bytes -= packet.data.size();
+    stats.pending_rows -= packet.rows_count;
+    sent_bytes = packet.data.size();
+    return packet;
+  }
+  void Done(ByteBuffer data) {
+    sent_bytes = 0;
+    // Not for ever: a buffer that has become too big for the rows that come goes away.
+    if (spares.size() == kMaxSpares || data.size() < data.capacity() / 4) return;
+    data.clear();
+    spares.push_back(std::move(data));
+  }
   bool is_broken = false;
   bool is_read_only = false;
   bool is_locked = false;       // Somebody uses the connection.
@@ -37,6 +83,26 @@ struct Shipper::NodeState {
   asio::steady_timer pause;
   asio::steady_timer probe_pause;
   NodeStats stats;
+
+ private:
+  NodeBatch& PacketFor(size_t bytes) {
+    if (pending.empty() || pending.back().data.size() + bytes > kMaxPacketBytes) {
+      NodeBatch& packet = pending.emplace_back();
+      if (!spares.empty()) {
+        packet.data = std::move(spares.back());
+        spares.pop_back();
+      }
+    }
+    return pending.back();
+  }
+  void AppendBytes(NodeBatch& packet, ByteView bytes) {
+    vm::Append(packet.data, bytes);
+    stats.pending_bytes += bytes.size();
+  }
+  void Count(NodeBatch& packet, size_t rows_count) {
+    packet.rows_count += rows_count;
+    stats.pending_rows += rows_count;
+  }
 };
 
 // Shared by the caller of Push and its coroutine on the strand: either may be destroyed first.
@@ -129,33 +195,20 @@ std::vector<size_t> Shipper::NotReadyNodes() const {
   return not_ready;
 }
 
+// As the reference, which fills one buffer while another is sent.
+size_t Shipper::MaxBytes() const { return 2 * options_.max_node_buffer_bytes; }
+
 bool Shipper::TryAppend(NodeBatch& batch) {
   NodeState& node = *nodes_[batch.node];
-  NodeBatch& pending = node.pending;
-  if (!pending.data.empty() &&
-      pending.data.size() + batch.data.size() > options_.max_node_buffer_bytes) {
-    return false;
-  }
-  if (pending.data.empty() && pending.data.capacity() < batch.data.size()) {
-    pending.data = std::move(batch.data);
-  } else {
-    Append(pending.data, batch.data);
-  }
-  pending.rows_count += batch.rows_count;
-  node.stats.pending_bytes = pending.data.size();
-  node.stats.pending_rows = pending.rows_count;
+  if (!node.HasRoomFor(batch.data.size(), MaxBytes())) return false;
+  node.Append(batch);
   return true;
 }
 
 bool Shipper::TryAppendRow(size_t node, ByteView row) {
   NodeState& state = *nodes_[node];
-  if (!IsReady(node)) return false;
-  NodeBatch& pending = state.pending;
-  if (!pending.data.empty() && pending.data.size() + row.size() > options_.max_node_buffer_bytes) return false;
-  Append(pending.data, row);
-  ++pending.rows_count;
-  state.stats.pending_bytes = pending.data.size();
-  state.stats.pending_rows = pending.rows_count;
+  if (!IsReady(node) || !state.HasRoomFor(row.size(), MaxBytes())) return false;
+  state.AppendRow(row);
   return true;
 }
 
@@ -280,30 +333,23 @@ asio::awaitable<Status> Shipper::PlaceElsewhere(NodeBatch& batch) {
 asio::awaitable<void> Shipper::RunWorker(size_t node) {
   co_await CheckHealth(node);
   for (;;) {
-    if (nodes_[node]->pending.data.empty() && !is_stopping_) co_await Sleep(node, options_.flush_interval);
+    if (nodes_[node]->pending.empty() && !is_stopping_) co_await Sleep(node, options_.flush_interval);
     const bool is_last = is_stopping_;
     co_await CheckHealth(node);
     co_await SendPending(node);
-    if (is_last && nodes_[node]->pending.data.empty()) co_return;
+    if (is_last && nodes_[node]->pending.empty()) co_return;
   }
 }
 
 asio::awaitable<void> Shipper::SendPending(size_t node) {
   NodeState& state = *nodes_[node];
-  if (state.pending.data.empty()) co_return;
-  NodeBatch batch = std::exchange(state.pending, NodeBatch{});
-  state.pending.data = std::move(state.spare);
-  state.stats.pending_bytes = 0;
-  state.stats.pending_rows = 0;
-  NotifyChange();  // There is room again.
+  if (state.pending.empty()) co_return;
+  NodeBatch batch = state.TakePacket();
   for (;;) {
     const bool is_sent = co_await SendReplicas(node, batch);
     if (is_sent) {
-      // Not for ever: a buffer that has become too big for the rows that come goes away.
-      if (batch.data.size() >= batch.data.capacity() / 4) {
-        state.spare = std::move(batch.data);
-        state.spare.clear();
-      }
+      state.Done(std::move(batch.data));
+      NotifyChange();  // There is room again.
       co_return;
     }
     if (is_stopping_) {

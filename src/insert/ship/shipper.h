@@ -21,7 +21,7 @@ namespace vm::insert {
 
 struct ShipOptions {
   size_t replication_factor = 1;               // -replicationFactor
-  size_t max_node_buffer_bytes = 30 << 20;     // Rows that may wait for one node.
+  size_t max_node_buffer_bytes = 30 << 20;     // Rows that may wait for one node, and as many that are being sent.
   bool drop_samples_on_overload = false;       // -dropSamplesOnOverload
   bool disable_rerouting_on_unavailable = false;
   bool reroute_from_slow_nodes = false;        // -disableRerouting=false and one copy only.
@@ -128,6 +128,7 @@ class Shipper {
   boost::asio::awaitable<void> Sleep(size_t node, std::chrono::milliseconds duration);
 
   bool IsReady(size_t node) const;
+  size_t MaxBytes() const;
   bool TryAppend(NodeBatch& batch);
   bool TryAppendRow(size_t node, ByteView row);
   bool MayRerouteSlow(size_t node) const;

@@ -206,6 +206,32 @@ TEST_F(ShipperTest, MakesPushesWaitForRoomAndEndsThemAtShutdown) {
   EXPECT_GT(refused_, 0u);
 }
 
+TEST_F(ShipperTest, ThereIsRoomAgainAfterEachPacketAndNotOnlyWhenTheBufferIsEmpty) {
+  constexpr size_t kRows = 30'000;  // Two such batches are a packet.
+  const size_t batch_bytes = Batch(0, kRows).data.size();
+  ShipOptions options;
+  options.max_node_buffer_bytes = 3 * batch_bytes;
+  Open(1, options);
+  RunUntil([&] { return shipper_->stats(0).is_connected.load(); });
+  scripts_[0].delay = milliseconds(20);
+  // Six find room, the others do as packets are taken.
+  for (int i = 0; i < 12; ++i) Push(Batch(0, kRows));
+  RunUntil([&] { return accepted_ >= 8; });
+  EXPECT_LE(shipper_->stats(0).sent_rows.load(), 4 * kRows) << "while much still waits to be sent";
+  EXPECT_GE(shipper_->stats(0).pending_bytes.load(), 2 * batch_bytes);
+  RunUntil([&] { return shipper_->stats(0).sent_rows == 12 * kRows; });
+  size_t bytes = 0;
+  for (const ByteBuffer& packet : scripts_[0].taken) {
+    EXPECT_LE(packet.size(), size_t{2} << 20);
+    bytes += packet.size();
+  }
+  EXPECT_EQ(bytes, 12 * batch_bytes);
+  EXPECT_EQ(shipper_->stats(0).pending_bytes.load(), 0u);
+  EXPECT_EQ(shipper_->stats(0).pending_rows.load(), 0u);
+  Stop();
+  EXPECT_EQ(accepted_, 12u);
+}
+
 TEST_F(ShipperTest, TellsDialsFromHandshakes) {
   scripts_[0].is_up = false;
   scripts_[1].is_up = false;
