@@ -1,4 +1,8 @@
 #include <gtest/gtest.h>
+#include <thread>
+#include <memory>
+#include <functional>
+#include <atomic>
 
 #include <array>
 #include <future>
@@ -6,6 +10,7 @@
 #include "lib/net/framed_stream.h"
 #include "lib/net/handshake.h"
 #include "lib/net/proxy_protocol.h"
+#include "lib/net/run_many.h"
 #include "lib/net/run_on.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
@@ -291,6 +296,24 @@ TEST(RunOnTest, ReturnsTheResultOfThePool) {
   Runtime runtime(1);
   Pool pool("test", 2);
   EXPECT_EQ(BlockOn(runtime.MakeStrand(), Compute(&pool)), 42);
+}
+
+asio::awaitable<size_t> CountTogether(Pool& pool, size_t count) {
+  const auto sum = std::make_shared<std::atomic<size_t>>(0);
+  std::function<void()> work = [sum] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    sum->fetch_add(1);
+  };
+  co_await RunMany(pool, count, std::move(work));
+  co_return sum->load();
+}
+
+TEST(RunManyTest, ResumesWhenAllAreDone) {
+  Runtime runtime(2);
+  Pool pool("test", 3);
+  for (const size_t count : {1u, 2u, 3u, 20u}) {
+    EXPECT_EQ(BlockOn(runtime.MakeStrand(), CountTogether(pool, count)), count);
+  }
 }
 
 TEST(NormalizeAddrTest, AddsThePort) {

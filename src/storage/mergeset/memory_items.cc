@@ -85,37 +85,67 @@ Status MergeRuns(const ItemRuns& runs, const std::function<Status(ByteView)>& vi
   return Ok();
 }
 
-void MemoryItems::Add(std::span<const ByteView> items, const Postings& postings) {
+bool MemoryItems::Add(std::span<const ByteView> items, const Postings& postings) {
   MutexLock lock(mutex_);
   for (const ByteView item : items) pending_.Add(item);
   postings_.Add(postings);
   count_.fetch_add(items.size() + postings.prefixes.size() * postings.tails.size(), std::memory_order_relaxed);
   UpdateBytes();
-  if (pending_.bytes() >= kPieceBytes) SortItemsPending();
-  if (postings_.bytes() >= kPostingBytes) SortPostings();
+  return pending_.bytes() >= kPieceBytes || postings_.bytes() >= kPostingBytes;
+}
+
+void MemoryItems::SortFull() {
+  Piece piece;
+  {
+    MutexLock lock(mutex_);
+    const bool items = pending_.bytes() >= kPieceBytes;
+    const bool postings = postings_.bytes() >= kPostingBytes;
+    if (!items && !postings) return;  // Another thread was faster.
+    piece = TakeLocked(items, postings);
+  }
+  Sort(std::move(piece));
 }
 
 ItemRuns MemoryItems::Runs() {
+  uint64_t later = 0;
+  Piece piece;
+  {
+    MutexLock lock(mutex_);
+    if (pending_.empty() && postings_.empty() && pieces_.empty()) return runs_;
+    piece = TakeLocked(true, true);
+    later = next_piece_;
+  }
+  Sort(std::move(piece));
   MutexLock lock(mutex_);
-  SortItemsPending();
-  SortPostings();
+  while (!pieces_.empty() && *pieces_.begin() < later) sorted_.Wait(mutex_);
   return runs_;
 }
 
+MemoryItems::Piece MemoryItems::TakeLocked(bool items, bool postings) {
+  Piece piece;
+  if (items) piece.items = std::exchange(pending_, {});
+  if (postings) piece.postings = std::exchange(postings_, {});
+  piece.bytes = piece.items.bytes() + piece.postings.bytes();
+  piece.number = next_piece_++;
+  pieces_.insert(piece.number);
+  pieces_bytes_ += piece.bytes;
+  return piece;
+}
+
+void MemoryItems::Sort(Piece piece) {
+  ItemRuns runs = piece.postings.TakeRuns();
+  if (!piece.items.empty()) runs.push_back(std::make_shared<const ItemRun>(piece.items.Sorted()));
+  piece.items = ItemRun();
+  MutexLock lock(mutex_);
+  for (auto& run : runs) AddRun(std::move(run));
+  pieces_.erase(piece.number);
+  pieces_bytes_ -= piece.bytes;
+  UpdateBytes();
+  sorted_.NotifyAll();
+}
+
 void MemoryItems::UpdateBytes() {
-  bytes_.store(runs_bytes_ + pending_.bytes() + postings_.bytes(), std::memory_order_relaxed);
-}
-
-void MemoryItems::SortItemsPending() {
-  if (pending_.empty()) return;
-  AddRun(std::make_shared<const ItemRun>(pending_.Sorted()));
-  pending_ = ItemRun();
-  UpdateBytes();
-}
-
-void MemoryItems::SortPostings() {
-  for (auto& run : postings_.TakeRuns()) AddRun(std::move(run));
-  UpdateBytes();
+  bytes_.store(runs_bytes_ + pieces_bytes_ + pending_.bytes() + postings_.bytes(), std::memory_order_relaxed);
 }
 
 void MemoryItems::AddRun(std::shared_ptr<const ItemRun> run) {

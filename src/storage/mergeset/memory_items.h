@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -52,13 +53,16 @@ using ItemRuns = std::vector<std::shared_ptr<const ItemRun>>;
 Status MergeRuns(const ItemRuns& runs, const std::function<Status(ByteView)>& visit);
 
 /// Items that are not on disk yet. Adding appends; what was added is sorted in pieces, when a piece is full or when
-/// somebody wants to see it. Thread-safe.
+/// somebody wants to see it. Nobody waits for a piece to be sorted but who wants to see it. Thread-safe.
 class MemoryItems {
  public:
   /// `epoch` numbers the sets of a table.
   explicit MemoryItems(uint64_t epoch) : epoch_(epoch) {}
 
-  void Add(std::span<const ByteView> items, const Postings& postings = {}) VM_EXCLUDES(mutex_);
+  /// Returns whether a piece is full: SortFull should be called, without locks.
+  bool Add(std::span<const ByteView> items, const Postings& postings = {}) VM_EXCLUDES(mutex_);
+  /// Sort the pieces that are full.
+  void SortFull() VM_EXCLUDES(mutex_);
   /// All items, in sorted runs.
   ItemRuns Runs() VM_EXCLUDES(mutex_);
   size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
@@ -67,15 +71,28 @@ class MemoryItems {
   uint64_t epoch() const noexcept { return epoch_; }
 
  private:
-  void SortItemsPending() VM_REQUIRES(mutex_);
-  void SortPostings() VM_REQUIRES(mutex_);
+  /// Items that are taken out to be sorted.
+  struct Piece {
+    ItemRun items;
+    PostingTable postings;
+    size_t bytes = 0;
+    uint64_t number = 0;
+  };
+
+  Piece TakeLocked(bool items, bool postings) VM_REQUIRES(mutex_);
+  /// Sort a piece and add it to the runs.
+  void Sort(Piece piece) VM_EXCLUDES(mutex_);
   void AddRun(std::shared_ptr<const ItemRun> run) VM_REQUIRES(mutex_);
   void UpdateBytes() VM_REQUIRES(mutex_);
 
   const uint64_t epoch_;
   mutable Mutex mutex_;
+  CondVar sorted_;
   ItemRun pending_ VM_GUARDED_BY(mutex_);
   PostingTable postings_ VM_GUARDED_BY(mutex_);
+  uint64_t next_piece_ VM_GUARDED_BY(mutex_) = 0;
+  std::set<uint64_t> pieces_ VM_GUARDED_BY(mutex_);  // Numbers of those that are being sorted: in no other member.
+  size_t pieces_bytes_ VM_GUARDED_BY(mutex_) = 0;
   ItemRuns runs_ VM_GUARDED_BY(mutex_);
   size_t runs_bytes_ VM_GUARDED_BY(mutex_) = 0;
   std::atomic<size_t> bytes_{0};

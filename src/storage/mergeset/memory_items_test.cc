@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace vm::mergeset {
 namespace {
@@ -20,7 +24,7 @@ std::vector<std::string> AllOf(const ItemRuns& runs) {
 
 void AddOne(MemoryItems& items, const std::string& item) {
   const ByteView view = AsBytes(item);
-  items.Add({&view, 1});
+  if (items.Add({&view, 1})) items.SortFull();
 }
 
 // Strings that share prefixes, end inside a word, hold zeros, and come twice.
@@ -98,6 +102,35 @@ TEST(MemoryItemsTest, FullPiecesBecomeRuns) {
   const auto all = AllOf(items.Runs());
   ASSERT_EQ(all.size(), 5000u);
   EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+}
+
+TEST(MemoryItemsTest, WhoeverLooksFindsWhatOthersSort) {
+  MemoryItems items(1);
+  constexpr int kThreads = 3, kItems = 6000;
+  const std::string tail(600, 't');  // A full piece every few times 1700 items.
+  std::atomic<int> missing{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kItems; ++i) {
+        const std::string item = std::to_string(t) + "/" + std::to_string(kItems + i) + tail;
+        AddOne(items, item);
+        if (i % 500 != 0) continue;
+        const ItemRuns runs = items.Runs();
+        const bool found = std::any_of(runs.begin(), runs.end(), [&](const auto& run) {
+          const size_t at = run->LowerBound(AsBytes(item));
+          return at < run->size() && Equal(run->Item(at), AsBytes(item));
+        });
+        if (!found) missing.fetch_add(1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(missing.load(), 0);
+  EXPECT_EQ(AllOf(items.Runs()).size(), size_t{kThreads} * kItems);
+  size_t bytes = 0;
+  for (const auto& run : items.Runs()) bytes += run->bytes();
+  EXPECT_EQ(items.bytes(), bytes) << "nothing is pending";
 }
 
 TEST(MergeRunsTest, StopsAtTheFirstError) {

@@ -45,9 +45,11 @@ void PostingTable::GrowSlots() {
   }
 }
 
-uint32_t PostingTable::HeadOf(uint32_t group, ByteView tail) {
+uint64_t PostingTable::HashOf(ByteView tail) { return hash::XXH64(tail); }
+
+uint32_t PostingTable::HeadOf(uint32_t group, ByteView tail, uint64_t tail_hash) {
   if (2 * (heads_.size() + 1) > slots_.size()) GrowSlots();
-  const uint64_t hash = (hash::XXH64(tail) ^ group * kSpread) >> 32;
+  const uint64_t hash = (tail_hash ^ group * kSpread) >> 32;
   for (size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
     uint64_t& slot = slots_[at];
     if (slot == 0) {
@@ -66,8 +68,10 @@ uint32_t PostingTable::HeadOf(uint32_t group, ByteView tail) {
 void PostingTable::Add(const Postings& postings) {
   if (postings.prefixes.empty() || postings.tails.empty()) return;
   const uint32_t group = GroupOf(postings.prefixes);
-  for (const ByteView tail : postings.tails) {
-    const uint32_t head = HeadOf(group, tail);
+  for (size_t i = 0; i < postings.tails.size(); ++i) {
+    const ByteView tail = postings.tails[i];
+    const uint32_t head =
+        HeadOf(group, tail, postings.tail_hashes.empty() ? HashOf(tail) : postings.tail_hashes[i]);
     ++heads_[head].rows;
     rows_.push_back(head);
   }

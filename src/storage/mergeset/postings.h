@@ -20,12 +20,15 @@ struct Postings {
   std::span<const ByteView> prefixes;  // Of all that a table is given, none is the beginning of another.
   std::span<const ByteView> tails;
   uint64_t id = 0;
+  std::span<const uint64_t> tail_hashes;  // PostingTable::HashOf each; empty: not computed yet.
 };
 
 /// Collects postings by their heads, so that a tag that a thousand series share is hashed a thousand times but sorted and
 /// written once. Not thread-safe.
 class PostingTable {
  public:
+  /// What may be computed before Add, without the lock that guards it.
+  static uint64_t HashOf(ByteView tail);
   void Add(const Postings& postings);
   bool empty() const noexcept { return rows_.empty(); }
   size_t bytes() const noexcept {
@@ -49,7 +52,7 @@ class PostingTable {
   using Prefixes = std::vector<ByteBuffer>;
 
   uint32_t GroupOf(std::span<const ByteView> prefixes);
-  uint32_t HeadOf(uint32_t group, ByteView tail);
+  uint32_t HeadOf(uint32_t group, ByteView tail, uint64_t tail_hash);
   void GrowSlots();
   ByteView TailOf(const Head& head) const { return ByteView(tails_).subspan(head.tail_offset, head.tail_size); }
   /// The ids of all rows, head after head; heads then count distinct ids from `*begins` on.

@@ -162,7 +162,7 @@ Status Table::OpenParts() {
   VM_TRY(storage::RemoveUnlistedParts(fs_, path_, names));
   if (!listed && !names.empty()) VM_TRY(WritePartsJson(parts));
   {
-    MutexLock lock(mutex_);
+    MutexLock lock(parts_mutex_);
     parts_ = std::make_shared<const Parts>(std::move(parts));
   }
   return EnsureFolder();
@@ -191,17 +191,23 @@ Status Table::AddItems(std::span<const ByteView> items, const Postings& postings
   size_t longest_prefix = 0;
   for (const ByteView prefix : postings.prefixes) longest_prefix = std::max(longest_prefix, prefix.size());
   drop_long(kept.tails, longest_prefix + sizeof(postings.id), short_tails, postings.prefixes.size());
+  std::vector<uint64_t> hashes(kept.tails.size());
+  std::transform(kept.tails.begin(), kept.tails.end(), hashes.begin(), PostingTable::HashOf);
+  kept.tail_hashes = hashes;
   bool full = false;
+  std::shared_ptr<MemoryItems> to_sort;
   {
     // Held over all items, so that a flush takes all of them or none.
     MutexLock lock(mutex_);
-    memory_->Add(items, kept);
+    if (memory_->Add(items, kept)) to_sort = memory_;
     items_added_.fetch_add(items.size() + kept.prefixes.size() * kept.tails.size(), std::memory_order_relaxed);
     if (memory_->bytes() >= options_.max_memory_bytes) {
       full = true;
       TurnOverLocked();
     }
   }
+  // Others go on adding meanwhile.
+  if (to_sort != nullptr) to_sort->SortFull();
   if (!full) return Ok();
   if (!options_.wants_work) return FlushToDisk();
   options_.wants_work();
@@ -217,14 +223,13 @@ void Table::TurnOverLocked() {
 Search Table::NewSearch(SearchScope scope) const {
   Search search;
   std::vector<std::shared_ptr<MemoryItems>> sets;
-  {
+  if (scope == SearchScope::kAll) {
     MutexLock lock(mutex_);
-    if (scope == SearchScope::kAll) {
-      sets = flushing_;
-      sets.push_back(memory_);
-    }
-    for (const auto& part : *parts_) search.parts_.emplace_back(part);
+    sets = flushing_;
+    sets.push_back(memory_);
   }
+  // After the sets: one that has become a part meanwhile is seen twice rather than not at all.
+  for (const auto& part : *CurrentParts()) search.parts_.emplace_back(part);
   // Outside the lock: new items are sorted for this.
   for (const auto& items : sets) {
     for (auto& run : items->Runs()) search.memory_.push_back({.run = std::move(run)});
@@ -326,7 +331,7 @@ Result<bool> Table::TryMergeParts() {
     MutexLock lock(mutex_);
     Parts idle;
     std::vector<storage::PartSize> sizes;
-    for (const auto& part : *parts_) {
+    for (const auto& part : *CurrentParts()) {
       if (in_merge_.contains(part.get())) continue;
       idle.push_back(part);
       sizes.push_back({part->size_bytes(), 0});
@@ -351,15 +356,15 @@ Status Table::ForceMerge() {
   {
     MutexLock lock(mutex_);
     WaitForMergesLocked();
-    if (parts_->size() < 2) return Ok();
+    sources = *CurrentParts();
+    if (sources.size() < 2) return Ok();
     uint64_t size = 0;
-    for (const auto& part : *parts_) size += part->size_bytes();
+    for (const auto& part : sources) size += part->size_bytes();
     const auto free = fs_.FreeSpace(path_);
     if (free.ok() && free.value() < size) {
       return Error(ErrorCode::kLimitExceeded, fmt::format("cannot join the parts of \"{}\"; additional space needed: "
                                                           "{} bytes", path_, size - free.value()));
     }
-    sources = *parts_;
     for (const auto& part : sources) in_merge_.insert(part.get());
   }
   return Merge(sources);
@@ -419,7 +424,7 @@ Status Table::SwapParts(const Parts& removed, std::shared_ptr<Part> added) {
   dropped.swap(uncertain_);
   for (const auto& part : removed) part->Drop();
   auto listed = std::make_shared<const Parts>(std::move(parts));
-  MutexLock lock(mutex_);
+  MutexLock lock(parts_mutex_);
   parts_.swap(listed);  // The old list goes after the lock.
   return Ok();
 }
@@ -447,8 +452,9 @@ Stats Table::stats() const {
     stats.memory_bytes += items->bytes();
   }
   stats.memory_sets = flushing_.size();
-  stats.file_parts = parts_->size();
-  for (const auto& part : *parts_) {
+  const std::shared_ptr<const Parts> parts = CurrentParts();
+  stats.file_parts = parts->size();
+  for (const auto& part : *parts) {
     stats.file_items += part->header().items_count;
     stats.file_blocks += part->header().blocks_count;
     stats.file_bytes += part->size_bytes();

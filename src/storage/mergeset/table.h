@@ -157,8 +157,8 @@ class Table {
   void TurnOverLocked() VM_REQUIRES(mutex_);
   void WaitForMergesLocked() VM_REQUIRES(mutex_);
   Status WritePartsJson(const Parts& parts);
-  std::shared_ptr<const Parts> CurrentParts() const VM_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
+  std::shared_ptr<const Parts> CurrentParts() const VM_EXCLUDES(parts_mutex_) {
+    MutexLock lock(parts_mutex_);
     return parts_;
   }
 
@@ -177,8 +177,10 @@ class Table {
   CondVar merge_done_;
   std::shared_ptr<MemoryItems> memory_ VM_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<MemoryItems>> flushing_ VM_GUARDED_BY(mutex_);  // Full, oldest first.
+  // After mutex_, and apart from it: each new series looks for its name in the parts while others add items.
+  mutable Mutex parts_mutex_;
   // Replaced as a whole, so that a search takes one reference to all.
-  std::shared_ptr<const Parts> parts_ VM_GUARDED_BY(mutex_) = std::make_shared<const Parts>();
+  std::shared_ptr<const Parts> parts_ VM_GUARDED_BY(parts_mutex_) = std::make_shared<const Parts>();
   std::set<const Part*> in_merge_ VM_GUARDED_BY(mutex_);
   std::atomic<uint64_t> epoch_{1};
   std::atomic<uint64_t> written_epoch_{0};

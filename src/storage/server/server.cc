@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <fmt/format.h>
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <stop_token>
@@ -13,6 +15,7 @@
 #include "lib/base/mutex.h"
 #include "lib/log/log.h"
 #include "lib/model/rows.h"
+#include "lib/net/run_many.h"
 #include "lib/net/run_on.h"
 #include "lib/net/stream.h"
 #include "lib/net/stream_metrics.h"
@@ -49,8 +52,12 @@ class EngineSink final : public rpc::InsertSink {
     // The peer waits with us: its buffers are the queue.
     if (!engine_.HasRoom()) waits_for_room_.Inc();
     while (!engine_.HasRoom() && !stop_.stop_requested()) co_await net::SleepFor(kRoomCheckInterval);
-    auto work = [this, &rows]() noexcept { return AddRows(rows); };
-    co_return co_await net::RunOn(pool_, work);
+    // Several threads take pieces of a large packet: one connection may bring all rows there are.
+    const size_t workers = std::clamp<size_t>(rows.size() / kMinBytesPerWorker, 1, pool_.threads());
+    const auto packet = std::make_shared<Packet>(std::move(rows));
+    std::function<void()> work = [this, packet] { AddRows(*packet); };
+    co_await net::RunMany(pool_, workers, std::move(work));
+    co_return packet->TakeStatus();
   }
   net::asio::awaitable<Status> OnMetadata(ByteBuffer rows) override {
     auto work = [this, &rows]() noexcept {
@@ -63,22 +70,51 @@ class EngineSink final : public rpc::InsertSink {
   bool IsReadOnly() const override { return engine_.IsReadOnly(); }
 
  private:
-  /// Broken rows are counted; an error means that the engine could not take the others.
-  Status AddRows(ByteView packet) {
+  /// Rows that several threads take piece by piece.
+  class Packet {
+   public:
+    explicit Packet(ByteBuffer bytes) : bytes_(std::move(bytes)), left_(bytes_) {}
+
+    /// The next rows; none when all are taken or some could not be. Errors: a broken row, the last one.
+    Status Take(std::vector<model::MetricRow>& rows) {
+      MutexLock lock(mutex_);
+      rows.clear();
+      if (!failure_.ok()) return Ok();
+      Status status = model::TakeMetricRows(left_, kMaxRowsAtOnce, rows);
+      if (!status.ok()) left_ = {};
+      return status;
+    }
+    void Fail(Error error) {
+      MutexLock lock(mutex_);
+      if (failure_.ok()) failure_ = std::move(error);
+    }
+    Status TakeStatus() {
+      MutexLock lock(mutex_);
+      return std::move(failure_);
+    }
+
+   private:
+    const ByteBuffer bytes_;
+    Mutex mutex_;
+    ByteView left_ VM_GUARDED_BY(mutex_);
+    Status failure_ VM_GUARDED_BY(mutex_) = Ok();
+  };
+
+  /// Broken rows are counted; a failure of the packet means that the engine could not take the others.
+  void AddRows(Packet& packet) {
     std::vector<model::MetricRow> rows;
-    rows.reserve(std::min(kMaxRowsAtOnce, packet.size() / kMinRowSize));
-    Status status = Ok();
-    while (status.ok() && !packet.empty()) {
-      status = model::TakeMetricRows(packet, kMaxRowsAtOnce, rows);
+    rows.reserve(kMaxRowsAtOnce);
+    while (true) {
+      const Status status = packet.Take(rows);
       if (!status.ok()) {
         metrics_.rows.parse_errors.Inc();
         VM_LOG_ERROR("cannot unmarshal rows from vminsert: {}", status.error().message());
       }
+      if (rows.empty()) return;
       rows_read_.Add(rows.size());
       rows_parsed_.Add(rows.size());
-      VM_TRY(engine_.AddRows(rows));
+      if (Status added = engine_.AddRows(rows); !added.ok()) return packet.Fail(std::move(added).error());
     }
-    return Ok();
   }
   void AddMetadata(ByteView packet) {
     std::vector<model::MetadataRow> rows;
@@ -99,7 +135,7 @@ class EngineSink final : public rpc::InsertSink {
   static constexpr std::chrono::milliseconds kRoomCheckInterval{50};
   /// Rows that the engine gets at once.
   static constexpr size_t kMaxRowsAtOnce = 2048;
-  static constexpr size_t kMinRowSize = 17;
+  static constexpr size_t kMinBytesPerWorker = 256 << 10;
 
   Engine& engine_;
   net::Pool& pool_;

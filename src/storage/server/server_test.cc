@@ -184,6 +184,30 @@ TEST_F(ServerTest, RowsComeInAndAnswersGoOut) {
   EXPECT_EQ(registry_.GetCounter("vm_vminsert_metadata_read_total").Get(), 1u);
 }
 
+TEST_F(ServerTest, ThreadsShareALargePacket) {
+  Start();
+  ByteBuffer rows;
+  constexpr size_t kSeries = 12'000;
+  for (size_t i = 0; i < 2 * kSeries; ++i) {
+    ByteBuffer raw;
+    const std::string name = "metric_with_a_long_name_" + std::to_string(i % kSeries);
+    const std::vector<model::LabelView> labels = {{"", name}, {"job", "x"}};
+    model::MarshalMetricNameRaw(raw, {0, 0}, labels);
+    model::AppendMetricRow(rows, {raw, kNow - static_cast<int64_t>(i / kSeries), 1});
+  }
+  ASSERT_GT(rows.size(), size_t{1} << 20);
+  for (size_t size : {rows.size(), rows.size() - 1}) {  // The last row of the second packet is cut off.
+    auto answer = net::BlockOn(runtime_.MakeStrand(), Send(std::string(rpc::kWriteRows),
+                                                           ByteBuffer(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(size))));
+    ASSERT_TRUE(answer.ok()) << answer.error().message();
+    EXPECT_EQ(answer.value(), rpc::InsertAnswer::kAccepted);
+  }
+  EXPECT_EQ(engine_->metrics().rows_added, 4 * kSeries - 1);
+  EXPECT_EQ(engine_->metrics().new_timeseries_created, kSeries);
+  EXPECT_EQ(registry_.GetCounter("vm_vminsert_metrics_read_total").Get(), 4 * kSeries - 1);
+  EXPECT_EQ(Ask(rpc::SeriesCountRequest{}).reply.number, kSeries);
+}
+
 TEST_F(ServerTest, RefusesRowsWithoutDiskSpace) {
   Start(UINT64_MAX);
   EXPECT_EQ(Insert({"a"}), rpc::InsertAnswer::kReadOnly);
