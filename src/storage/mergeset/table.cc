@@ -329,6 +329,7 @@ Result<bool> Table::TryMergeParts() {
   Parts sources;
   {
     MutexLock lock(mutex_);
+    if (waiting_for_merges_ > 0) return false;  // Else who waits might wait for ever.
     Parts idle;
     std::vector<storage::PartSize> sizes;
     for (const auto& part : *CurrentParts()) {
@@ -347,7 +348,9 @@ Result<bool> Table::TryMergeParts() {
 }
 
 void Table::WaitForMergesLocked() {
+  ++waiting_for_merges_;
   while (!in_merge_.empty()) merge_done_.Wait(mutex_);
+  --waiting_for_merges_;
 }
 
 Status Table::ForceMerge() {

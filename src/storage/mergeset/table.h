@@ -155,6 +155,7 @@ class Table {
   Status SwapParts(const Parts& removed, std::shared_ptr<Part> added) VM_EXCLUDES(mutex_, commit_mutex_);
   /// Let a new set take the items that come.
   void TurnOverLocked() VM_REQUIRES(mutex_);
+  /// No merge of some parts begins meanwhile.
   void WaitForMergesLocked() VM_REQUIRES(mutex_);
   Status WritePartsJson(const Parts& parts);
   std::shared_ptr<const Parts> CurrentParts() const VM_EXCLUDES(parts_mutex_) {
@@ -182,6 +183,7 @@ class Table {
   // Replaced as a whole, so that a search takes one reference to all.
   std::shared_ptr<const Parts> parts_ VM_GUARDED_BY(parts_mutex_) = std::make_shared<const Parts>();
   std::set<const Part*> in_merge_ VM_GUARDED_BY(mutex_);
+  size_t waiting_for_merges_ VM_GUARDED_BY(mutex_) = 0;
   std::atomic<uint64_t> epoch_{1};
   std::atomic<uint64_t> written_epoch_{0};
   std::atomic<uint64_t> items_added_{0};

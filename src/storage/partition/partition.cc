@@ -269,10 +269,8 @@ void Partition::AddRows(std::span<const RawRow> rows) {
       rows = rows.subspan(count);
       if (shard.rows.size() >= kMaxRowsPerShard) full = Collect(shard) >= max_collected_;
     }
-    if (full) {
-      const Status status = ConvertCollected();
-      VM_CHECK_MSG(status.ok(), status.ok() ? "" : status.error().message());
-    }
+    // The rows are kept after an error, which the next flush meets again and reports.
+    if (full) static_cast<void>(ConvertCollected().ok());
   }
 }
 
@@ -292,23 +290,30 @@ Status Partition::ConvertCollected() {
     conversion = next_conversion_++;
     conversions_.insert(conversion);
   }
-  uint64_t lossy_blocks = 0;
-  VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks));
-  rows.clear();
-  lossy_blocks_.fetch_add(lossy_blocks, std::memory_order_relaxed);
-  VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
-  auto part = std::make_shared<ListedPart>(*options_.fs, std::string(), std::string(), std::move(reader));
-  {
-    MutexLock lock(mutex_);
-    const int64_t flush_deadline_ms = options_.now_ms() + options_.inmemory_flush_interval_ms;
-    List(PartClass::kInmemory).push_back({std::move(part), false, flush_deadline_ms});
-  }
+  Status status = Convert(rows);
   {
     MutexLock lock(conversions_mutex_);
+    if (!status.ok()) {
+      collected_.insert(collected_.begin(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+    }
     conversions_.erase(conversion);
     conversion_done_.NotifyAll();
   }
-  NotifyAdded();
+  if (status.ok()) NotifyAdded();
+  return status;
+}
+
+Status Partition::Convert(std::vector<std::vector<RawRow>>& rows) {
+  if (fail_conversions_.load()) return Error(ErrorCode::kIo, "conversions fail in this test");
+  uint64_t lossy_blocks = 0;
+  VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks));
+  VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
+  rows.clear();
+  lossy_blocks_.fetch_add(lossy_blocks, std::memory_order_relaxed);
+  auto part = std::make_shared<ListedPart>(*options_.fs, std::string(), std::string(), std::move(reader));
+  MutexLock lock(mutex_);
+  const int64_t flush_deadline_ms = options_.now_ms() + options_.inmemory_flush_interval_ms;
+  List(PartClass::kInmemory).push_back({std::move(part), false, flush_deadline_ms});
   return Ok();
 }
 
@@ -327,7 +332,10 @@ Status Partition::FlushRawRows() {
 
 void Partition::WaitForMergesLocked(PartClass part_class) {
   const auto merging = [](const Entry& entry) { return entry.in_merge; };
+  size_t& waiting = waiting_for_merges_[static_cast<size_t>(part_class)];
+  ++waiting;
   while (std::any_of(List(part_class).begin(), List(part_class).end(), merging)) merge_done_.Wait(mutex_);
+  --waiting;
 }
 
 Status Partition::FlushInmemoryParts(bool force) {
@@ -403,6 +411,8 @@ Result<bool> Partition::TryMerge(PartClass part_class) {
   std::vector<Entry> sources;
   {
     MutexLock lock(mutex_);
+    // Else who waits might wait for ever.
+    if (waiting_for_merges_[static_cast<size_t>(part_class)] > 0) return false;
     sources = TakeForMergeLocked(List(part_class), max_output);
   }
   if (sources.empty()) return false;

@@ -88,7 +88,7 @@ class Partition {
   /// Take rows of this month. They are searchable after the next FlushRawRows.
   void AddRows(std::span<const RawRow> rows);
 
-  /// Make the rows added so far searchable, also those that another thread is about to.
+  /// Make the rows added so far searchable, also those that another thread is about to. After an error the rows are kept.
   Status FlushRawRows();
   /// Write in-memory parts to a file when the deadline of one has passed, or with `force`. The index is made durable
   /// before a file part is listed. After an error the parts are still in memory and are tried again with the next call.
@@ -124,6 +124,8 @@ class Partition {
     size_t inmemory_parts = 0, small_parts = 0, index_memory_sets = 0;
   };
   Load GetLoad() const;
+  /// Whether rows cannot become parts.
+  void FailConversionsForTest(bool fail) { fail_conversions_.store(fail); }
 
  private:
   struct Shard;
@@ -159,7 +161,10 @@ class Partition {
   /// has locked the shard.
   size_t Collect(Shard& shard) VM_EXCLUDES(conversions_mutex_);
   /// Make a part in memory of the rows that were collected.
+  /// After an error the rows are still collected.
   Status ConvertCollected() VM_EXCLUDES(conversions_mutex_, mutex_);
+  /// Make a part in memory of `rows`, which are empty then.
+  Status Convert(std::vector<std::vector<RawRow>>& rows) VM_EXCLUDES(mutex_);
   uint64_t CollectedRows() const VM_EXCLUDES(conversions_mutex_);
   /// Merge parts that were marked as being in a merge; they are released whatever happens.
   Status Merge(const std::vector<Entry>& sources, bool to_disk, std::stop_token stop);
@@ -176,7 +181,7 @@ class Partition {
     return parts_[static_cast<size_t>(part_class)];
   }
   std::vector<Entry> TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output) VM_REQUIRES(mutex_);
-  /// Wait until no part of `part_class` is in a merge.
+  /// Wait until no part of `part_class` is in a merge; TryMerge starts none meanwhile.
   void WaitForMergesLocked(PartClass part_class) VM_REQUIRES(mutex_);
   void NotifyAdded() const;
 
@@ -200,6 +205,7 @@ class Partition {
   CondVar conversion_done_;
   uint64_t next_conversion_ VM_GUARDED_BY(conversions_mutex_) = 0;
   std::set<uint64_t> conversions_ VM_GUARDED_BY(conversions_mutex_);  // Of rows that are in no list at the moment.
+  std::atomic<bool> fail_conversions_{false};
   std::atomic<uint64_t> part_counter_;
   std::atomic<int64_t> index_flushed_ms_;
   std::atomic<uint32_t> refs_{0};
@@ -217,6 +223,7 @@ class Partition {
   std::vector<std::shared_ptr<ListedPart>> uncertain_ VM_GUARDED_BY(commit_mutex_);  // parts.json may name them.
   mutable Mutex mutex_;
   CondVar merge_done_;
+  std::array<size_t, kPartClasses> waiting_for_merges_ VM_GUARDED_BY(mutex_) = {};
   std::array<std::vector<Entry>, kPartClasses> parts_ VM_GUARDED_BY(mutex_);
 };
 

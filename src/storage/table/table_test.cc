@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "lib/decimal/decimal.h"
 #include "storage/partset/parts_json.h"
@@ -226,6 +229,79 @@ TEST_F(TableTest, FullShardsWaitForOnePartUnlessThereAreTooMany) {
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(table->AddRows(rows).ok());
   EXPECT_GT(table->Stats().inmemory.parts, 1u);
   EXPECT_EQ(table->Stats().inmemory.rows + table->Stats().pending_rows, 7 * kRows);
+  ASSERT_TRUE(table->Close().ok());
+}
+
+TEST_F(TableTest, RowsThatCannotBecomeAPartAreKeptAndNobodyWaitsForThem) {
+  auto table = Open();
+  const PartitionRef month = table->GetOrCreatePartition(kNow).value();
+  ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow, 1}}).ok());
+  month->FailConversionsForTest(true);
+  EXPECT_FALSE(month->FlushRawRows().ok());
+  EXPECT_FALSE(month->FlushRawRows().ok()) << "again, instead of waiting for the first one";
+  EXPECT_EQ(table->Stats().pending_rows, 1u);
+  constexpr size_t kRows = 1'000'000;  // So many that they are converted as they come.
+  std::vector<RawRow> rows;
+  for (size_t i = 0; i < kRows; ++i) rows.push_back({Series(2), kNow - static_cast<int64_t>(i), 1});
+  ASSERT_TRUE(table->AddRows(rows).ok());
+  EXPECT_EQ(table->Stats().pending_rows, kRows + 1);
+  month->FailConversionsForTest(false);
+  ASSERT_TRUE(month->FlushRawRows().ok());
+  EXPECT_EQ(table->Stats().inmemory.rows, kRows + 1);
+  EXPECT_EQ(Read(*table, {Series(1)}, {kNow, kNow}).size(), 1u);
+  ASSERT_TRUE(table->Close().ok());
+}
+
+TEST_F(TableTest, AForcedFlushDoesNotWaitForMergesThatComeLater) {
+  // The first merge ends when it is told to; the clock is what a merge asks for.
+  std::atomic<std::thread::id> slow_thread;
+  std::atomic<bool> is_merging = false, may_end = false;
+  TableOptions options;
+  options.partition.fs = &fs::RealFileSystem();
+  options.partition.data_path = root_ + "/data";
+  options.partition.retention_ms = 100LL * 365 * model::kMsecPerDay;
+  options.partition.now_ms = [&] {
+    if (std::this_thread::get_id() == slow_thread.load()) {
+      is_merging = true;
+      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return kNow;
+  };
+  options.background = false;
+  auto table = Table::Open(std::move(options)).value();
+  const PartitionRef month = table->GetOrCreatePartition(kNow).value();
+  const auto add_parts = [&] {
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow - i, 1}}).ok());
+      ASSERT_TRUE(month->FlushRawRows().ok());
+    }
+  };
+  add_parts();
+  std::jthread slow([&] {
+    slow_thread = std::this_thread::get_id();
+    EXPECT_TRUE(month->TryMerge(PartClass::kInmemory).ok());
+  });
+  while (!is_merging) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::atomic<bool> is_flushed = false;
+  std::jthread flush([&] {
+    EXPECT_TRUE(month->FlushInmemoryParts(true).ok());
+    is_flushed = true;
+  });
+  // Merges of what comes meanwhile would keep it waiting.
+  bool merges = true;
+  for (int round = 0; round < 200 && merges; ++round) {
+    add_parts();
+    merges = month->TryMerge(PartClass::kInmemory).value();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_FALSE(merges);
+  EXPECT_FALSE(is_flushed);
+  may_end = true;
+  slow.join();
+  flush.join();
+  EXPECT_EQ(table->Stats().inmemory.parts, 0u);
+  add_parts();
+  EXPECT_TRUE(month->TryMerge(PartClass::kInmemory).value()) << "merges go on afterwards";
   ASSERT_TRUE(table->Close().ok());
 }
 
