@@ -42,6 +42,7 @@ Result<std::unique_ptr<IndexDb>> IndexDb::Open(const std::string& path, std::str
   table_options.lookup_key = LookupKeyOf;
   table_options.max_filter_bytes = options.max_filter_bytes;
   table_options.max_memory_bytes = options.max_memory_bytes;
+  table_options.min_merge_free_space_bytes = options.min_merge_free_space_bytes;
   table_options.wants_work = options.wants_work;
   table_options.caches = options.caches;
   VM_ASSIGN_OR_RETURN(db->table_, mergeset::Table::Open(path, std::move(table_options)));

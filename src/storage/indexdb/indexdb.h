@@ -39,6 +39,7 @@ struct Options {
   int64_t composite_since_ms = 0;
   size_t max_memory_bytes = size_t{32} << 20;  // Items kept in memory before they go to a part.
   size_t max_filter_bytes = size_t{16} << 20;  // For knowing which parts lack a name.
+  uint64_t min_merge_free_space_bytes = 0;     // Parts are not joined when the disk has less.
   std::function<void()> wants_work;            // Called without locks when FlushToDisk or TryMerge have something to do.
   std::shared_ptr<mergeset::Caches> caches;  // Of all tables of a storage; null: small ones of its own.
   uint64_t filter_cache_bytes = uint64_t{8} << 20;  // For the ids that filters select.

@@ -414,6 +414,7 @@ IndexStats& IndexStats::operator+=(const IndexStats& other) {
   table.merges += other.table.merges;
   table.items_merged += other.table.items_merged;
   table.active_merges += other.table.active_merges;
+  table.lacking_space += other.table.lacking_space;
   filter_cache.entries += other.filter_cache.entries;
   filter_cache.size_bytes += other.filter_cache.size_bytes;
   filter_cache.max_bytes += other.filter_cache.max_bytes;

@@ -321,12 +321,17 @@ Result<bool> Table::TryMerge() {
 
 Result<bool> Table::TryMergeParts() {
   if (stop_merges_.stop_requested()) return false;
-  if (CurrentParts()->size() < 2) return false;
-  uint64_t max_output = kMaxPartSize;
+  if (CurrentParts()->size() < 2) {
+    lacks_space_.Set(false, path_, 0, 0);
+    return false;
+  }
   VM_ASSIGN_OR_RETURN(const uint64_t free, fs_.FreeSpace(path_));
-  if (free < options_.min_merge_free_space_bytes) return false;
-  max_output = std::min(max_output, free / std::max<uint64_t>(std::thread::hardware_concurrency(), 4));
+  const uint64_t writers = std::max<uint64_t>(std::thread::hardware_concurrency(), 4);
+  const uint64_t max_output =
+      std::min(kMaxPartSize, storage::MaxMergeOutput(free, options_.min_merge_free_space_bytes, writers));
   Parts sources;
+  bool lacks_space = false;
+  size_t parts_count = 0;
   {
     MutexLock lock(mutex_);
     if (waiting_for_merges_ > 0) return false;  // Else who waits might wait for ever.
@@ -341,7 +346,10 @@ Result<bool> Table::TryMergeParts() {
       in_merge_.insert(idle[i].get());
       sources.push_back(idle[i]);
     }
+    lacks_space = sources.empty() && !storage::SelectPartsToMerge(sizes, kMaxPartSize).empty();
+    parts_count = idle.size();
   }
+  lacks_space_.Set(lacks_space, path_, parts_count, free);
   if (sources.empty()) return false;
   VM_TRY(Merge(sources));
   return true;
@@ -447,6 +455,7 @@ Stats Table::stats() const {
   stats.merges = merges_.load(std::memory_order_relaxed);
   stats.items_merged = items_merged_.load(std::memory_order_relaxed);
   stats.active_merges = active_merges_.load(std::memory_order_relaxed);
+  stats.lacking_space = lacks_space_.Get() ? 1 : 0;
   MutexLock lock(mutex_);
   stats.memory_items = memory_->count();
   stats.memory_bytes = memory_->bytes();

@@ -16,6 +16,7 @@
 #include "lib/fs/file_system.h"
 #include "storage/mergeset/memory_items.h"
 #include "storage/mergeset/part.h"
+#include "storage/partset/lack_of_space.h"
 
 namespace vm::mergeset {
 
@@ -47,6 +48,7 @@ struct Stats {
   uint64_t merges = 0;
   uint64_t items_merged = 0;
   uint64_t active_merges = 0;
+  uint64_t lacking_space = 0;  // 1: parts wait for room on the disk to be joined.
 };
 
 /// What a search looks at.
@@ -191,6 +193,7 @@ class Table {
   std::atomic<uint64_t> merges_{0};
   std::atomic<uint64_t> items_merged_{0};
   std::atomic<uint64_t> active_merges_{0};
+  storage::LackOfSpace lacks_space_;
 };
 
 }  // namespace vm::mergeset

@@ -24,6 +24,7 @@ constexpr size_t kMaxCollected = 8;
 /// At most this share of the memory limit is collected.
 constexpr uint64_t kCollectedShare = 32;
 constexpr uint64_t kMaxPartSize = 1'000'000'000'000;
+constexpr uint64_t kBigPartWriters = 4;  // Which share the disk.
 constexpr uint64_t kMinSmallPartSize = 10'000'000;
 constexpr uint64_t kMinInmemoryPartSize = 1'000'000;
 constexpr size_t kMaxShards = 16;
@@ -141,10 +142,6 @@ uint64_t Partition::MaxSmallPartSize() const {
   const uint64_t writers = std::max<uint64_t>(std::thread::hardware_concurrency(), 4);
   return free.ok() ? std::min(by_memory, free.value() / writers) : by_memory;
 }
-uint64_t Partition::MaxBigPartSize() const {
-  const auto free = options_.fs->FreeSpace(BigPath());
-  return free.ok() ? std::min(free.value() / 4, kMaxPartSize) : kMaxPartSize;
-}
 
 Result<PartitionRef> Partition::Open(const std::string& name, PartitionOptions options) {
   VM_ASSIGN_OR_RETURN(const model::TimeRange range, PartitionTimeRange(name));
@@ -223,6 +220,7 @@ Status Partition::OpenIndex() {
       std::clamp(options_.memory_limit_bytes / 100 * kIndexMemoryPercent / mergeset::kMaxMemorySets,
                  kMinInmemoryPartSize, kMaxIndexSetBytes);
   index_options.max_filter_bytes = std::max<uint64_t>(options_.memory_limit_bytes / kIndexFilterShare, 1 << 20);
+  index_options.min_merge_free_space_bytes = options_.min_free_disk_space_bytes;
   index_options.wants_work = options_.parts_added;
   index_options.caches = options_.index_caches;
   index_options.filter_cache_bytes = options_.filter_cache_bytes;
@@ -375,7 +373,8 @@ Status Partition::FlushIndexIfDue() {
   return FlushIndex();
 }
 
-std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output) {
+std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output,
+                                                            bool& lacks_space) {
   std::vector<PartSize> sizes;
   std::vector<size_t> idle;
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -389,32 +388,41 @@ std::vector<Partition::Entry> Partition::TakeForMergeLocked(std::vector<Entry>& 
     entries[idle[i]].in_merge = true;
     taken.push_back(entries[idle[i]]);
   }
+  lacks_space = taken.empty() && max_output < kMaxPartSize && !SelectPartsToMerge(sizes, kMaxPartSize).empty();
   return taken;
 }
 
 Result<bool> Partition::TryMerge(PartClass part_class) {
   const std::stop_token stop = stop_merges_.get_token();
   if (stop.stop_requested()) return false;
+  LackOfSpace& lack = lacks_space_[static_cast<size_t>(part_class)];
   {
     // Parts in memory are about to be merged into a file: only if there are so many that searches suffer, earlier.
     const size_t few = part_class == PartClass::kInmemory ? kMaxPartsToMerge : 2;
     MutexLock lock(mutex_);
     const auto idle = std::count_if(List(part_class).begin(), List(part_class).end(),
                                     [](const Entry& entry) { return !entry.in_merge; });
-    if (static_cast<size_t>(idle) < few) return false;
+    if (static_cast<size_t>(idle) < few) {
+      lack.Set(false, {}, 0, 0);
+      return false;
+    }
   }
-  if (part_class != PartClass::kInmemory && options_.min_free_disk_space_bytes > 0) {
-    VM_ASSIGN_OR_RETURN(const uint64_t free, options_.fs->FreeSpace(SmallPath()));
-    if (free < options_.min_free_disk_space_bytes) return false;
-  }
-  const uint64_t max_output = MaxBigPartSize();
+  // Merges in memory may end in a file, too, but one that would be written anyway.
+  const auto free = options_.fs->FreeSpace(BigPath());
+  const uint64_t min_free = part_class == PartClass::kInmemory ? 0 : options_.min_free_disk_space_bytes;
+  const uint64_t max_output =
+      free.ok() ? std::min(MaxMergeOutput(free.value(), min_free, kBigPartWriters), kMaxPartSize) : kMaxPartSize;
   std::vector<Entry> sources;
+  bool lacks_space = false;
+  size_t parts = 0;
   {
     MutexLock lock(mutex_);
     // Else who waits might wait for ever.
     if (waiting_for_merges_[static_cast<size_t>(part_class)] > 0) return false;
-    sources = TakeForMergeLocked(List(part_class), max_output);
+    sources = TakeForMergeLocked(List(part_class), max_output, lacks_space);
+    parts = List(part_class).size();
   }
+  lack.Set(lacks_space, part_class == PartClass::kBig ? BigPath() : SmallPath(), parts, free.ok() ? free.value() : 0);
   if (sources.empty()) return false;
   VM_TRY(Merge(sources, false, stop));
   return true;
@@ -693,6 +701,7 @@ Partition::Load Partition::GetLoad() const {
     MutexLock lock(mutex_);
     load.inmemory_parts = List(PartClass::kInmemory).size();
     load.small_parts = List(PartClass::kSmall).size();
+    load.lacks_space = lacks_space_[static_cast<size_t>(PartClass::kSmall)].Get();
     for (const Entry& entry : List(PartClass::kInmemory)) load.memory_bytes += entry.part->reader->size_bytes();
   }
   for (const auto& shard : shards_) {
@@ -727,6 +736,7 @@ PartitionStats Partition::Stats() const {
     sum.merges = counters.merges.load(std::memory_order_relaxed);
     sum.rows_merged = counters.rows_merged.load(std::memory_order_relaxed);
     sum.rows_deleted = counters.rows_deleted.load(std::memory_order_relaxed);
+    sum.lacking_space = lacks_space_[static_cast<size_t>(part_class)].Get() ? 1 : 0;
   };
   add_counters(PartClass::kInmemory, stats.inmemory);
   add_counters(PartClass::kSmall, stats.small);

@@ -22,6 +22,7 @@
 #include "storage/part/merge.h"
 #include "storage/part/part_reader.h"
 #include "storage/part/raw_rows.h"
+#include "storage/partset/lack_of_space.h"
 
 namespace vm::storage {
 
@@ -57,6 +58,7 @@ inline constexpr size_t kPartClasses = 3;
 struct PartsStats {
   uint64_t parts = 0, blocks = 0, rows = 0, size_bytes = 0;
   uint64_t active_merges = 0, merges = 0, rows_merged = 0, rows_deleted = 0;
+  uint64_t lacking_space = 0;  // Months whose parts wait for room on the disk to be merged.
 };
 struct PartitionStats {
   PartsStats inmemory, small, big;
@@ -122,6 +124,7 @@ class Partition {
   struct Load {
     uint64_t memory_bytes = 0;  // Of rows and parts.
     size_t inmemory_parts = 0, small_parts = 0, index_memory_sets = 0;
+    bool lacks_space = false;  // Small parts cannot be merged since the disk is nearly full.
   };
   Load GetLoad() const;
   /// Whether rows cannot become parts.
@@ -156,7 +159,6 @@ class Partition {
   std::string NextPartName();
   uint64_t MaxInmemoryPartSize() const;
   uint64_t MaxSmallPartSize() const;
-  uint64_t MaxBigPartSize() const;
   /// Move the rows of a shard to those that become a part next; returns how many shards were collected. The caller
   /// has locked the shard.
   size_t Collect(Shard& shard) VM_EXCLUDES(conversions_mutex_);
@@ -180,7 +182,9 @@ class Partition {
   const std::vector<Entry>& List(PartClass part_class) const VM_REQUIRES(mutex_) {
     return parts_[static_cast<size_t>(part_class)];
   }
-  std::vector<Entry> TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output) VM_REQUIRES(mutex_);
+  /// `lacks_space`: there would be some if `max_output` was no limit.
+  std::vector<Entry> TakeForMergeLocked(std::vector<Entry>& entries, uint64_t max_output, bool& lacks_space)
+      VM_REQUIRES(mutex_);
   /// Wait until no part of `part_class` is in a merge; TryMerge starts none meanwhile.
   void WaitForMergesLocked(PartClass part_class) VM_REQUIRES(mutex_);
   void NotifyAdded() const;
@@ -213,6 +217,7 @@ class Partition {
 
   std::stop_source stop_merges_;
   std::array<MergeCounters, kPartClasses> counters_;  // By the class of the result.
+  std::array<LackOfSpace, kPartClasses> lacks_space_;
   std::atomic<uint64_t> lossy_blocks_{0};
   std::atomic<uint64_t> rows_deduplicated_{0};
 

@@ -20,4 +20,10 @@ struct PartSize {
 /// Reference: VictoriaMetrics lib/storage/partition.go, appendPartsToMerge.
 std::vector<size_t> SelectPartsToMerge(std::span<const PartSize> parts, uint64_t max_output_bytes);
 
+/// Bytes that one merge may write when `free_bytes` are left on the disk: a share of them, and nothing below
+/// `min_free_bytes`.
+inline uint64_t MaxMergeOutput(uint64_t free_bytes, uint64_t min_free_bytes, uint64_t writers) {
+  return free_bytes < min_free_bytes ? 0 : free_bytes / writers;
+}
+
 }  // namespace vm::storage

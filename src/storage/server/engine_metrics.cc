@@ -84,6 +84,7 @@ void PublishDataParts(Publisher& out) {
     out.Gauge(OfType("vm_blocks", c.type), of(&PartsStats::blocks));
     out.Gauge(OfType("vm_data_size_bytes", c.type), of(&PartsStats::size_bytes));
     out.Gauge(OfType("vm_active_merges", c.type), of(&PartsStats::active_merges));
+    out.Gauge(OfType("vm_merges_lacking_disk_space", c.type), of(&PartsStats::lacking_space));
     out.Counter(OfType("vm_merges_total", c.type), of(&PartsStats::merges));
     out.Counter(OfType("vm_rows_merged_total", c.type), of(&PartsStats::rows_merged));
     out.Counter(OfType("vm_rows_deleted_total", c.type), of(&PartsStats::rows_deleted));
@@ -117,6 +118,7 @@ void PublishIndex(Publisher& out) {
             [](const EngineStats& s) { return static_cast<uint64_t>(s.composite_since_ms / 1000); });
   out.Gauge(OfType("vm_pending_rows", "indexdb"), table(&mergeset::Stats::memory_items));
   out.Gauge(OfType("vm_active_merges", "indexdb/file"), table(&mergeset::Stats::active_merges));
+  out.Gauge(OfType("vm_merges_lacking_disk_space", "indexdb/file"), table(&mergeset::Stats::lacking_space));
   out.Counter(OfType("vm_merges_total", "indexdb/file"), table(&mergeset::Stats::merges));
   out.Counter(OfType("vm_rows_merged_total", "indexdb/file"), table(&mergeset::Stats::items_merged));
   out.Counter("vm_indexdb_items_added_total", table(&mergeset::Stats::items_added));

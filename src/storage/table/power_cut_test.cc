@@ -693,6 +693,58 @@ TEST(TableMergeTest, MergesWaitForFreeSpace) {
   EXPECT_EQ(stats.small.rows_merged, 20u);
 }
 
+TEST(TableMergeTest, RowsGoOnWhenMergesWaitForSpace) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  TableOptions options = Options(disk, now);
+  options.partition.min_free_disk_space_bytes = 1'000;
+  auto table = Table::Open(std::move(options)).value();
+  Partition& month = *table->GetOrCreatePartition(kNow).value();
+  for (int i = 0; i < 400; ++i) {
+    EXPECT_EQ(table->room(), Room::kFree);
+    ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow + i, 1}}).ok());
+    ASSERT_TRUE(table->FlushToDisk().ok());
+  }
+  EXPECT_EQ(table->Stats().small.parts, 400u);
+  EXPECT_EQ(table->room(), Room::kBusy) << "nobody has looked for merges yet";
+  // Above the limit of read-only mode, but too little for the result of a merge.
+  disk.SetFreeSpace(1'001);
+  EXPECT_FALSE(month.TryMerge(PartClass::kSmall).value());
+  EXPECT_EQ(table->Stats().small.lacking_space, 1u);
+  EXPECT_EQ(table->room(), Room::kFree);
+  // The same below the limit.
+  disk.SetFreeSpace(999);
+  EXPECT_FALSE(month.TryMerge(PartClass::kSmall).value());
+  EXPECT_EQ(table->Stats().small.lacking_space, 1u);
+  disk.SetFreeSpace(1 << 30);
+  EXPECT_TRUE(month.TryMerge(PartClass::kSmall).value());
+  EXPECT_EQ(table->Stats().small.lacking_space, 0u);
+  ASSERT_TRUE(table->Close().ok());
+}
+
+TEST(TableMergeTest, IndexesAreNotMergedBelowTheLimitOfFreeSpace) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  TableOptions options = Options(disk, now);
+  options.partition.min_free_disk_space_bytes = 100'000'000;
+  auto table = Table::Open(std::move(options)).value();
+  indexdb::IndexDb& index = table->GetOrCreatePartition(kNow).value()->index();
+  disk.SetFreeSpace(99'999'999);
+  for (uint64_t id = 1; id <= 20; ++id) {
+    ASSERT_TRUE(index.AddGlobal(Name(id), Series(id)).ok());
+    ASSERT_TRUE(index.FlushToDisk().ok());
+  }
+  EXPECT_FALSE(index.TryMerge().value());
+  EXPECT_EQ(index.stats().lacking_space, 1u);
+  EXPECT_EQ(index.stats().file_parts, 20u);
+  disk.SetFreeSpace(1 << 30);
+  EXPECT_TRUE(index.TryMerge().value());
+  EXPECT_EQ(index.stats().lacking_space, 0u);
+  ASSERT_TRUE(table->Close().ok());
+}
+
 TEST(TableMergeTest, FinalDeduplicationMergesPastMonthsOnce) {
   FaultFileSystem disk;
   ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());

@@ -21,12 +21,19 @@ constexpr int64_t kDiskLoopIntervalMs = 500;
 constexpr int64_t kMergeRetryIntervalMs = 10'000;
 constexpr int64_t kErrorLogIntervalMs = 5'000;
 constexpr int64_t kFailedMonthRetryMs = 10'000;
+constexpr int64_t kBusyLogAfterMs = 5'000;
+constexpr int64_t kBusyLogIntervalMs = 60'000;
 constexpr uint32_t kMaxWorkersPerClass = 16;
 // Rows wait when memory holds more than its share or searches would have to look into too many parts. In-memory parts
 // are at most a 60th of that share; a month that merges keep up with has fewer than a hundred small parts.
 constexpr uint64_t kMinMemoryForRows = 64 << 20;
 constexpr uint64_t kMaxInmemoryParts = 60;
 constexpr uint64_t kMaxSmallParts = 400;
+
+int64_t SteadyMs() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
 
 /// Merges take what CPU rows and queries leave: decision D10. Whether it works changes nothing else.
 void RunBehindIngestion() {
@@ -160,16 +167,38 @@ Status Table::OpenPartitions() {
 
 Room Table::room() const {
   const uint64_t max_bytes = std::max(options_.partition.memory_limit_bytes / 10, kMinMemoryForRows);
-  uint64_t bytes = 0;
+  Partition::Load most;
   bool busy = false;
   for (const PartitionRef& partition : AllPartitions()) {
     const Partition::Load load = partition->GetLoad();
-    bytes += load.memory_bytes;
-    busy = busy || load.inmemory_parts >= kMaxInmemoryParts || load.small_parts >= kMaxSmallParts ||
+    most.memory_bytes += load.memory_bytes;
+    most.inmemory_parts = std::max(most.inmemory_parts, load.inmemory_parts);
+    most.small_parts = std::max(most.small_parts, load.small_parts);
+    most.index_memory_sets = std::max(most.index_memory_sets, load.index_memory_sets);
+    // Waiting does not help when merges wait for room on the disk.
+    busy = busy || load.inmemory_parts >= kMaxInmemoryParts ||
+           (load.small_parts >= kMaxSmallParts && !load.lacks_space) ||
            load.index_memory_sets >= mergeset::kMaxMemorySets;
   }
-  if (!busy && bytes < max_bytes) return Room::kFree;
+  if (!busy && most.memory_bytes < max_bytes) {
+    if (busy_since_ms_.load(std::memory_order_relaxed) != 0) busy_since_ms_.store(0, std::memory_order_relaxed);
+    return Room::kFree;
+  }
+  LogBusy(most, max_bytes);
   return flush_failing_.load(std::memory_order_relaxed) ? Room::kFailing : Room::kBusy;
+}
+
+void Table::LogBusy(const Partition::Load& most, uint64_t max_bytes) const {
+  const int64_t now = SteadyMs();
+  int64_t since = 0;
+  if (busy_since_ms_.compare_exchange_strong(since, now, std::memory_order_relaxed)) return;
+  int64_t last = busy_log_ms_.load(std::memory_order_relaxed);
+  if (now - since < kBusyLogAfterMs || (last != INT64_MIN && now - last < kBusyLogIntervalMs)) return;
+  if (!busy_log_ms_.compare_exchange_strong(last, now, std::memory_order_relaxed)) return;
+  VM_LOG_WARN("rows have been waiting for {} seconds, since files do not keep up: {} of {} bytes in memory, and in one "
+              "month {} of {} parts in memory, {} of {} small parts, {} of {} sets of index items",
+              (now - since) / 1000, most.memory_bytes, max_bytes, most.inmemory_parts, kMaxInmemoryParts,
+              most.small_parts, kMaxSmallParts, most.index_memory_sets, mergeset::kMaxMemorySets);
 }
 
 model::TimeRange Table::AcceptedRange() const {
@@ -347,6 +376,7 @@ PartitionStats Table::Stats() const {
     to.merges += from.merges;
     to.rows_merged += from.rows_merged;
     to.rows_deleted += from.rows_deleted;
+    to.lacking_space += from.lacking_space;
   };
   for (const PartitionRef& partition : AllPartitions()) {
     const PartitionStats stats = partition->Stats();
@@ -422,9 +452,7 @@ void Table::Report(const Status& status) {
     return;
   }
   if (status.error().code() == ErrorCode::kCorrupted) VM_FATAL("{}", status.error().message());
-  const int64_t now = std::chrono::duration_cast<std::chrono::milliseconds>(
-                          std::chrono::steady_clock::now().time_since_epoch())
-                          .count();
+  const int64_t now = SteadyMs();
   int64_t last = last_error_log_ms_.load(std::memory_order_relaxed);
   if (last != INT64_MIN && now - last < kErrorLogIntervalMs) return;
   if (!last_error_log_ms_.compare_exchange_strong(last, now, std::memory_order_relaxed)) return;

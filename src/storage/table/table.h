@@ -117,6 +117,8 @@ class Table {
   void MergeLoop(std::stop_token stop, std::optional<PartClass> part_class);
   void FinalDedupLoop(std::stop_token stop);
   bool Sleep(std::stop_token stop, int64_t milliseconds);
+  /// Says what rows wait for, when they have for some time, at most once a minute.
+  void LogBusy(const Partition::Load& most, uint64_t max_bytes) const;
   void Report(const Status& status);
 
   TableOptions options_;
@@ -134,6 +136,8 @@ class Table {
   std::atomic<uint64_t> background_errors_{0};
   std::atomic<bool> flush_failing_{false};  // The last flush to files did not succeed.
   std::atomic<int64_t> last_error_log_ms_{INT64_MIN};
+  mutable std::atomic<int64_t> busy_since_ms_{0};  // Of a steady clock; 0: not busy.
+  mutable std::atomic<int64_t> busy_log_ms_{INT64_MIN};
   bool closed_ = false;
   std::vector<std::jthread> threads_;
 };
