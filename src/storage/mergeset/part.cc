@@ -191,11 +191,11 @@ Result<std::shared_ptr<Part>> Part::Open(fs::FileSystem& fs, const std::string& 
   part->name_ = dir.substr(dir.rfind('/') + 1);
   VM_ASSIGN_OR_RETURN(const ByteBuffer metadata, fs.ReadFile(fs::Join(dir, "metadata.json")));
   auto header = UnmarshalPartHeader(AsText(metadata));
-  if (!header.ok()) return std::move(header).error().WithContext("cannot read metadata of part \"" + dir + "\"");
+  if (!header.ok()) return std::move(header).error().WithContext("cannot read \"" + fs::Join(dir, "metadata.json") + "\"");
   part->header_ = std::move(header).value();
   VM_ASSIGN_OR_RETURN(const ByteBuffer metaindex, fs.ReadFile(fs::Join(dir, "metaindex.bin")));
   auto rows = UnmarshalMetaindex(metaindex);
-  if (!rows.ok()) return std::move(rows).error().WithContext("cannot read metaindex of part \"" + dir + "\"");
+  if (!rows.ok()) return std::move(rows).error().WithContext("cannot read \"" + fs::Join(dir, "metaindex.bin") + "\"");
   part->metaindex_ = std::move(rows).value();
   VM_ASSIGN_OR_RETURN(part->items_, fs.OpenReader(fs::Join(dir, "items.bin")));
   VM_ASSIGN_OR_RETURN(part->lens_, fs.OpenReader(fs::Join(dir, "lens.bin")));

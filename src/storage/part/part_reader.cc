@@ -16,6 +16,10 @@ using model::Tsid;
 // A metaindex row stands for up to 736 blocks; 1 GiB of them is more than any part holds.
 constexpr size_t kMaxMetaindexSize = size_t{1} << 30;
 
+Error InFile(Error error, const std::string& folder, const char* file) {
+  return std::move(error).WithContext("cannot read \"" + fs::Join(folder, file) + "\"");
+}
+
 }  // namespace
 
 Status PartReader::Init(ByteView metaindex) {
@@ -48,14 +52,18 @@ Result<std::shared_ptr<const PartReader>> PartReader::OpenFolder(fs::FileSystem&
   if (part->cache_ != nullptr) part->cache_id_ = part->cache_->NewFile();
   const auto open = [&]() -> Status {
     VM_ASSIGN_OR_RETURN(const ByteBuffer metadata, files.ReadFile(fs::Join(path, kMetadataFile)));
-    VM_ASSIGN_OR_RETURN(part->header_, ParsePartHeader(AsText(metadata)));
+    auto header = ParsePartHeader(AsText(metadata));
+    if (!header.ok()) return InFile(std::move(header).error(), path, kMetadataFile);
+    part->header_ = std::move(header).value();
     VM_ASSIGN_OR_RETURN(part->timestamps_, files.OpenReader(fs::Join(path, kTimestampsFile)));
     VM_ASSIGN_OR_RETURN(part->values_, files.OpenReader(fs::Join(path, kValuesFile)));
     VM_ASSIGN_OR_RETURN(part->index_, files.OpenReader(fs::Join(path, kIndexFile)));
     VM_ASSIGN_OR_RETURN(const ByteBuffer metaindex, files.ReadFile(fs::Join(path, kMetaindexFile)));
     part->size_bytes_ =
         part->timestamps_->size() + part->values_->size() + part->index_->size() + metaindex.size();
-    return part->Init(metaindex);
+    Status status = part->Init(metaindex);
+    if (!status.ok()) return InFile(std::move(status).error(), path, kMetaindexFile);
+    return status;
   };
   if (Status s = open(); !s.ok()) {
     return std::move(s).error().WithContext("cannot open part \"" + path + "\"");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <fmt/format.h>
 #include <functional>
 #include <map>
@@ -166,36 +167,81 @@ class SharedStream final : public net::Stream {
   const std::shared_ptr<net::Stream> inner_;
 };
 
+/// Counts and logs searches that failed because of what is on disk: the peer is told, but the disk is here. Thread-safe.
+class ReadErrors {
+ public:
+  explicit ReadErrors(metrics::Registry& registry) : count_(registry.GetCounter("vm_search_read_errors_total")) {}
+
+  void Note(const Error& error) {
+    if (error.code() != ErrorCode::kCorrupted && error.code() != ErrorCode::kIo) return;
+    count_.Inc();
+    using namespace std::chrono;
+    const int64_t now = duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+    int64_t last = logged_ms_.load(std::memory_order_relaxed);
+    if (last != INT64_MIN && now - last < kLogIntervalMs) return;
+    if (!logged_ms_.compare_exchange_strong(last, now, std::memory_order_relaxed)) return;
+    VM_LOG_ERROR("a search failed, {} so far: {}", count_.Get(), error.message());
+  }
+  template <class T>
+  Result<T> Noted(Result<T> result) {
+    if (!result.ok()) Note(result.error());
+    return result;
+  }
+
+ private:
+  static constexpr int64_t kLogIntervalMs = 5000;
+
+  metrics::Counter& count_;
+  std::atomic<int64_t> logged_ms_{INT64_MIN};
+};
+
+/// A cursor whose errors are noted.
+class NotingCursor final : public rpc::BlockCursor {
+ public:
+  NotingCursor(std::unique_ptr<rpc::BlockCursor> inner, ReadErrors& errors)
+      : inner_(std::move(inner)), errors_(errors) {}
+  Result<bool> Next() override { return errors_.Noted(inner_->Next()); }
+  ByteView metric_name() const override { return inner_->metric_name(); }
+  const model::EncodedBlock& block() const override { return inner_->block(); }
+
+ private:
+  const std::unique_ptr<rpc::BlockCursor> inner_;
+  ReadErrors& errors_;
+};
+
 class EngineHandler final : public rpc::SelectHandler {
  public:
-  EngineHandler(Engine& engine, const ServerOptions& options)
+  EngineHandler(Engine& engine, const ServerOptions& options, metrics::Registry& registry)
       : engine_(engine),
+        errors_(registry),
         max_tag_keys_(options.max_tag_keys),
         max_tag_values_(options.max_tag_values),
         max_suffixes_(options.max_tag_value_suffixes) {}
 
   Result<std::unique_ptr<rpc::BlockCursor>> Search(const model::SearchQuery& query,
                                                    const Deadline& deadline) override {
-    return engine_.StartSearch(query, deadline);
+    VM_ASSIGN_OR_RETURN(auto cursor, errors_.Noted(engine_.StartSearch(query, deadline)));
+    return std::unique_ptr<rpc::BlockCursor>(new NotingCursor(std::move(cursor), errors_));
   }
   Result<std::vector<ByteBuffer>> SearchMetricNames(const model::SearchQuery& query,
                                                     const Deadline& deadline) override {
-    return engine_.SearchMetricNames(query, deadline);
+    return errors_.Noted(engine_.SearchMetricNames(query, deadline));
   }
   Result<std::vector<std::string>> SearchLabelNames(const model::SearchQuery& query, size_t max_names,
                                                     const Deadline& deadline) override {
-    return engine_.SearchLabelNames(query, Limit(max_names, max_tag_keys_), deadline);
+    return errors_.Noted(engine_.SearchLabelNames(query, Limit(max_names, max_tag_keys_), deadline));
   }
   Result<std::vector<std::string>> SearchLabelValues(const model::SearchQuery& query, std::string_view label_name,
                                                      size_t max_values, const Deadline& deadline) override {
-    return engine_.SearchLabelValues(query, label_name, Limit(max_values, max_tag_values_), deadline);
+    return errors_.Noted(engine_.SearchLabelValues(query, label_name, Limit(max_values, max_tag_values_), deadline));
   }
   Result<std::vector<std::string>> SearchTagValueSuffixes(const rpc::TagValueSuffixesRequest& request,
                                                           const Deadline& deadline) override {
     const size_t limit = Limit(request.max_suffixes, max_suffixes_);
     VM_ASSIGN_OR_RETURN(auto suffixes,
-                        engine_.SearchTagValueSuffixes(request.tenant, request.time_range, request.tag_key,
-                                                       request.tag_value_prefix, request.delimiter, limit, deadline));
+                        errors_.Noted(engine_.SearchTagValueSuffixes(
+                            request.tenant, request.time_range, request.tag_key, request.tag_value_prefix,
+                            request.delimiter, limit, deadline)));
     if (suffixes.size() >= limit) {
       return Error(ErrorCode::kLimitExceeded,
                    fmt::format("more than -search.maxTagValueSuffixesPerSearch={} suffixes returned; either narrow "
@@ -206,19 +252,19 @@ class EngineHandler final : public rpc::SelectHandler {
     return suffixes;
   }
   Result<uint64_t> SeriesCount(model::Tenant tenant, const Deadline& deadline) override {
-    return engine_.SeriesCount(tenant, deadline);
+    return errors_.Noted(engine_.SeriesCount(tenant, deadline));
   }
   Result<model::TsdbStatus> GetTsdbStatus(const rpc::TsdbStatusRequest& request, const Deadline& deadline) override {
-    return engine_.GetTsdbStatus(request.query, request.focus_label, request.top_n, deadline);
+    return errors_.Noted(engine_.GetTsdbStatus(request.query, request.focus_label, request.top_n, deadline));
   }
   Result<uint64_t> DeleteSeries(const model::SearchQuery& query, const Deadline& deadline) override {
-    return engine_.DeleteSeries(query, deadline);
+    return errors_.Noted(engine_.DeleteSeries(query, deadline));
   }
   Status RegisterMetricNames(std::span<const model::MetricRow> names, const Deadline&) override {
-    return engine_.RegisterMetricNames(names);
+    return errors_.Noted(engine_.RegisterMetricNames(names));
   }
   Result<std::vector<model::Tenant>> SearchTenants(const model::TimeRange& range, const Deadline& deadline) override {
-    return engine_.SearchTenants(range, deadline);
+    return errors_.Noted(engine_.SearchTenants(range, deadline));
   }
   Result<model::MetricNamesUsageStats> GetMetricNamesUsageStats(const rpc::MetricNamesUsageStatsRequest& request,
                                                                 const Deadline&) override {
@@ -239,6 +285,7 @@ class EngineHandler final : public rpc::SelectHandler {
   }
 
   Engine& engine_;
+  ReadErrors errors_;
   const size_t max_tag_keys_;
   const size_t max_tag_values_;
   const size_t max_suffixes_;
@@ -268,7 +315,7 @@ struct StorageServer::Impl {
         registry(this->options.registry != nullptr ? *this->options.registry : own_registry),
         insert_metrics(registry),
         sink(engine, ingest_pool, registry, insert_metrics, insert_stop.get_token()),
-        handler(engine, this->options),
+        handler(engine, this->options, registry),
         select_server(handler, search_pool, SelectOptions()),
         http(engine, background_pool, force_merge_pool, &registry) {
     registry.SetGaugeCallback("vm_concurrent_insert_capacity",

@@ -208,6 +208,37 @@ TEST_F(ServerTest, ThreadsShareALargePacket) {
   EXPECT_EQ(Ask(rpc::SeriesCountRequest{}).reply.number, kSeries);
 }
 
+TEST_F(ServerTest, NotesWhichPartASearchCouldNotRead) {
+  Start();
+  ByteBuffer rows, raw;
+  const std::vector<model::LabelView> labels = {{"", "a"}};
+  model::MarshalMetricNameRaw(raw, {0, 0}, labels);
+  for (int64_t i = 0; i < 50; ++i) {
+    model::AppendMetricRow(rows, {raw, kNow - i * i, static_cast<double>(i * 7919 % 31)});
+  }
+  EXPECT_TRUE(net::BlockOn(runtime_.MakeStrand(), Send(std::string(rpc::kWriteRows), rows)).ok());
+  EXPECT_EQ(Get("/snapshot/create").status(), 200);  // Writes the rows to a file.
+  server_->Stop();
+  server_.reset();
+  ASSERT_TRUE(engine_->Close().ok());
+  engine_.reset();
+  std::string part;
+  for (const auto& entry : stdfs::directory_iterator(path_ / "data/small/2026_11")) {
+    if (!entry.is_directory()) continue;
+    part = entry.path().string();
+    stdfs::resize_file(entry.path() / "values.bin", 1);
+  }
+  ASSERT_FALSE(part.empty());
+  Start();
+  testing::internal::CaptureStderr();
+  const auto answer = Ask(rpc::SearchRequest{Query()});
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_NE(answer.outcome, rpc::CallOutcome::kOk) << "cut off in the middle";
+  EXPECT_NE(logged.find("a search failed"), std::string::npos) << logged;
+  EXPECT_NE(logged.find(part), std::string::npos) << logged;
+  EXPECT_GE(registry_.GetCounter("vm_search_read_errors_total").Get(), 1u);
+}
+
 TEST_F(ServerTest, RefusesRowsWithoutDiskSpace) {
   Start(UINT64_MAX);
   EXPECT_EQ(Insert({"a"}), rpc::InsertAnswer::kReadOnly);

@@ -491,7 +491,7 @@ TEST(TableFaultTest, ACorruptPartIsNamedAtTheStart) {
         ASSERT_TRUE(fs::WriteFileSynced(*copy, folder + file, ByteView(whole).first(keep)).ok());
         auto opened = Table::Open(Options(*copy, now));
         ASSERT_FALSE(opened.ok());
-        EXPECT_NE(opened.error().message().find(folder), std::string::npos) << opened.error().message();
+        EXPECT_NE(opened.error().message().find(folder + file), std::string::npos) << opened.error().message();
         EXPECT_TRUE(copy->Exists(folder));  // Nothing is thrown away.
       }
       ASSERT_TRUE(copy->RemoveFile(folder + file).ok());
