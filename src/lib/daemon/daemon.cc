@@ -25,6 +25,7 @@
 #include "lib/daemon/version.h"
 #include "lib/http/server.h"
 #include "lib/log/log.h"
+#include "lib/net/run_on.h"
 #include "lib/sys/sys.h"
 
 namespace vm::daemon {
@@ -337,7 +338,9 @@ net::asio::awaitable<bool> Daemon::Impl::ServeBuiltin(http::Request& request, ht
     const bool allowed = co_await auth.Check(request, response);
     if (!allowed) co_return true;
     const auto start = std::chrono::steady_clock::now();
-    body = MetricsText();
+    // Some look at the disk.
+    auto work = [this]() noexcept { return MetricsText(); };
+    body = co_await net::RunOn(*http_pool, work);
     metrics_duration.Update(SecondsSince(start));
   } else if (path == "/flags") {
     const bool allowed = co_await auth.Check(request, response);

@@ -3,7 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <boost/asio/post.hpp>
+#include <chrono>
 #include <csignal>
+#include <latch>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "lib/daemon/auth.h"
@@ -88,6 +93,34 @@ TEST_F(DaemonTest, ServesBuiltinAndOwnPathsUntilASignal) {
   EXPECT_EQ(daemon_.WaitForSignal(), SIGTERM);
   daemon_.StopHttp();
   daemon_.LogStopped(0);
+  daemon_.StopRuntime();
+}
+
+TEST_F(DaemonTest, ComputesMetricsOnNoIoThread) {
+  Start({});
+  std::mutex mutex;
+  std::set<std::thread::id> io_threads, metrics_threads;
+  const auto note = [&mutex](std::set<std::thread::id>& threads) {
+    std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  };
+  std::latch done(200);
+  for (int i = 0; i < 200; ++i) {
+    net::asio::post(daemon_.runtime().executor(), [&] {
+      note(io_threads);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      done.count_down();
+    });
+  }
+  done.wait();
+  daemon_.metrics().SetGaugeCallback("slow", [&] {
+    note(metrics_threads);
+    return 1.0;
+  });
+  EXPECT_NE(Get("/metrics").find("slow 1\n"), std::string::npos);
+  ASSERT_EQ(metrics_threads.size(), 1u);
+  EXPECT_FALSE(io_threads.contains(*metrics_threads.begin()));
+  daemon_.StopHttp();
   daemon_.StopRuntime();
 }
 
