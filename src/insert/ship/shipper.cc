@@ -20,9 +20,13 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-/// Rows that go to a node at once. While it works on them there is no more room: so few that nobody waits long for it, so
-/// many that they pack well and the way there and back does not count.
-constexpr size_t kMaxPacketBytes = 2 << 20;
+/// Rows that go to a near node at once. While it works on them there is no more room: so few that nobody waits long for
+/// it, so many that they pack well.
+constexpr size_t kPacketBytes = 2 << 20;
+/// A far node gets so many that it works on them this many times as long as the way there and back takes.
+constexpr int kMinWorkPerRoundTrip = 4;
+/// Connecting takes about so many ways there and back.
+constexpr int kRoundTripsOfConnect = 4;
 /// One is sent while the next is filled.
 constexpr size_t kMaxSpares = 2;
 
@@ -38,6 +42,8 @@ struct Shipper::NodeState {
   std::deque<NodeBatch> pending;  // Packets; none is empty.
   std::vector<ByteBuffer> spares;  // Memory for new ones.
   size_t sent_bytes = 0;           // Of the packet that was taken last, until the node has it.
+  size_t packet_bytes = kPacketBytes;  // Of one packet at most, unless a batch is larger.
+  Clock::duration round_trip{0};
 
   bool HasRoomFor(size_t bytes, size_t max_bytes) const {
     return pending.empty() || stats.pending_bytes + sent_bytes + bytes <= max_bytes;
@@ -65,6 +71,15 @@ struct Shipper::NodeState {
     sent_bytes = packet.data.size();
     return packet;
   }
+  /// Learn from a packet that took `duration`. Small ones tell nothing.
+  void AdjustPackets(size_t bytes, Clock::duration duration, size_t max_bytes) {
+    if (bytes < packet_bytes / 2) return;
+    const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+    const double work = std::max(seconds(duration - round_trip), 1e-4);
+    const double factor = std::min(kMinWorkPerRoundTrip * seconds(round_trip) / work, 2.0);
+    const size_t least = std::min(kPacketBytes, max_bytes);
+    packet_bytes = std::clamp(static_cast<size_t>(static_cast<double>(packet_bytes) * factor), least, max_bytes);
+  }
   void Done(ByteBuffer data) {
     sent_bytes = 0;
     // Not for ever: a buffer that has become too big for the rows that come goes away.
@@ -86,7 +101,7 @@ struct Shipper::NodeState {
 
  private:
   NodeBatch& PacketFor(size_t bytes) {
-    if (pending.empty() || pending.back().data.size() + bytes > kMaxPacketBytes) {
+    if (pending.empty() || pending.back().data.size() + bytes > packet_bytes) {
       NodeBatch& packet = pending.emplace_back();
       if (!spares.empty()) {
         packet.data = std::move(spares.back());
@@ -401,6 +416,7 @@ asio::awaitable<bool> Shipper::SendTo(size_t node, const NodeBatch& batch) {
   state.last_send_end = end;
   switch (outcome) {
     case SendOutcome::kAccepted:
+      state.AdjustPackets(batch.data.size(), end - start, options_.max_node_buffer_bytes);
       state.stats.sent_rows += batch.rows_count;
       co_return true;
     case SendOutcome::kReadOnly:
@@ -444,7 +460,9 @@ asio::awaitable<void> Shipper::CheckHealth(size_t node) {
   co_await LockConnection(node);
   const ConnectionLock lock(*this, node);
   if (state.client->connected() || Clock::now() < state.no_dial_before) co_return;
+  const Clock::time_point start = Clock::now();
   const ConnectOutcome outcome = co_await state.client->Connect();
+  state.round_trip = (Clock::now() - start) / kRoundTripsOfConnect;
   if (!outcome.status.ok()) {
     ++(outcome.is_dialed ? state.stats.handshake_errors : state.stats.dial_errors);
     state.redial_pause = std::min(std::max(2 * state.redial_pause, options_.flush_interval), options_.max_redial_interval);

@@ -23,6 +23,7 @@ class FakeClient : public NodeClient {
   struct Script {
     bool is_up = true;
     bool is_deaf = false;  // Takes connections and shakes no hands.
+    milliseconds connect_delay{0};
     milliseconds delay{0};
     SendOutcome outcome = SendOutcome::kAccepted;
     std::vector<ByteBuffer> taken;
@@ -32,6 +33,10 @@ class FakeClient : public NodeClient {
 
   asio::awaitable<ConnectOutcome> Connect() override {
     ConnectOutcome outcome;
+    if (script_.connect_delay.count() > 0) {
+      asio::steady_timer timer(co_await asio::this_coro::executor, script_.connect_delay);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
     is_connected_ = script_.is_up;
     if (!script_.is_up) {
       outcome.status = Error(ErrorCode::kUnavailable, "down");
@@ -230,6 +235,32 @@ TEST_F(ShipperTest, ThereIsRoomAgainAfterEachPacketAndNotOnlyWhenTheBufferIsEmpt
   EXPECT_EQ(shipper_->stats(0).pending_rows.load(), 0u);
   Stop();
   EXPECT_EQ(accepted_, 12u);
+}
+
+TEST_F(ShipperTest, SendsLargerPacketsToAFarNode) {
+  constexpr size_t kRows = 30'000;
+  scripts_[0].connect_delay = milliseconds(40);
+  scripts_[0].delay = milliseconds(10);  // All of it on the way.
+  scripts_[1].delay = milliseconds(10);  // All of it work.
+  ShipOptions options;
+  options.max_node_buffer_bytes = 8 << 20;
+  Open(2, options);
+  RunUntil([&] { return shipper_->stats(0).is_connected && shipper_->stats(1).is_connected; });
+  for (int i = 0; i < 60; ++i) {
+    Push(Batch(0, kRows));
+    Push(Batch(1, kRows));
+  }
+  RunUntil([&] { return shipper_->stats(0).sent_rows + shipper_->stats(1).sent_rows == 120 * kRows; });
+  const auto largest = [&](int node) {
+    size_t most = 0;
+    for (const ByteBuffer& packet : scripts_[node].taken) most = std::max(most, packet.size());
+    return most;
+  };
+  EXPECT_GT(largest(0), size_t{4} << 20);
+  EXPECT_LE(largest(0), size_t{8} << 20);
+  EXPECT_LE(largest(1), size_t{2} << 20);
+  Stop();
+  EXPECT_EQ(accepted_, 120u);
 }
 
 TEST_F(ShipperTest, TellsDialsFromHandshakes) {
