@@ -122,6 +122,71 @@ TEST_F(IngestTest, ReadsARemoteWriteBody) {
   EXPECT_EQ(row.value().value, 1);
 }
 
+// Series of the usual form are read on their own way; rows, order, nodes and limits do not depend on that.
+TEST_F(IngestTest, UsualAndUnusualSeriesOfRemoteWriteKeepTheirOrder) {
+  const auto field = [](char tag, const std::string& body) { return tag + std::string(1, static_cast<char>(body.size())) + body; };
+  const auto label = [&](const std::string& name, const std::string& value) {
+    return field('\x0a', field('\x0a', name) + field('\x12', value));
+  };
+  const std::string one("\x09\0\0\0\0\0\0\xf0\x3f\x10\x07", 11);  // 1 at 7.
+  const std::string sample = field('\x12', one);
+  std::string message;
+  for (int i = 0; i < 12; ++i) {
+    const std::string name = label("__name__", "m" + std::to_string(i)), job = label("job", "a");
+    if (i % 4 == 0) message += field('\x0a', name + job + sample + sample);
+    if (i % 4 == 1) message += field('\x0a', sample + name + job);                      // Samples first.
+    if (i % 4 == 2) message += field('\x0a', name + job + label("empty", "") + sample);  // A label to be left out.
+    if (i % 4 == 3) message += field('\x0a', name + job + label("a", "") + label("b", "1") + label("c", "2") + sample);  // Too many.
+  }
+  message += field('\x1a', std::string("\x08\x01\x12\x02m1", 6));  // Metadata.
+  std::string packed;
+  snappy::Compress(message.data(), message.size(), &packed);
+  const std::vector<std::string> three = {"127.0.0.1:18501", "127.0.0.1:18502", "127.0.0.1:18503"};
+  const hash::Rendezvous placement(three, 0);
+  context_.placement = &placement;
+  context_.tenant = model::Tenant{5, 6};
+  context_.prepare.max_labels_per_series = 3;
+  const auto read = [&](const IngestContext& context) {
+    auto output = IngestRemoteWrite(AsBytes(packed), {}, context);
+    EXPECT_TRUE(output.ok());
+    return std::move(output).value();
+  };
+  const IngestOutput output = read(context_);
+  EXPECT_EQ(output.rows_count, 15u);
+  EXPECT_EQ(output.too_many_labels_count, 3u);
+  EXPECT_EQ(output.metadata_count, 1u);
+  EXPECT_EQ(output.tenant_rows.at(model::Tenant{5, 6}), 12u);
+  size_t rows_count = 0;
+  for (const NodeBatch& batch : output.samples) {
+    ByteView rows = batch.data;
+    int last = -1;
+    while (!rows.empty()) {
+      const auto row = model::TakeMetricRow(rows);
+      ASSERT_TRUE(row.ok());
+      const auto name = model::MetricName::UnmarshalRaw(row.value().metric_name_raw);
+      ASSERT_TRUE(name.ok());
+      EXPECT_EQ(name.value().tenant, (model::Tenant{5, 6}));
+      EXPECT_EQ(name.value().tags, (std::vector<model::Tag>{{"job", "a"}}));
+      const int number = std::stoi(name.value().metric_group.substr(1));
+      EXPECT_GE(number, last);
+      last = number;
+      EXPECT_EQ(row.value().timestamp, 7);
+      EXPECT_EQ(row.value().value, 1);
+      ++rows_count;
+    }
+  }
+  EXPECT_EQ(rows_count, 12u);
+  // The same by the long way, which labels to be sorted take; these are in order.
+  IngestContext sorting = context_;
+  sorting.prepare.sort_labels = true;
+  const IngestOutput same = read(sorting);
+  ASSERT_EQ(same.samples.size(), output.samples.size());
+  for (size_t i = 0; i < same.samples.size(); ++i) {
+    EXPECT_EQ(same.samples[i].node, output.samples[i].node);
+    EXPECT_EQ(same.samples[i].data, output.samples[i].data);
+  }
+}
+
 std::string Decode(std::string_view encoding, ByteView body, size_t piece_size) {
   auto decoder = BodyDecoder::Make(encoding);
   EXPECT_TRUE(decoder.ok());

@@ -4,6 +4,7 @@
 
 #include "insert/http/series_writer.h"
 #include "insert/parse/prometheus/text.h"
+#include "insert/parse/remotewrite/plain_series.h"
 #include "insert/parse/remotewrite/write_request.h"
 
 namespace vm::insert {
@@ -49,17 +50,41 @@ Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptio
     WriteRequest& used;
     ~Trimmer() { used.Trim(); }
   } trimmer{request};
-  VM_TRY(request.Unmarshal(unpacked));
 
   IngestOutput output;
   SeriesWriter writer(context, output);
-  for (const RemoteSeries& series : request.series()) {
-    output.rows_count += series.samples_count;
-    if (!writer.SetLabels(request.labels(series))) continue;
-    for (const RemoteSample& sample : request.samples(series)) {
-      writer.AddSample(sample.timestamp, sample.value);
+  const auto write_series = [&] {
+    for (const RemoteSeries& series : request.series()) {
+      output.rows_count += series.samples_count;
+      if (!writer.SetLabels(request.labels(series))) continue;
+      for (const RemoteSample& sample : request.samples(series)) writer.AddSample(sample.timestamp, sample.value);
     }
+  };
+  PlainSeries plain;
+  const PlainSeriesLimits limits{context.prepare.max_labels_per_series, context.prepare.max_label_name_bytes,
+                                 context.prepare.max_label_value_bytes};
+  const uint8_t* const readable_end = unpacked.data() + unpacked.size();
+  const auto take_plain = [&](ByteView message) {
+    uint8_t* place = writer.PlaceForLabels(message.size() + kPlainSeriesSlack);
+    if (!ReadPlainSeries(message, readable_end, limits, place, plain)) return false;
+    if (!request.series().empty()) {
+      // The order stays as it was sent.
+      write_series();
+      request.DropSeries();
+      place = writer.PlaceForLabels(message.size() + kPlainSeriesSlack);
+      ReadPlainSeries(message, readable_end, limits, place, plain);
+    }
+    output.rows_count += plain.samples.size();
+    writer.BeginPlacedSeries(plain.labels_size, plain.metric_name_at);
+    for (const RemoteSample& sample : plain.samples) writer.AddSample(sample.timestamp, sample.value);
+    return true;
+  };
+  if (writer.TakesPlainSeries()) {
+    VM_TRY(request.Unmarshal(unpacked, take_plain));
+  } else {
+    VM_TRY(request.Unmarshal(unpacked));
   }
+  write_series();
   if (context.is_metadata_enabled) {
     output.metadata_count = request.metadata().size();
     for (const RemoteMetadata& item : request.metadata()) {

@@ -72,13 +72,26 @@ bool SeriesWriter::SetLabels(std::span<model::LabelView> labels) {
   return EndLabels();
 }
 
+bool SeriesWriter::TakesPlainSeries() const {
+  return context_.tenant && context_.extra_labels.empty() && context_.relabeling == nullptr &&
+         !context_.prepare.prometheus_naming && !context_.prepare.sort_labels;
+}
+
+void SeriesWriter::BeginPlacedSeries(size_t labels_size, size_t metric_name_at) {
+  CountFor(*context_.tenant);
+  samples_.BeginPlacedSeries(labels_size, metric_name_at);
+}
+
 bool SeriesWriter::BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels) {
-  if (tenant_rows_ == nullptr || tenant != tenant_) {
-    tenant_ = tenant;
-    tenant_rows_ = &output_.tenant_rows[tenant];
-  }
+  CountFor(tenant);
   samples_.BeginSeries(tenant, labels);
   return true;
+}
+
+void SeriesWriter::CountFor(model::Tenant tenant) {
+  if (tenant_rows_ != nullptr && tenant == tenant_) return;
+  tenant_ = tenant;
+  tenant_rows_ = &output_.tenant_rows[tenant];
 }
 
 bool SeriesWriter::CheckLabels(std::span<model::LabelView>& labels) {

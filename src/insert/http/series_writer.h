@@ -28,6 +28,11 @@ class SeriesWriter {
   bool SetLabels(std::span<model::LabelView> labels);
   /// The same for a series whose tenant is known; nothing is added.
   bool SetSeries(model::Tenant tenant, std::span<model::LabelView> labels);
+  /// Whether nothing but limits can change a series that comes with all of its labels: it may then be read by ReadPlainSeries into
+  /// PlaceForLabels, and begun with BeginPlacedSeries.
+  bool TakesPlainSeries() const;
+  uint8_t* PlaceForLabels(size_t size) { return samples_.PlaceForLabels(*context_.tenant, size); }
+  void BeginPlacedSeries(size_t labels_size, size_t metric_name_at);
   void AddSample(int64_t timestamp, double value) {
     samples_.AddSample(timestamp, value);
     ++*tenant_rows_;
@@ -43,6 +48,7 @@ class SeriesWriter {
  private:
   /// Of labels without empty values.
   bool BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels);
+  void CountFor(model::Tenant tenant);
   /// Rename, relabel and check `labels`, which then may be those in relabeled_. False: the series is dropped.
   bool CheckLabels(std::span<model::LabelView>& labels);
 

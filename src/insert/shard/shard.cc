@@ -1,5 +1,7 @@
 #include "insert/shard/shard.h"
 
+#include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "lib/hash/xxhash.h"
@@ -18,12 +20,11 @@ ShardWriter::ShardWriter(const hash::Rendezvous& nodes, size_t max_batch_bytes, 
     : nodes_(nodes), max_batch_bytes_(max_batch_bytes), buffers_(buffers), open_(nodes.nodes_count()) {}
 
 void ShardWriter::BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels) {
-  name_raw_.clear();
-  model::MarshalMetricNameRaw(name_raw_, tenant, labels);
-  if (nodes_.nodes_count() == 1) {
-    node_ = 0;
-    return;
-  }
+  const size_t name_size = model::MetricNameRawSize(labels);
+  PlaceForLabels(tenant, name_size - kTenantSize);
+  model::StoreMetricNameRaw(row_.data() + kSizeRoom, tenant, labels);
+  BeginRows(name_size);
+  if (nodes_.nodes_count() == 1) return;
   scratch_.clear();
   AppendBigEndian<uint32_t>(scratch_, tenant.account_id);
   AppendBigEndian<uint32_t>(scratch_, tenant.project_id);
@@ -34,13 +35,45 @@ void ShardWriter::BeginSeries(model::Tenant tenant, std::span<const model::Label
   node_ = nodes_.Pick(hash::XXH64(scratch_));
 }
 
+uint8_t* ShardWriter::PlaceForLabels(model::Tenant tenant, size_t size) {
+  const size_t row_size = kSizeRoom + kTenantSize + size + kSampleSize;
+  if (row_.size() < row_size) row_.resize(row_size);
+  uint8_t* to = StoreBigEndian(row_.data() + kSizeRoom, tenant.account_id);
+  return StoreBigEndian(to, tenant.project_id);
+}
+
+void ShardWriter::BeginPlacedSeries(size_t labels_size, size_t metric_name_at) {
+  BeginRows(kTenantSize + labels_size);
+  if (nodes_.nodes_count() == 1) return;
+  const ByteView name = ByteView(row_).subspan(kSizeRoom, kTenantSize + labels_size);
+  if (metric_name_at == std::string_view::npos) {
+    node_ = nodes_.Pick(hash::XXH64(name));
+    return;
+  }
+  scratch_.clear();
+  Append(scratch_, name.first(kTenantSize + metric_name_at));
+  AppendText(scratch_, "__name__");
+  Append(scratch_, name.subspan(kTenantSize + metric_name_at + 2));
+  node_ = nodes_.Pick(hash::XXH64(scratch_));
+}
+
+void ShardWriter::BeginRows(size_t name_size) {
+  uint8_t bytes[kSizeRoom];
+  size_t size = 0;
+  for (size_t rest = name_size; size == 0 || rest > 0; rest >>= 7) {
+    bytes[size++] = static_cast<uint8_t>((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+  }
+  row_begin_ = kSizeRoom - size;
+  std::copy_n(bytes, size, row_.data() + row_begin_);
+  name_end_ = kSizeRoom + name_size;
+}
+
 void ShardWriter::AddSample(int64_t timestamp, double value) {
-  model::MetricRow row;
-  row.metric_name_raw = name_raw_;
-  row.timestamp = timestamp;
-  row.value = value;
-  NodeBatch& batch = BatchWithRoom(node_, model::MetricRowSize(row));
-  model::AppendMetricRow(batch.data, row);
+  uint8_t* to = StoreBigEndian(row_.data() + name_end_, static_cast<uint64_t>(timestamp));
+  StoreBigEndian(to, std::bit_cast<uint64_t>(value));
+  const size_t row_size = name_end_ + kSampleSize - row_begin_;
+  NodeBatch& batch = BatchWithRoom(node_, row_size);
+  Append(batch.data, ByteView(row_).subspan(row_begin_, row_size));
   ++batch.rows_count;
 }
 

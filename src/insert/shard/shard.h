@@ -38,6 +38,10 @@ class ShardWriter {
   /// differently, as the reference does; both are sent as the empty name. Requires labels within the
   /// limits of model::MarshalMetricNameRaw.
   void BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels);
+  /// The same for labels that are in their sent form already. First a place for up to `size` bytes of them, then how many there are.
+  /// `metric_name_at`: where a label stood that came as `__name__`; npos: nowhere.
+  uint8_t* PlaceForLabels(model::Tenant tenant, size_t size);
+  void BeginPlacedSeries(size_t labels_size, size_t metric_name_at);
   void AddSample(int64_t timestamp, double value);
 
   /// Requires texts of at most 65535 bytes. Do not mix with samples.
@@ -47,7 +51,13 @@ class ShardWriter {
   std::vector<NodeBatch> Finish();
 
  private:
+  static constexpr size_t kSizeRoom = 10;  // Of the longest varint.
+  static constexpr size_t kTenantSize = 8;
+  static constexpr size_t kSampleSize = 16;
+
   NodeBatch& BatchWithRoom(size_t node, size_t row_size);
+  /// The name of `name_size` bytes stands in row_.
+  void BeginRows(size_t name_size);
 
   const hash::Rendezvous& nodes_;
   const size_t max_batch_bytes_;
@@ -55,7 +65,10 @@ class ShardWriter {
   std::vector<NodeBatch> open_;  // By node.
   std::vector<NodeBatch> full_;
   size_t node_ = 0;
-  ByteBuffer name_raw_;
+  // The row of the current series: room for the size of the name, the name, room for time and value.
+  ByteBuffer row_;
+  size_t row_begin_ = 0;
+  size_t name_end_ = 0;
   ByteBuffer scratch_;
 };
 

@@ -30,6 +30,36 @@ TEST(ShardWriterTest, PlacesSeriesWhereTheReferenceDoes) {
   }
 }
 
+// Labels in their sent form give the same rows on the same nodes.
+TEST(ShardWriterTest, PlacedSeriesAreTheSame) {
+  const hash::Rendezvous nodes(kNodes, 0);
+  for (int i = 0; i < 40; ++i) {
+    const std::string value(static_cast<size_t>(i * 5 + 1), 'v'), name = "m" + std::to_string(i);
+    for (const std::string_view name_key : {"", "__name__", "name"}) {
+      const std::vector<model::LabelView> labels = {{"job", "a"}, {name_key, name}, {"instance", value}};
+      ShardWriter one(nodes, 1 << 20), other(nodes, 1 << 20);
+      one.BeginSeries({5, 6}, labels);
+      one.AddSample(7, 8);
+      one.AddSample(8, 9);
+      ByteBuffer raw;
+      model::MarshalMetricNameRaw(raw, {}, labels);
+      const ByteView sent = ByteView(raw).subspan(8);
+      uint8_t* place = other.PlaceForLabels({5, 6}, sent.size() + 32);
+      std::copy(sent.begin(), sent.end(), place);
+      const size_t at = name_key == "__name__" ? 2 + 3 + 2 + 1 : std::string_view::npos;
+      other.BeginPlacedSeries(sent.size(), at);
+      other.AddSample(7, 8);
+      other.AddSample(8, 9);
+      const auto want = one.Finish(), got = other.Finish();
+      ASSERT_EQ(want.size(), 1u);
+      ASSERT_EQ(got.size(), 1u);
+      EXPECT_EQ(got[0].node, want[0].node) << name_key << i;
+      EXPECT_EQ(ToHex(got[0].data), ToHex(want[0].data));
+      EXPECT_EQ(got[0].rows_count, 2u);
+    }
+  }
+}
+
 TEST(ShardWriterTest, WritesTheRowBytesOfTheProtocol) {
   const std::vector<std::string> one = {"a"};
   const hash::Rendezvous nodes(one, 0);

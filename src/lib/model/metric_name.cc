@@ -298,21 +298,24 @@ inline uint8_t* PutText(uint8_t* to, std::string_view text) {
   return to + size;
 }
 
+inline std::string_view SentName(const LabelView& label) {
+  return label.name == "__name__" ? std::string_view() : label.name;
+}
+
 }  // namespace
 
-void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelView> labels) {
-  const auto sent_name = [](const LabelView& label) {
-    return label.name == "__name__" ? std::string_view() : label.name;
-  };
+size_t MetricNameRawSize(std::span<const LabelView> labels) noexcept {
   size_t size = 8;
   for (const LabelView& label : labels) {
     if (label.value.empty()) continue;
     VM_CHECK(label.name.size() <= kMaxRawLabelSize && label.value.size() <= kMaxRawLabelSize);
-    size += 4 + sent_name(label).size() + label.value.size();
+    size += 4 + SentName(label).size() + label.value.size();
   }
-  const size_t at = dst.size();
-  dst.resize(at + size);
-  uint8_t* to = StoreBigEndian(dst.data() + at, tenant.account_id);
+  return size;
+}
+
+uint8_t* StoreMetricNameRaw(uint8_t* dst, Tenant tenant, std::span<const LabelView> labels) noexcept {
+  uint8_t* to = StoreBigEndian(dst, tenant.account_id);
   to = StoreBigEndian(to, tenant.project_id);
   const auto put = [&to](std::string_view text) {
     to = StoreBigEndian(to, static_cast<uint16_t>(text.size()));
@@ -320,9 +323,16 @@ void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelV
   };
   for (const LabelView& label : labels) {
     if (label.value.empty()) continue;
-    put(sent_name(label));
+    put(SentName(label));
     put(label.value);
   }
+  return to;
+}
+
+void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelView> labels) {
+  const size_t at = dst.size();
+  dst.resize(at + MetricNameRawSize(labels));
+  StoreMetricNameRaw(dst.data() + at, tenant, labels);
 }
 
 }  // namespace vm::model

@@ -66,6 +66,9 @@ inline constexpr size_t kMaxRawLabelSize = 65535;
 /// Append the form that vminsert sends. Labels without a value are left out, `__name__` becomes the empty
 /// name. Requires names and values of at most kMaxRawLabelSize bytes.
 void MarshalMetricNameRaw(ByteBuffer& dst, Tenant tenant, std::span<const LabelView> labels);
+/// The same to a place of MetricNameRawSize(labels) bytes; returns what follows them.
+uint8_t* StoreMetricNameRaw(uint8_t* dst, Tenant tenant, std::span<const LabelView> labels) noexcept;
+size_t MetricNameRawSize(std::span<const LabelView> labels) noexcept;
 
 /// Escape 00, 01 and 02 and close with 01, so that byte order of items is order of tags.
 void MarshalTagValue(ByteBuffer& dst, std::string_view value);

@@ -1,7 +1,11 @@
-// Bodies of remote write: the unpacked size is bounded, and the ranges of series stay within their lists.
+// Bodies of remote write: the unpacked size is bounded, the ranges of series stay within their lists, and a series that is read
+// in one pass is what the whole reader makes of it.
+#include <bit>
 #include <cstdlib>
+#include <utility>
 
 #include "insert/parse/remotewrite/body.h"
+#include "insert/parse/remotewrite/plain_series.h"
 #include "insert/parse/remotewrite/write_request.h"
 
 namespace {
@@ -33,6 +37,26 @@ void Walk(const WriteRequest& request) {
   sink = sum;
 }
 
+void ReadBothWays(ByteView message) {
+  WriteRequest request;
+  const bool is_ok = request.UnmarshalTimeSeries(message).ok();
+  if (is_ok) Walk(request);
+  ByteBuffer labels(message.size() + kPlainSeriesSlack);
+  PlainSeries plain;
+  if (!ReadPlainSeries(message, message.data() + message.size(), {40, 256, 4096}, labels.data(), plain)) return;
+  Require(is_ok && request.series().size() == 1);
+  const RemoteSeries& series = request.series()[0];
+  ByteBuffer name;
+  model::MarshalMetricNameRaw(name, {}, std::as_const(request).labels(series));
+  Require(Equal(ByteView(name).subspan(8), ByteView(labels).first(plain.labels_size)));
+  const auto samples = request.samples(series);
+  Require(samples.size() == plain.samples.size());
+  for (size_t i = 0; i < samples.size(); ++i) {
+    Require(samples[i].timestamp == plain.samples[i].timestamp);
+    Require(std::bit_cast<uint64_t>(samples[i].value) == std::bit_cast<uint64_t>(plain.samples[i].value));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -43,9 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 0:
       if (request.Unmarshal(src).ok()) Walk(request);
       break;
-    case 1:
-      if (request.UnmarshalTimeSeries(src).ok()) Walk(request);
-      break;
+    case 1: ReadBothWays(src); break;
     default: {
       RemoteWriteBodyOptions options;
       options.prefer_zstd = data[0] >= 128;

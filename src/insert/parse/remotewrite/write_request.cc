@@ -8,6 +8,8 @@
 #include <protozero/pbf_reader.hpp>
 #include <stdexcept>
 
+#include "insert/parse/remotewrite/wire.h"
+
 namespace vm::insert {
 namespace {
 
@@ -85,54 +87,15 @@ model::LabelView TakeLabel(ByteView src) {
   return label;
 }
 
-/// Length of a field at `p` whose tag has been read: one or two bytes. False: longer, or cut off.
-inline bool ReadShortLength(const char*& p, const char* end, size_t& length) {
-  if (p == end) return false;
-  length = static_cast<uint8_t>(*p++);
-  if (length >= 0x80) {
-    if (p == end || static_cast<uint8_t>(*p) >= 0x80) return false;
-    length = (length & 0x7f) | static_cast<size_t>(static_cast<uint8_t>(*p++)) << 7;
-  }
-  return length <= static_cast<size_t>(end - p);
-}
-
-constexpr char kBytesField1 = 0x0a;
-constexpr char kBytesField2 = 0x12;
-constexpr char kFixed64Field1 = 0x09;
-constexpr char kVarintField2 = 0x10;
-
 /// A label as all known senders write it: name, then value. False: read it field by field.
-inline bool ReadPlainLabel(const char* p, const char* end, model::LabelView& label) {
+inline bool ReadPlainLabel(const uint8_t* p, const uint8_t* end, model::LabelView& label) {
   size_t length = 0;
-  if (p == end || *p++ != kBytesField1 || !ReadShortLength(p, end, length)) return false;
-  label.name = {p, length};
+  if (p == end || *p++ != wire::kBytesField1 || !wire::ReadShortLength(p, end, length)) return false;
+  label.name = AsText(ByteView(p, length));
   p += length;
-  if (p == end || *p++ != kBytesField2 || !ReadShortLength(p, end, length)) return false;
-  label.value = {p, length};
+  if (p == end || *p++ != wire::kBytesField2 || !wire::ReadShortLength(p, end, length)) return false;
+  label.value = AsText(ByteView(p, length));
   return p + length == end;
-}
-
-/// A sample as all known senders write it: value unless 0, then timestamp. False: read it field by field.
-inline bool ReadPlainSample(const char* p, const char* end, RemoteSample& sample) {
-  if (p != end && *p == kFixed64Field1) {
-    if (end - p < 9) return false;
-    uint64_t bits = 0;
-    for (int i = 8; i > 0; --i) bits = bits << 8 | static_cast<uint8_t>(p[i]);
-    sample.value = std::bit_cast<double>(bits);
-    p += 9;
-  }
-  if (p == end || *p++ != kVarintField2) return false;
-  uint64_t value = 0;
-  for (int shift = 0; shift < 63; shift += 7) {
-    if (p == end) return false;
-    const auto byte = static_cast<uint8_t>(*p++);
-    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) {
-      sample.timestamp = static_cast<int64_t>(value);
-      return p == end;
-    }
-  }
-  return false;
 }
 
 RemoteSample TakeSample(ByteView src) {
@@ -225,6 +188,13 @@ void WriteRequest::Clear() {
   texts_.clear();
 }
 
+void WriteRequest::DropSeries() {
+  series_.clear();
+  labels_.clear();
+  samples_.clear();
+  texts_.clear();
+}
+
 void WriteRequest::Trim() {
   constexpr size_t kUsualLabels = 128 << 10;
   if (labels_.capacity() > kUsualLabels || samples_.capacity() > kUsualLabels || metadata_.capacity() > kUsualLabels) {
@@ -234,13 +204,17 @@ void WriteRequest::Trim() {
   }
 }
 
-Status WriteRequest::Unmarshal(ByteView src) {
+Status WriteRequest::Unmarshal(ByteView src, const std::function<bool(ByteView message)>& take) {
   Clear();
   return Guarded(src, [&] {
     pbf_reader reader = Reader(src);
     while (reader.next()) {
       switch (reader.tag()) {
-        case 1: TakeTimeSeries(TakeMessage(reader, "timeseries data")); break;
+        case 1: {
+          const ByteView message = TakeMessage(reader, "timeseries data");
+          if (take == nullptr || !take(message)) TakeTimeSeries(message);
+          break;
+        }
         case 3: metadata_.push_back(TakeMetadata(TakeMessage(reader, "metadata"))); break;
         default: reader.skip();
       }
@@ -257,13 +231,13 @@ void WriteRequest::TakeTimeSeries(ByteView src) {
   RemoteSeries series{.first_label = labels_.size(), .first_sample = samples_.size()};
   std::vector<ByteView> histograms;
   // Labels and samples in the usual form; the reader goes on where another one begins.
-  const char* p = reinterpret_cast<const char*>(src.data());
-  const char* const end = p + src.size();
-  for (const char* field = p; field != end; p = field) {
-    const char tag = *field++;
+  const uint8_t* p = src.data();
+  const uint8_t* const end = p + src.size();
+  for (const uint8_t* field = p; field != end; p = field) {
+    const uint8_t tag = *field++;
     size_t length = 0;
-    if ((tag != kBytesField1 && tag != kBytesField2) || !ReadShortLength(field, end, length)) break;
-    if (tag == kBytesField1) {
+    if ((tag != wire::kBytesField1 && tag != wire::kBytesField2) || !wire::ReadShortLength(field, end, length)) break;
+    if (tag == wire::kBytesField1) {
       model::LabelView& label = labels_.emplace_back();
       if (!ReadPlainLabel(field, field + length, label)) {
         labels_.pop_back();
@@ -271,14 +245,14 @@ void WriteRequest::TakeTimeSeries(ByteView src) {
       }
     } else {
       RemoteSample& sample = samples_.emplace_back();
-      if (!ReadPlainSample(field, field + length, sample)) {
+      if (!wire::ReadPlainSample(field, field + length, sample)) {
         samples_.pop_back();
         break;
       }
     }
     field += length;
   }
-  pbf_reader reader(p, static_cast<size_t>(end - p));
+  pbf_reader reader = Reader(ByteView(p, end));
   while (reader.next()) {
     switch (reader.tag()) {
       case 1: labels_.push_back(TakeLabel(TakeMessage(reader, "label data"))); break;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,10 +42,14 @@ struct RemoteMetadata {
 class WriteRequest {
  public:
   /// Replace the content by the protobuf message WriteRequest in `src`; unknown fields are skipped.
-  /// Views stay valid as long as `src` and until the next call. Errors: kInvalidInput.
-  Status Unmarshal(ByteView src);
+  /// Views stay valid as long as `src` and until the next call. Errors: kInvalidInput. `take` is shown each message TimeSeries
+  /// before it is read; what it says it has taken becomes no series here. It may use what was read so far and call DropSeries.
+  Status Unmarshal(ByteView src, const std::function<bool(ByteView message)>& take = nullptr);
   /// The same for a single message TimeSeries.
   Status UnmarshalTimeSeries(ByteView src);
+
+  /// Forget the series read so far.
+  void DropSeries();
 
   /// Drop the content; memory above what usual requests need goes too.
   void Trim();
