@@ -104,6 +104,33 @@ TEST(ZstdTest, ReadsFramesOfEveryKindAndStopsAtTheLimit) {
   EXPECT_TRUE(out.empty());
 }
 
+TEST(ZstdTest, AWiderWindowFindsWhatCameLongBefore) {
+  ByteBuffer noise(1 << 20);
+  uint32_t state = 1;
+  for (uint8_t& byte : noise) byte = static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24);
+  ByteBuffer twice = noise;
+  Append(twice, ByteView(noise));
+  ByteBuffer usual, wide;
+  CompressZstd(usual, twice, 1);
+  CompressZstd(wide, twice, 1, 22);
+  EXPECT_GT(usual.size(), noise.size() * 3 / 2);
+  EXPECT_LT(wide.size(), noise.size() * 9 / 8);
+  EXPECT_EQ(ZstdContentSize(wide), twice.size());
+  ByteBuffer out;
+  ASSERT_TRUE(DecompressZstd(out, wide, twice.size()).ok());
+  EXPECT_EQ(out, twice);
+  // The context is the same one, but what was asked of it is not remembered.
+  ByteBuffer again;
+  CompressZstd(again, twice, 1);
+  EXPECT_EQ(again, usual);
+  ZstdStreamDecompressor stream;
+  ByteView rest = wide;
+  out.clear();
+  while (!rest.empty()) ASSERT_TRUE(stream.Decompress(out, rest, 1 << 20).ok());
+  ASSERT_TRUE(stream.Decompress(out, rest, 4 << 20).ok());
+  EXPECT_EQ(out, twice);
+}
+
 TEST(ZstdTest, StreamDeliversWhatAFlushMadeAvailable) {
   ZstdStreamCompressor compressor(1);
   ZstdStreamDecompressor decompressor;

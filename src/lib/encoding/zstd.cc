@@ -35,22 +35,44 @@ constexpr size_t kChunkSize = 128 * 1024;
 
 }  // namespace
 
-void CompressZstd(ByteBuffer& dst, ByteView src, int level) {
+namespace {
+
+size_t Compress(uint8_t* dst, size_t room, ByteView src, int level, int window_log) {
+  ZSTD_CCtx* context = ThreadCompressor();
+  size_t n = 0;
+  if (window_log == 0) {
+    n = ZSTD_compressCCtx(context, dst, room, src.data(), src.size(), level);
+  } else {
+    ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, window_log);
+    n = ZSTD_compress2(context, dst, room, src.data(), src.size());
+  }
+  VM_CHECK_MSG(!ZSTD_isError(n), ZSTD_getErrorName(n));
+  return n;
+}
+
+}  // namespace
+
+void CompressZstd(ByteBuffer& dst, ByteView src, int level, int window_log) {
   const size_t at = dst.size();
   const size_t bound = ZSTD_compressBound(src.size());
   if (bound > kChunkSize) {
     // Megabytes are not zeroed first, and their pages not touched, for the few percent that are written.
     const auto packed = std::make_unique_for_overwrite<uint8_t[]>(bound);
-    const size_t n = ZSTD_compressCCtx(ThreadCompressor(), packed.get(), bound, src.data(), src.size(), level);
-    VM_CHECK_MSG(!ZSTD_isError(n), ZSTD_getErrorName(n));
+    const size_t n = Compress(packed.get(), bound, src, level, window_log);
     Append(dst, ByteView(packed.get(), n));
     return;
   }
   dst.resize(at + bound);
-  const size_t n = ZSTD_compressCCtx(ThreadCompressor(), dst.data() + at, dst.size() - at,
-                                     src.data(), src.size(), level);
-  VM_CHECK_MSG(!ZSTD_isError(n), ZSTD_getErrorName(n));
-  dst.resize(at + n);
+  dst.resize(at + Compress(dst.data() + at, bound, src, level, window_log));
+}
+
+std::optional<size_t> ZstdContentSize(ByteView src) {
+  const unsigned long long size = ZSTD_getFrameContentSize(src.data(), src.size());
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) return std::nullopt;
+  if (ZSTD_findFrameCompressedSize(src.data(), src.size()) != src.size()) return std::nullopt;
+  return static_cast<size_t>(size);
 }
 
 Status DecompressZstd(ByteBuffer& dst, ByteView src, size_t max_size) {

@@ -2,14 +2,20 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 
 namespace vm::encoding {
 
-/// Append one zstd frame of `src`: content size, no checksum, no dictionary. Contexts are reused per thread.
-void CompressZstd(ByteBuffer& dst, ByteView src, int level);
+/// Append one zstd frame of `src`: content size, no checksum, no dictionary. Contexts are reused per thread. With `window_log` repetitions
+/// are found as far back as 2^window_log bytes instead of what the level looks at (512 KiB at level 1); readers that take the
+/// frame whole need no more memory for that, others need that much (all take 8 MiB, 23).
+void CompressZstd(ByteBuffer& dst, ByteView src, int level, int window_log = 0);
+
+/// What the only frame in `src` says it unpacks to; none when it does not say, or when `src` is something else.
+std::optional<size_t> ZstdContentSize(ByteView src);
 
 /// Append the content of the zstd frame or frames in `src`. Any valid frame is accepted.
 /// Errors: kCorrupted for broken frames or when more than `max_size` bytes would be appended; `dst`
