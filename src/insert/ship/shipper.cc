@@ -12,6 +12,8 @@
 
 #include "insert/ship/saturation.h"
 #include "lib/base/check.h"
+#include "lib/base/mutex.h"
+#include "lib/net/end_on_exception.h"
 
 namespace vm::insert {
 
@@ -39,16 +41,18 @@ struct Shipper::NodeState {
 
   const std::string address;
   const std::unique_ptr<NodeClient> client;
-  std::deque<NodeBatch> pending;  // Packets; none is empty.
-  std::vector<ByteBuffer> spares;  // Memory for new ones.
-  size_t sent_bytes = 0;           // Of the packet that was taken last, until the node has it.
-  size_t packet_bytes = kPacketBytes;  // Of one packet at most, unless a batch is larger.
-  Clock::duration round_trip{0};
+  Mutex mutex;
+  std::deque<NodeBatch> pending VM_GUARDED_BY(mutex);  // Packets; none is empty.
+  std::vector<ByteBuffer> spares VM_GUARDED_BY(mutex);  // Memory for new ones.
+  size_t sent_bytes VM_GUARDED_BY(mutex) = 0;           // Of the packet that was taken last, until the node has it.
+  size_t usual_bytes VM_GUARDED_BY(mutex) = 0;          // Of recent packets; falls slowly.
+  size_t packet_bytes VM_GUARDED_BY(mutex) = kPacketBytes;  // Of one packet at most, unless a batch is larger.
+  Clock::duration round_trip{0};                            // Set and read on the strand.
 
-  bool HasRoomFor(size_t bytes, size_t max_bytes) const {
+  bool HasRoomFor(size_t bytes, size_t max_bytes) const VM_REQUIRES(mutex) {
     return pending.empty() || stats.pending_bytes + sent_bytes + bytes <= max_bytes;
   }
-  void Append(NodeBatch& batch) {
+  void Append(NodeBatch& batch) VM_REQUIRES(mutex) {
     NodeBatch& packet = PacketFor(batch.data.size());
     if (packet.data.empty() && packet.data.capacity() < batch.data.size()) {
       stats.pending_bytes += batch.data.size();
@@ -58,12 +62,12 @@ struct Shipper::NodeState {
     }
     Count(packet, batch.rows_count);
   }
-  void AppendRow(ByteView row) {
+  void AppendRow(ByteView row) VM_REQUIRES(mutex) {
     NodeBatch& packet = PacketFor(row.size());
     AppendBytes(packet, row);
     Count(packet, 1);
   }
-  NodeBatch TakePacket() {
+  NodeBatch TakePacket() VM_REQUIRES(mutex) {
     NodeBatch packet = std::move(pending.front());
     pending.pop_front();
     stats.pending_bytes -= packet.data.size();
@@ -72,7 +76,7 @@ struct Shipper::NodeState {
     return packet;
   }
   /// Learn from a packet that took `duration`. Small ones tell nothing.
-  void AdjustPackets(size_t bytes, Clock::duration duration, size_t max_bytes) {
+  void AdjustPackets(size_t bytes, Clock::duration duration, size_t max_bytes) VM_REQUIRES(mutex) {
     if (bytes < packet_bytes / 2) return;
     const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
     const double work = std::max(seconds(duration - round_trip), 1e-4);
@@ -80,15 +84,18 @@ struct Shipper::NodeState {
     const size_t least = std::min(kPacketBytes, max_bytes);
     packet_bytes = std::clamp(static_cast<size_t>(static_cast<double>(packet_bytes) * factor), least, max_bytes);
   }
-  void Done(ByteBuffer data) {
+  void Done(ByteBuffer data) VM_REQUIRES(mutex) {
     sent_bytes = 0;
-    // Not for ever: a buffer that has become too big for the rows that come goes away.
-    if (spares.size() == kMaxSpares || data.size() < data.capacity() / 4) return;
+    // Not for ever: a buffer that has become too big for the rows that come goes away, but not for a single small packet, for
+    // to grow it anew means to copy and to touch fresh memory.
+    usual_bytes = std::max(data.size(), usual_bytes - usual_bytes / 8);
+    if (spares.size() == kMaxSpares || usual_bytes < data.capacity() / 4) return;
     data.clear();
     spares.push_back(std::move(data));
   }
-  bool is_broken = false;
-  bool is_read_only = false;
+  std::atomic<size_t> waiting_pushes{0};  // New ones queue up behind them.
+  std::atomic<bool> is_broken{false};     // Set on the strand.
+  std::atomic<bool> is_read_only{false};
   bool is_locked = false;       // Somebody uses the connection.
   bool is_reported = false;     // The failure has been told; silent until the next success.
   Clock::time_point no_dial_before{};
@@ -100,7 +107,7 @@ struct Shipper::NodeState {
   NodeStats stats;
 
  private:
-  NodeBatch& PacketFor(size_t bytes) {
+  NodeBatch& PacketFor(size_t bytes) VM_REQUIRES(mutex) {
     if (pending.empty() || pending.back().data.size() + bytes > packet_bytes) {
       NodeBatch& packet = pending.emplace_back();
       if (!spares.empty()) {
@@ -124,6 +131,21 @@ struct Shipper::NodeState {
 struct Shipper::PushJob {
   NodeBatch batch;
   Status status = Ok();
+};
+
+// Lets Stop wait for a push, also when the coroutine is destroyed where it waits.
+class Shipper::RunningPush {
+ public:
+  explicit RunningPush(Shipper& shipper) : shipper_(shipper) {}
+  ~RunningPush() {
+    --shipper_.running_pushes_;
+    shipper_.NotifyChange();
+  }
+  RunningPush(const RunningPush&) = delete;
+  RunningPush& operator=(const RunningPush&) = delete;
+
+ private:
+  Shipper& shipper_;
 };
 
 // Gives the connection back, also when the coroutine is destroyed where it waits.
@@ -160,7 +182,8 @@ const std::string& Shipper::address(size_t node) const { return nodes_[node]->ad
 const NodeStats& Shipper::stats(size_t node) const { return nodes_[node]->stats; }
 
 void Shipper::Start() {
-  const auto on_end = [this](std::exception_ptr) {
+  const auto on_end = [this](std::exception_ptr failure) {
+    net::EndOnException(failure, "shipper");
     --running_;
     NotifyChange();
   };
@@ -172,6 +195,15 @@ void Shipper::Start() {
 }
 
 asio::awaitable<Status> Shipper::Push(NodeBatch batch) {
+  VM_CHECK(batch.node < nodes_.size());
+  // Mostly there is room: then nobody needs the strand.
+  const size_t rows_count = batch.rows_count;
+  if (nodes_[batch.node]->waiting_pushes == 0 && TryAppend(batch)) {
+    nodes_[batch.node]->stats.pushed_rows += rows_count;
+    buffers_.Give(std::move(batch.data));
+    co_return Ok();
+  }
+  ++running_pushes_;
   auto job = std::make_shared<PushJob>();
   job->batch = std::move(batch);
   co_await asio::co_spawn(executor_, PushOnStrand(job), asio::use_awaitable);
@@ -179,22 +211,28 @@ asio::awaitable<Status> Shipper::Push(NodeBatch batch) {
 }
 
 asio::awaitable<void> Shipper::PushOnStrand(std::shared_ptr<PushJob> job) {
+  const RunningPush running(*this);
   job->status = co_await Place(job->batch);
   buffers_.Give(std::move(job->batch.data));
 }
 
 asio::awaitable<void> Shipper::Stop() {
-  co_await asio::co_spawn(executor_, StopOnStrand(), asio::use_awaitable);
+  // A push may begin while the end of the last one is on its way here.
+  do {
+    co_await asio::co_spawn(executor_, StopOnStrand(), asio::use_awaitable);
+  } while (running_pushes_ > 0);
 }
 
 asio::awaitable<void> Shipper::StopOnStrand() {
   is_stopping_ = true;
   for (auto& node : nodes_) {
+    // Whoever appends without the strand has done so by now, or sees that it is too late.
+    { MutexLock lock(node->mutex); }
     node->pause.cancel();
     node->probe_pause.cancel();
   }
   NotifyChange();
-  while (running_ > 0) co_await WaitForChange();
+  while (running_ > 0 || running_pushes_ > 0) co_await WaitForChange();
   for (auto& node : nodes_) node->client->Close();
 }
 
@@ -215,13 +253,15 @@ size_t Shipper::MaxBytes() const { return 2 * options_.max_node_buffer_bytes; }
 
 bool Shipper::TryAppend(NodeBatch& batch) {
   NodeState& node = *nodes_[batch.node];
-  if (!node.HasRoomFor(batch.data.size(), MaxBytes())) return false;
+  MutexLock lock(node.mutex);
+  if (is_stopping_ || !IsReady(batch.node) || !node.HasRoomFor(batch.data.size(), MaxBytes())) return false;
   node.Append(batch);
   return true;
 }
 
 bool Shipper::TryAppendRow(size_t node, ByteView row) {
   NodeState& state = *nodes_[node];
+  MutexLock lock(state.mutex);
   if (!IsReady(node) || !state.HasRoomFor(row.size(), MaxBytes())) return false;
   state.AppendRow(row);
   return true;
@@ -243,15 +283,19 @@ void Shipper::CountRerouted(size_t from, size_t to, size_t rows_count) {
 }
 
 asio::awaitable<Status> Shipper::Place(NodeBatch& batch) {
-  VM_CHECK(batch.node < nodes_.size());
   NodeState& node = *nodes_[batch.node];
   node.stats.pushed_rows += batch.rows_count;
-  if (!is_stopping_ && IsReady(batch.node) && TryAppend(batch)) co_return Ok();
+  if (TryAppend(batch)) co_return Ok();
   if (options_.drop_samples_on_overload && kind_ == RowKind::kSamples && !node.is_read_only) {
     node.stats.dropped_on_overload_rows += batch.rows_count;
     if (events_.on_dropped_on_overload) events_.on_dropped_on_overload(node.address);
     co_return Ok();
   }
+  const struct Waiting {
+    explicit Waiting(std::atomic<size_t>& count_in) : count(count_in) { ++count; }
+    ~Waiting() { --count; }
+    std::atomic<size_t>& count;
+  } waiting(node.waiting_pushes);
   for (;;) {
     if (is_stopping_) {
       co_return Error(ErrorCode::kUnavailable, "cannot send rows to storage node \"" +
@@ -348,22 +392,35 @@ asio::awaitable<Status> Shipper::PlaceElsewhere(NodeBatch& batch) {
 asio::awaitable<void> Shipper::RunWorker(size_t node) {
   co_await CheckHealth(node);
   for (;;) {
-    if (nodes_[node]->pending.empty() && !is_stopping_) co_await Sleep(node, options_.flush_interval);
+    if (!HasPending(node) && !is_stopping_) co_await Sleep(node, options_.flush_interval);
     const bool is_last = is_stopping_;
     co_await CheckHealth(node);
     co_await SendPending(node);
-    if (is_last && nodes_[node]->pending.empty()) co_return;
+    if (is_last && !HasPending(node)) co_return;
   }
+}
+
+bool Shipper::HasPending(size_t node) {
+  NodeState& state = *nodes_[node];
+  MutexLock lock(state.mutex);
+  return !state.pending.empty();
 }
 
 asio::awaitable<void> Shipper::SendPending(size_t node) {
   NodeState& state = *nodes_[node];
-  if (state.pending.empty()) co_return;
-  NodeBatch batch = state.TakePacket();
+  NodeBatch batch;
+  {
+    MutexLock lock(state.mutex);
+    if (state.pending.empty()) co_return;
+    batch = state.TakePacket();
+  }
   for (;;) {
     const bool is_sent = co_await SendReplicas(node, batch);
     if (is_sent) {
-      state.Done(std::move(batch.data));
+      {
+        MutexLock lock(state.mutex);
+        state.Done(std::move(batch.data));
+      }
       NotifyChange();  // There is room again.
       co_return;
     }
@@ -416,7 +473,10 @@ asio::awaitable<bool> Shipper::SendTo(size_t node, const NodeBatch& batch) {
   state.last_send_end = end;
   switch (outcome) {
     case SendOutcome::kAccepted:
-      state.AdjustPackets(batch.data.size(), end - start, options_.max_node_buffer_bytes);
+      {
+        MutexLock adjusting(state.mutex);
+        state.AdjustPackets(batch.data.size(), end - start, options_.max_node_buffer_bytes);
+      }
       state.stats.sent_rows += batch.rows_count;
       co_return true;
     case SendOutcome::kReadOnly:

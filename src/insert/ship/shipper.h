@@ -68,8 +68,8 @@ struct ShipEvents {
 /// Brings batches of one kind of rows to the storage nodes: a buffer and a worker per node, retry, replicas,
 /// and other nodes for rows whose node is not ready. Rules: wire protocol, "vminsert client behaviour".
 ///
-/// Lifecycle: Start, any number of concurrent Push, Stop. Everything runs on one serial executor (a strand); Push and
-/// Stop may be called from any executor. Destroy it after Stop has finished.
+/// Lifecycle: Start, any number of concurrent Push, Stop. Everything runs on one serial executor (a strand), but for a Push that finds
+/// room; Push and Stop may be called from any executor. An exception in a worker ends the process. Destroy it after Stop has finished.
 class Shipper {
  public:
   /// Where the memory of pushed batches goes, for new ones.
@@ -94,7 +94,7 @@ class Shipper {
   /// Errors: kUnavailable during shutdown.
   boost::asio::awaitable<Status> Push(NodeBatch batch);
 
-  /// Send what is queued once more, then end all workers and waiting pushes. Call once, after Start.
+  /// Send what is queued once more, then end all workers and waiting pushes; none is left when it returns. Call once, after Start.
   boost::asio::awaitable<void> Stop();
 
   size_t nodes_count() const noexcept { return nodes_.size(); }
@@ -104,11 +104,14 @@ class Shipper {
   uint64_t incompletely_replicated_rows() const noexcept { return incompletely_replicated_rows_; }
   uint64_t rerouted_rows() const noexcept { return rerouted_rows_; }
   uint64_t reroutes() const noexcept { return reroutes_; }
+  /// Pushes that did not find room at once and have not ended.
+  size_t running_pushes() const noexcept { return running_pushes_; }
 
  private:
   static constexpr size_t kMaxPooledBytes = 16 << 20;
   struct NodeState;
   struct PushJob;
+  class RunningPush;
   class ConnectionLock;
 
   boost::asio::awaitable<void> PushOnStrand(std::shared_ptr<PushJob> job);
@@ -129,6 +132,8 @@ class Shipper {
 
   bool IsReady(size_t node) const;
   size_t MaxBytes() const;
+  bool HasPending(size_t node);
+  /// False: the node is not ready or has no room, or this is being stopped. Thread-safe.
   bool TryAppend(NodeBatch& batch);
   bool TryAppendRow(size_t node, ByteView row);
   bool MayRerouteSlow(size_t node) const;
@@ -143,10 +148,11 @@ class Shipper {
   const ShipOptions options_;
   BufferPool buffers_{kMaxPooledBytes};
   const ShipEvents events_;
-  std::vector<std::unique_ptr<NodeState>> nodes_;  // Strand only, but for the stats.
+  std::vector<std::unique_ptr<NodeState>> nodes_;  // Strand only, but for the stats and what is guarded or atomic.
   boost::asio::steady_timer changed_;              // Strand only. Cancelled to wake those who wait.
-  bool is_stopping_ = false;                       // Strand only.
-  size_t running_ = 0;                             // Strand only: workers, probes and pushes.
+  std::atomic<bool> is_stopping_{false};
+  size_t running_ = 0;                             // Strand only: workers and probes.
+  std::atomic<size_t> running_pushes_{0};          // Those that need the strand.
   std::atomic<uint64_t> incompletely_replicated_rows_{0};
   std::atomic<uint64_t> rerouted_rows_{0};
   std::atomic<uint64_t> reroutes_{0};

@@ -8,6 +8,8 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <stdexcept>
+#include <thread>
 
 #include "insert/ship/saturation.h"
 
@@ -26,6 +28,7 @@ class FakeClient : public NodeClient {
     milliseconds connect_delay{0};
     milliseconds delay{0};
     SendOutcome outcome = SendOutcome::kAccepted;
+    bool throws = false;
     std::vector<ByteBuffer> taken;
     int probes_count = 0;
   };
@@ -45,6 +48,7 @@ class FakeClient : public NodeClient {
     co_return outcome;
   }
   asio::awaitable<SendOutcome> Send(ByteView rows) override {
+    if (script_.throws) throw std::runtime_error("a defect of the client");
     if (rows.empty()) ++script_.probes_count;
     if (script_.delay.count() > 0) {
       asio::steady_timer timer(co_await asio::this_coro::executor, script_.delay);
@@ -78,12 +82,12 @@ class ShipperTest : public testing::Test {
     }
     ShipEvents events;
     events.on_rows_lost = [this](const std::string&, size_t rows) { lost_rows_ += rows; };
-    shipper_ = std::make_unique<Shipper>(asio::make_strand(io_), RowKind::kSamples, *placement_,
+    shipper_ = std::make_unique<Shipper>(executor_, RowKind::kSamples, *placement_,
                                          std::move(nodes), options, events);
     shipper_->Start();
   }
 
-  // Rows of one series; the size of the batch is 26 bytes a row.
+  // Rows of one series, 30 bytes each.
   NodeBatch Batch(size_t node, size_t rows_count = 1) {
     const std::vector<std::string> one = {"x"};
     const hash::Rendezvous single(one, 0);
@@ -105,6 +109,11 @@ class ShipperTest : public testing::Test {
     ++(status.ok() ? accepted_ : refused_);
   }
 
+  asio::awaitable<void> PushAndCount(NodeBatch batch, std::atomic<size_t>& done) {
+    const Status status = co_await shipper_->Push(std::move(batch));
+    if (status.ok()) ++done;
+  }
+
   template <class Condition>
   void RunUntil(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -118,10 +127,12 @@ class ShipperTest : public testing::Test {
   }
   asio::awaitable<void> StopOne(bool& is_stopped) {
     co_await shipper_->Stop();
+    EXPECT_EQ(shipper_->running_pushes(), 0u);
     is_stopped = true;
   }
 
   asio::io_context io_;
+  asio::any_io_executor executor_ = asio::make_strand(io_);  // Of the next Shipper.
   FakeClient::Script scripts_[3];
   std::unique_ptr<hash::Rendezvous> placement_;
   std::unique_ptr<Shipper> shipper_;
@@ -352,6 +363,76 @@ TEST_F(ShipperTest, ReroutesRowsOfASlowNode) {
   Stop();
   EXPECT_EQ(shipper_->stats(0).sent_rows + shipper_->stats(1).sent_rows + shipper_->stats(2).sent_rows,
             shipper_->stats(0).pushed_rows + shipper_->stats(1).pushed_rows + shipper_->stats(2).pushed_rows);
+}
+
+// Whoever is still on the strand would use what the owner destroys next.
+TEST_F(ShipperTest, StopWaitsForPushesThatComeMeanwhile) {
+  size_t meanwhile = 0;
+  for (size_t step = 0; step < 40; ++step) {
+    asio::io_context serial;  // Run handler by handler, so that the push comes between any two of them.
+    executor_ = serial.get_executor();
+    Open(1);
+    while (!shipper_->stats(0).is_connected) serial.run_one_for(milliseconds(5));
+    bool is_stopped = false;
+    asio::co_spawn(io_, StopOne(is_stopped), [](std::exception_ptr) {});
+    for (size_t i = 0; !is_stopped; ++i) {
+      io_.restart();
+      io_.poll();
+      if (is_stopped) break;
+      if (i == step) {
+        ++meanwhile;
+        Push(Batch(0));
+        io_.restart();
+        io_.poll();
+      }
+      serial.restart();
+      serial.run_one_for(milliseconds(5));
+    }
+    serial.restart();
+    serial.poll();
+    io_.restart();
+    io_.poll();
+    EXPECT_EQ(accepted_ + refused_, pushes_);
+    shipper_.reset();
+  }
+  EXPECT_GT(meanwhile, 3u);
+}
+
+// Many threads push at once; each row arrives once.
+TEST_F(ShipperTest, PushesFromManyThreadsLoseNothing) {
+  ShipOptions options;
+  options.max_node_buffer_bytes = 40 * 26;
+  scripts_[0].delay = milliseconds(1);
+  Open(1, options);
+  RunUntil([&] { return shipper_->stats(0).is_connected.load(); });
+  constexpr size_t kThreads = 4, kPushes = 200;
+  asio::io_context others;
+  std::atomic<size_t> done{0};
+  for (size_t i = 0; i < kThreads * kPushes; ++i) {
+    asio::co_spawn(others, PushAndCount(Batch(0, 3), done), [](std::exception_ptr) {});
+  }
+  std::vector<std::jthread> threads;
+  for (size_t i = 0; i < kThreads; ++i) threads.emplace_back([&others] { others.run(); });
+  RunUntil([&] { return done == kThreads * kPushes; });
+  Stop();
+  EXPECT_EQ(shipper_->stats(0).pushed_rows, kThreads * kPushes * 3);
+  EXPECT_EQ(shipper_->stats(0).sent_rows, kThreads * kPushes * 3);
+  size_t bytes = 0;
+  for (const ByteBuffer& packet : scripts_[0].taken) {
+    EXPECT_LE(packet.size(), 2 * options.max_node_buffer_bytes);
+    bytes += packet.size();
+  }
+  EXPECT_EQ(bytes, kThreads * kPushes * Batch(0, 3).data.size());
+}
+
+TEST_F(ShipperTest, AnExceptionInAWorkerIsNotSilent) {
+  Open(1);
+  RunUntil([&] { return shipper_->stats(0).is_connected.load(); });
+  scripts_[0].throws = true;
+  Push(Batch(0));
+  EXPECT_DEATH(io_.run_for(std::chrono::seconds(5)), "shipper: a defect of the client");
+  scripts_[0].throws = false;
+  Stop();
 }
 
 TEST(SaturationTest, WarmsUpAndMoves) {

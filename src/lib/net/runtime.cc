@@ -16,6 +16,7 @@
 #include "lib/base/check.h"
 #include "lib/base/mutex.h"
 #include "lib/log/log.h"
+#include "lib/net/end_on_exception.h"
 #include "lib/sys/sys.h"
 
 namespace vm::net {
@@ -67,6 +68,18 @@ void Pool::Post(std::function<void()> work) { asio::post(impl_->pool, std::move(
 
 void Pool::Stop() { impl_->pool.join(); }
 
+void EndOnException(const std::exception_ptr& failure, const std::string& task) {
+  if (!failure) return;
+  std::string text = "unknown exception";
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& e) {
+    text = e.what();
+  } catch (...) {
+  }
+  CheckFailed(__FILE__, __LINE__, "no exception leaves a task", task + ": " + text);
+}
+
 struct TaskGroup::State {
   Mutex mutex;
   CondVar ended;
@@ -85,17 +98,7 @@ void TaskGroup::Spawn(asio::any_io_executor executor, asio::awaitable<void> task
   }
   asio::co_spawn(executor, std::move(task),
                  [state = state_, name = name_](std::exception_ptr failure) {
-                   if (failure) {
-                     std::string text = "unknown exception";
-                     try {
-                       std::rethrow_exception(failure);
-                     } catch (const std::exception& e) {
-                       text = e.what();
-                     } catch (...) {
-                     }
-                     CheckFailed(__FILE__, __LINE__, "no exception leaves a task",
-                                 name + ": " + text);
-                   }
+                   EndOnException(failure, name);
                    MutexLock lock(state->mutex);
                    --state->running;
                    state->ended.NotifyAll();
