@@ -22,6 +22,8 @@ namespace {
 
 constexpr std::string_view kImportPath = "prometheus/api/v1/import/prometheus";
 constexpr std::string_view kJson = "application/json";
+/// Remote write of this size takes less than half a millisecond.
+constexpr size_t kCheapBytes = 512 << 10;
 
 int StatusOf(const Error& error) {
   return error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kCancelled ? 503 : 400;
@@ -208,6 +210,11 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
         return std::move(output).error().WithContext(
             fmt::format("cannot read prometheus remote_write data from client in {} seconds", passed.count()));
       };
+      if (context.relabeling == nullptr) {
+        whole.is_cheap = [](ByteView packed) {
+          return packed.size() <= kCheapBytes && AnnouncedBodySize(packed).value_or(SIZE_MAX) <= kCheapBytes;
+        };
+      }
       co_return co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                               std::move(whole));
     }
@@ -217,6 +224,7 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
         return IngestText(lines, timestamp > 0 ? timestamp : ingester.NowMs(), context);
       });
       stream.too_long = "cannot read Prometheus exposition data: " + stream.too_long;
+      stream.is_cheap = context.relabeling == nullptr;
       break;
     }
     case BodyKind::kJsonLines:

@@ -117,6 +117,7 @@ asio::awaitable<Status> Ingester::InsertStream(ByteSource source, std::string co
     return error;
   };
   Slot slot(slots_);
+  const bool is_plain = content_encoding.empty();
   ByteBuffer piece(kReadStep);
   ByteBuffer buffer;  // The incomplete last part of the previous turn first.
   bool is_first = true;
@@ -144,7 +145,12 @@ asio::awaitable<Status> Ingester::InsertStream(ByteSource source, std::string co
         if (whole_size == 0) return IngestOutput();
         return format.parse(ByteView(buffer).first(whole_size), is_first);
       };
-      Result<IngestOutput> output = co_await net::RunOn(pool_, work);
+      Result<IngestOutput> output = IngestOutput();
+      if (format.is_cheap && is_plain && buffer.size() + bytes.size() <= 2 * kReadStep) {
+        output = work();
+      } else {
+        output = co_await net::RunOn(pool_, work);
+      }
       if (!output.ok()) co_return fail(std::move(output).error());
       if (whole_size > 0) {
         is_first = false;
@@ -204,7 +210,12 @@ asio::awaitable<Status> Ingester::InsertWhole(ByteSource source, std::string con
     if (is_too_big) return IngestOutput();
     return format.parse(unpacked);
   };
-  Result<IngestOutput> output = co_await net::RunOn(pool_, work);
+  Result<IngestOutput> output = IngestOutput();
+  if (format.is_cheap && format.is_cheap(packed)) {
+    output = work();
+  } else {
+    output = co_await net::RunOn(pool_, work);
+  }
   if (is_too_big) co_return too_big("decompressed data");
   if (!output.ok()) {
     if (protocol.unmarshal_errors != nullptr) protocol.unmarshal_errors->Inc();

@@ -39,6 +39,7 @@ struct StreamFormat {
   std::function<Result<size_t>(ByteView bytes, bool is_end)> whole_size;
   /// Rows of whole parts; `is_first`: they begin the body. Runs on the pool.
   std::function<Result<IngestOutput>(ByteView whole, bool is_first)> parse;
+  bool is_cheap = false;  // Small plain pieces may be parsed where they were read.
 };
 
 /// Lines of at most `max_line_bytes`.
@@ -50,9 +51,12 @@ struct WholeFormat {
   SizeLimit limit;
   bool is_encoded = true;  // Undo the Content-Encoding before parsing; else that is left to `parse`.
   std::function<Result<IngestOutput>(ByteView body)> parse;  // Runs on the pool.
+  std::function<bool(ByteView body)> is_cheap;  // Null, or says what may be parsed where it was read.
 };
 
-/// What all ways in have in common: slots, parsing on the pool, counters, log lines, pushing. Thread-safe.
+/// What all ways in have in common: slots, parsing on the pool, counters, log lines, pushing. Thread-safe. To parse some hundred
+/// kilobytes costs little more than to wake a thread of the pool and to be woken by it, so that cheap bodies stay on the thread that
+/// read them.
 class Ingester {
  public:
   Ingester(InsertOptions options, InsertTargets targets, net::Pool& pool, const sys::Clock& clock,

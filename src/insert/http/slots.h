@@ -38,8 +38,9 @@ class Slots {
   std::deque<std::shared_ptr<Waiter>> waiters_ VM_GUARDED_BY(mutex_);
 };
 
-/// The slot of one request. It is held while rows are worked on and given back while the client is waited for, so that slow clients
-/// do not keep others out. Not thread-safe.
+/// The slot of one request. Not thread-safe. A body that is worked on while it arrives gives the slot back while the client is waited for;
+/// a body that is read whole first keeps it from its first byte on, as in the original: slow senders of such bodies keep others
+/// out, for which -maxConcurrentInserts can be raised.
 class Slot {
  public:
   explicit Slot(Slots& slots) : slots_(slots) {}

@@ -46,6 +46,16 @@ Status UnpackZstd(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& 
 
 }  // namespace
 
+std::optional<size_t> AnnouncedBodySize(ByteView body) {
+  constexpr uint8_t kZstdMagic[] = {0x28, 0xb5, 0x2f, 0xfd};
+  if (body.size() >= sizeof kZstdMagic && Equal(body.first(sizeof kZstdMagic), kZstdMagic)) {
+    return encoding::ZstdContentSize(body);
+  }
+  size_t size = 0;
+  if (!snappy::GetUncompressedLength(reinterpret_cast<const char*>(body.data()), body.size(), &size)) return std::nullopt;
+  return size;
+}
+
 Status UnpackRemoteWriteBody(ByteBuffer& dst, ByteView body,
                              const RemoteWriteBodyOptions& options) {
   if (body.size() > options.max_size_bytes) {

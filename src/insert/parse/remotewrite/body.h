@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "lib/base/result.h"
@@ -14,6 +15,9 @@ struct RemoteWriteBodyOptions {
   size_t max_size_bytes = 32 << 20;
   std::string limit_name = "maxInsertRequestSize";  // The flag that errors name.
 };
+
+/// What `body` says it unpacks to, be it zstd or snappy; none when it does not say.
+std::optional<size_t> AnnouncedBodySize(ByteView body);
 
 /// Unpack `body` into `dst` (replaced): snappy block or zstd, the preferred one first, then the other.
 /// The length in the snappy header is checked against the limit before anything is allocated.

@@ -110,6 +110,23 @@ TEST(RemoteWriteBodyTest, TriesTheOtherCompression) {
   }
 }
 
+TEST(RemoteWriteBodyTest, SaysWhatABodyAnnounces) {
+  const std::string text(1000, 'x');
+  std::string packed;
+  snappy::Compress(text.data(), text.size(), &packed);
+  ByteBuffer zstd;
+  encoding::CompressZstd(zstd, AsBytes(text), 1);
+  EXPECT_EQ(AnnouncedBodySize(AsBytes(packed)), 1000u);
+  EXPECT_EQ(AnnouncedBodySize(zstd), 1000u);
+  EXPECT_EQ(AnnouncedBodySize(ByteView(zstd).first(zstd.size() - 1)), std::nullopt);
+  ByteBuffer two = zstd;
+  Append(two, ByteView(zstd));  // A second frame may hold anything.
+  EXPECT_EQ(AnnouncedBodySize(two), std::nullopt);
+  EXPECT_EQ(AnnouncedBodySize({}), std::nullopt);
+  const ByteBuffer endless(11, 0xff);
+  EXPECT_EQ(AnnouncedBodySize(endless), std::nullopt);
+}
+
 TEST(RemoteWriteBodyTest, ChecksTheAnnouncedLengthBeforeUnpacking) {
   RemoteWriteBodyOptions options;
   options.max_size_bytes = 100;
