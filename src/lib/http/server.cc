@@ -34,6 +34,7 @@ using boost::system::error_code;
 using Parser = beast_http::request_parser<beast_http::buffer_body>;
 
 constexpr size_t kReadSize = 16 * 1024;
+constexpr size_t kBodyReadSize = 64 * 1024;  // While a body comes.
 constexpr size_t kSendSize = 64 * 1024;
 /// Body bytes that a handler left behind and that are read to keep the connection, as in Go.
 constexpr size_t kMaxDrainSize = 256 * 1024;
@@ -60,9 +61,16 @@ struct Connection : std::enable_shared_from_this<Connection> {
     in.clear();
     in_pos = 0;
   }
+  /// Give back what a body needed: most connections are idle.
+  void Trim() {
+    if (in.capacity() > kBodyReadSize / 2 && unread().empty()) {
+      in = ByteBuffer();
+      in_pos = 0;
+    }
+  }
 
-  /// Read more behind `unread`; false at the end of the stream.
-  asio::awaitable<Result<bool>> Fill() {
+  /// Read up to `size` bytes more behind `unread`; false at the end of the stream.
+  asio::awaitable<Result<bool>> Fill(size_t size = kReadSize) {
     while (is_watching) co_await watch_ended.async_wait(asio::as_tuple(asio::use_awaitable));
     if (is_at_end) co_return false;
     if (has_watched) {
@@ -74,7 +82,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
       in_pos = 0;
     }
     const size_t at = in.size();
-    in.resize(at + kReadSize);
+    in.resize(at + size);
     auto n = co_await stream->Read(std::span<uint8_t>(in).subspan(at));
     in.resize(at + (n.ok() ? n.value() : 0));
     if (!n.ok()) co_return std::move(n).error();
@@ -159,7 +167,8 @@ class ServedRequest : public Request {
         broken_ = true;
         co_return Error(ErrorCode::kInvalidInput, "cannot read request body: too long chunk header or trailer");
       }
-      auto more = co_await connection_.Fill();
+      const size_t left = static_cast<size_t>(std::min<uint64_t>(parser_.content_length_remaining().value_or(UINT64_MAX), kBodyReadSize));
+      auto more = co_await connection_.Fill(std::max(left, kReadSize));
       if (!more.ok() || !more.value()) {
         broken_ = true;
         if (!more.ok()) co_return std::move(more).error();
@@ -598,6 +607,7 @@ asio::awaitable<void> Server::Impl::ServeRequests(Connection& connection,
       }
     }
     if (!finished.ok() || !response.keep_alive() || !parser.is_done()) co_return;
+    connection.Trim();
   }
 }
 
