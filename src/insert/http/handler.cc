@@ -230,6 +230,7 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
     case BodyKind::kJsonLines:
       stream = LinesFormat(options.max_json_line_bytes,
                            [&context](std::string_view lines, bool) { return IngestJsonLines(lines, context); });
+      stream.is_cheap = context.relabeling == nullptr;
       break;
     case BodyKind::kCsv: {
       Result<std::vector<CsvColumn>> columns = ParseCsvFormat(request.query.Get("format"));

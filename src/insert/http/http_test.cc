@@ -187,6 +187,52 @@ TEST_F(IngestTest, UsualAndUnusualSeriesOfRemoteWriteKeepTheirOrder) {
   }
 }
 
+// The same for lines: the last one of each body takes the long way too, since nothing may be read behind it.
+TEST_F(IngestTest, UsualAndUnusualLinesKeepTheirOrder) {
+  const std::vector<std::string> three = {"127.0.0.1:18501", "127.0.0.1:18502", "127.0.0.1:18503"};
+  const hash::Rendezvous placement(three, 0);
+  context_.placement = &placement;
+  context_.tenant = model::Tenant{5, 6};
+  context_.prepare.max_labels_per_series = 3;
+  std::string text = "# HELP m0 Something.\n", json_lines;
+  for (int i = 0; i < 30; ++i) {
+    const std::string number = std::to_string(i);
+    text += "m" + number + "{a=\"b\",c=\"" + std::string(static_cast<size_t>(i), 'x') + "\"} " + number + " 1790000000000\n";
+    text += "m" + number + "{a = \"b\", c=\"x\\n\"} 1\n";                   // Blanks and an escape.
+    text += "m" + number + "{a=\"1\",b=\"2\",c=\"3\"} 1\nbad{\nm" + number + " 7\r\n";  // Too many labels; broken; no labels.
+    json_lines += R"({"metric":{"__name__":"m)" + number + R"(","a":"b"},"values":[1,2],"timestamps":[1790000000000,1]})" + "\n";
+    json_lines += R"({"metric":{"__name__":"m)" + number + R"(","a":"\n", "c":""},"values":[null],"timestamps":[7]})" + "\nbad\n";
+    json_lines += std::string(R"({"metric":{"a":"1","b":"2","c":"3","d":"4"},"values":[1],"timestamps":[7]})") + "\r\n";
+  }
+  IngestContext sorting = context_;
+  sorting.prepare.sort_labels = true;  // Takes the long way; the labels are in order.
+  const auto expect_same = [](const IngestOutput& got, const IngestOutput& want) {
+    EXPECT_EQ(got.rows_count, want.rows_count);
+    EXPECT_EQ(got.invalid_lines_count, want.invalid_lines_count);
+    EXPECT_EQ(got.too_many_labels_count, want.too_many_labels_count);
+    EXPECT_EQ(got.tenant_rows, want.tenant_rows);
+    EXPECT_EQ(got.errors, want.errors);
+    ASSERT_EQ(got.samples.size(), want.samples.size());
+    for (size_t i = 0; i < got.samples.size(); ++i) {
+      EXPECT_EQ(got.samples[i].node, want.samples[i].node);
+      EXPECT_EQ(got.samples[i].rows_count, want.samples[i].rows_count);
+      EXPECT_EQ(got.samples[i].data, want.samples[i].data);
+    }
+  };
+  const IngestOutput of_text = IngestText(text, 123, context_);
+  expect_same(of_text, IngestText(text, 123, sorting));
+  EXPECT_EQ(of_text.rows_count, 120u);
+  EXPECT_EQ(of_text.invalid_lines_count, 30u);
+  EXPECT_EQ(of_text.too_many_labels_count, 30u);
+  EXPECT_EQ(of_text.metadata_count, 1u);
+  EXPECT_EQ(of_text.samples.size(), 3u);
+  const IngestOutput of_json = IngestJsonLines(json_lines, context_);
+  expect_same(of_json, IngestJsonLines(json_lines, sorting));
+  EXPECT_EQ(of_json.rows_count, 120u);
+  EXPECT_EQ(of_json.too_many_labels_count, 30u);
+  EXPECT_EQ(of_json.samples.size(), 3u);
+}
+
 std::string Decode(std::string_view encoding, ByteView body, size_t piece_size) {
   auto decoder = BodyDecoder::Make(encoding);
   EXPECT_TRUE(decoder.ok());

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "insert/http/series_writer.h"
+#include "insert/parse/prometheus/plain_text_line.h"
 #include "insert/parse/prometheus/text.h"
 #include "insert/parse/remotewrite/plain_series.h"
 #include "insert/parse/remotewrite/write_request.h"
@@ -13,18 +14,40 @@ IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
                         const IngestContext& context) {
   IngestOutput output;
   PrometheusText text;
-  text.Parse(lines, [&](std::string_view message) { output.AddError(message); });
-  output.rows_count = text.rows().size();
-  output.invalid_lines_count = text.bad_lines_count();
-
   SeriesWriter writer(context, output);
-  for (const TextRow& row : std::as_const(text).rows()) {
-    writer.BeginLabels();
-    writer.Add(model::LabelView{"", row.metric});
-    for (const model::LabelView& label : text.labels(row)) writer.Add(label);
-    if (!writer.EndLabels()) continue;
-    writer.AddSample(row.timestamp == 0 ? default_timestamp : row.timestamp, row.value);
+  const auto on_bad_line = [&](std::string_view message) { output.AddError(message); };
+  const auto time_of = [&](int64_t timestamp) { return timestamp == 0 ? default_timestamp : timestamp; };
+  const auto write_rows = [&] {
+    output.rows_count += text.rows().size();
+    for (const TextRow& row : std::as_const(text).rows()) {
+      writer.BeginLabels();
+      writer.Add(model::LabelView{"", row.metric});
+      for (const model::LabelView& label : text.labels(row)) writer.Add(label);
+      if (writer.EndLabels()) writer.AddSample(time_of(row.timestamp), row.value);
+    }
+    text.DropRows();
+  };
+  const PlainSeriesLimits limits = writer.plain_limits();
+  const char* const readable_end = lines.data() + lines.size();
+  const auto take_plain = [&](std::string_view line) {
+    if (!text.rows().empty()) write_rows();  // The order stays as it was sent.
+    PlainTextLine plain;
+    if (line.size() > kMaxPlainLine ||
+        !ReadPlainTextLine(line, readable_end, limits, writer.PlaceForLabels(line.size() + kPlainSeriesSlack), plain)) {
+      return false;
+    }
+    ++output.rows_count;
+    writer.BeginPlacedSeries(plain.labels_size, std::string_view::npos);
+    writer.AddSample(time_of(plain.timestamp), plain.value);
+    return true;
+  };
+  if (writer.TakesPlainSeries()) {
+    text.Parse(lines, on_bad_line, take_plain);
+  } else {
+    text.Parse(lines, on_bad_line);
   }
+  write_rows();
+  output.invalid_lines_count = text.bad_lines_count();
   if (context.is_metadata_enabled) {
     output.metadata_count = text.metadata().size();
     for (const TextMetadata& item : text.metadata()) {
@@ -61,19 +84,16 @@ Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptio
     }
   };
   PlainSeries plain;
-  const PlainSeriesLimits limits{context.prepare.max_labels_per_series, context.prepare.max_label_name_bytes,
-                                 context.prepare.max_label_value_bytes};
+  const PlainSeriesLimits limits = writer.plain_limits();
   const uint8_t* const readable_end = unpacked.data() + unpacked.size();
   const auto take_plain = [&](ByteView message) {
-    uint8_t* place = writer.PlaceForLabels(message.size() + kPlainSeriesSlack);
-    if (!ReadPlainSeries(message, readable_end, limits, place, plain)) return false;
     if (!request.series().empty()) {
       // The order stays as it was sent.
       write_series();
       request.DropSeries();
-      place = writer.PlaceForLabels(message.size() + kPlainSeriesSlack);
-      ReadPlainSeries(message, readable_end, limits, place, plain);
     }
+    uint8_t* const place = writer.PlaceForLabels(message.size() + kPlainSeriesSlack);
+    if (!ReadPlainSeries(message, readable_end, limits, place, plain)) return false;
     output.rows_count += plain.samples.size();
     writer.BeginPlacedSeries(plain.labels_size, plain.metric_name_at);
     for (const RemoteSample& sample : plain.samples) writer.AddSample(sample.timestamp, sample.value);

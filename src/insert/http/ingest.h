@@ -47,6 +47,9 @@ struct IngestContext {
   LimitThrottles* throttles = nullptr;  // Null: dropped series are counted only.
 };
 
+/// Longer lines are rare and have their cost elsewhere.
+inline constexpr size_t kMaxPlainLine = 64 << 10;
+
 /// The rows of one body, ready to be pushed, and what to count for them.
 struct IngestOutput {
   std::vector<NodeBatch> samples;

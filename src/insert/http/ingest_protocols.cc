@@ -13,6 +13,7 @@
 #include "insert/parse/otlp/otlp.h"
 #include "insert/parse/rows/parsed_rows.h"
 #include "insert/parse/vmimport/json_lines.h"
+#include "insert/parse/vmimport/plain_json_line.h"
 #include "lib/model/rows.h"
 
 namespace vm::insert {
@@ -69,7 +70,22 @@ IngestOutput IngestJsonLines(std::string_view lines, const IngestContext& contex
   SeriesWriter writer(context, output);
   JsonLinesReader reader;
   reader.Start(lines, [&](std::string_view message) { output.AddError(message); });
-  while (const JsonLine* line = reader.Next()) {
+  PlainJsonLine plain;
+  const PlainSeriesLimits limits = writer.plain_limits();
+  const char* const readable_end = lines.data() + lines.size();
+  const bool takes_plain = writer.TakesPlainSeries();
+  const auto take_plain = [&](std::string_view line) {
+    if (!takes_plain || line.size() > kMaxPlainLine ||
+        !ReadPlainJsonLine(line, readable_end, limits, writer.PlaceForLabels(line.size() + kPlainSeriesSlack), plain)) {
+      return false;
+    }
+    output.rows_count += plain.values.size();
+    // The name places its series as an empty label does.
+    writer.BeginPlacedSeries(plain.labels_size, std::string_view::npos);
+    for (size_t i = 0; i < plain.values.size(); ++i) writer.AddSample(plain.timestamps[i], plain.values[i]);
+    return true;
+  };
+  while (const JsonLine* line = reader.Next(take_plain)) {
     output.rows_count += line->values.size();
     writer.BeginLabels();
     for (model::LabelView label : line->labels) {

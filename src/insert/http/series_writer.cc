@@ -77,6 +77,11 @@ bool SeriesWriter::TakesPlainSeries() const {
          !context_.prepare.prometheus_naming && !context_.prepare.sort_labels;
 }
 
+PlainSeriesLimits SeriesWriter::plain_limits() const {
+  const PrepareOptions& limits = context_.prepare;
+  return {limits.max_labels_per_series, limits.max_label_name_bytes, limits.max_label_value_bytes};
+}
+
 void SeriesWriter::BeginPlacedSeries(size_t labels_size, size_t metric_name_at) {
   CountFor(*context_.tenant);
   samples_.BeginPlacedSeries(labels_size, metric_name_at);

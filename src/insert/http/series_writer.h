@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "insert/http/ingest.h"
+#include "insert/parse/rows/plain_labels.h"
 
 namespace vm::insert {
 
@@ -28,9 +29,10 @@ class SeriesWriter {
   bool SetLabels(std::span<model::LabelView> labels);
   /// The same for a series whose tenant is known; nothing is added.
   bool SetSeries(model::Tenant tenant, std::span<model::LabelView> labels);
-  /// Whether nothing but limits can change a series that comes with all of its labels: it may then be read by ReadPlainSeries into
-  /// PlaceForLabels, and begun with BeginPlacedSeries.
+  /// Whether nothing but `plain_limits` can change a series that comes with all of its labels: it may then be read into PlaceForLabels
+  /// (parse/rows/plain_labels.h) and begun with BeginPlacedSeries.
   bool TakesPlainSeries() const;
+  PlainSeriesLimits plain_limits() const;
   uint8_t* PlaceForLabels(size_t size) { return samples_.PlaceForLabels(*context_.tenant, size); }
   void BeginPlacedSeries(size_t labels_size, size_t metric_name_at);
   void AddSample(int64_t timestamp, double value) {

@@ -66,7 +66,12 @@ size_t FindClosingQuote(std::string_view text) {
   return kNotFound;
 }
 
-void PrometheusText::Parse(std::string_view body, const BadLineHandler& on_bad_line) {
+void PrometheusText::DropRows() {
+  rows_.clear();
+  labels_.clear();
+}
+
+void PrometheusText::Parse(std::string_view body, const BadLineHandler& on_bad_line, const LineTaker& take) {
   rows_.clear();
   labels_.clear();
   metadata_.clear();
@@ -84,6 +89,7 @@ void PrometheusText::Parse(std::string_view body, const BadLineHandler& on_bad_l
       ParseMetadataLine(line, on_bad_line);
       continue;
     }
+    if (take != nullptr && take(line)) continue;
     TextRow row;
     const size_t labels_before = labels_.size();
     const std::string_view reason = ParseRow(line, row);

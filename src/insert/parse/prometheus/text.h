@@ -34,10 +34,15 @@ class PrometheusText {
  public:
   /// Called with a full message for each line that is skipped because it is bad.
   using BadLineHandler = std::function<void(std::string_view message)>;
+  using LineTaker = std::function<bool(std::string_view line)>;
 
   /// Replace the content by the rows of `body`, whole lines of which the last may lack its newline.
-  /// Views stay valid as long as `body` and until the next Parse.
-  void Parse(std::string_view body, const BadLineHandler& on_bad_line);
+  /// Views stay valid as long as `body` and until the next Parse. `take` is shown each line of a sample before it is read, without blanks in
+  /// front; what it says it has taken becomes no row here. It may use the rows read so far and call DropRows.
+  void Parse(std::string_view body, const BadLineHandler& on_bad_line, const LineTaker& take = nullptr);
+
+  /// Forget the rows read so far.
+  void DropRows();
 
   /// Apply one line that starts with `#`. For bodies of Parse and for tests.
   void ParseMetadataLine(std::string_view line, const BadLineHandler& on_bad_line);

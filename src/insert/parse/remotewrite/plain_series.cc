@@ -19,11 +19,6 @@ inline void CopyText(uint8_t* to, const uint8_t* from, size_t size, const uint8_
   if (size > kStep) [[unlikely]] std::memcpy(to + kStep, from + kStep, size - kStep);
 }
 
-inline bool IsMetricName(const uint8_t* name, size_t size) {
-  constexpr char kName[] = "__name__";
-  return size == sizeof kName - 1 && std::memcmp(name, kName, sizeof kName - 1) == 0;
-}
-
 }  // namespace
 
 bool ReadPlainSeries(ByteView message, const uint8_t* readable_end, const PlainSeriesLimits& limits, uint8_t* dst,
@@ -46,7 +41,7 @@ bool ReadPlainSeries(ByteView message, const uint8_t* readable_end, const PlainS
     if (p == label_end || *p != wire::kBytesField2 || !wire::ReadShortLength(++p, label_end, value_size)) return false;
     if (p + value_size != label_end || value_size == 0) return false;
     if (name_size > limits.max_name_bytes || value_size > limits.max_value_bytes) return false;
-    if (IsMetricName(name, name_size)) {
+    if (IsMetricNameLabel(name, name_size)) {
       if (series.metric_name_at != PlainSeries::kNowhere) return false;
       series.metric_name_at = static_cast<size_t>(to - dst);
       to = StoreBigEndian(to, uint16_t{0});

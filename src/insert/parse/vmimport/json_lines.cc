@@ -35,13 +35,13 @@ void JsonLinesReader::Start(std::string_view body, BadRowHandler on_bad_row) {
   bad_count_ = 0;
 }
 
-const JsonLine* JsonLinesReader::Next() {
+const JsonLine* JsonLinesReader::Next(const std::function<bool(std::string_view line)>& take) {
   while (!rest_.empty()) {
     const size_t newline = rest_.find('\n');
     std::string_view line = rest_.substr(0, newline);
     rest_.remove_prefix(newline == std::string_view::npos ? rest_.size() : newline + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
+    if (line.empty() || (take != nullptr && take(line))) continue;
     const std::string reason = ParseLine(line);
     if (reason.empty()) return &line_;
     ++bad_count_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -24,8 +25,9 @@ class JsonLinesReader {
  public:
   /// Begin with `body`, whole lines of which the last may lack its newline.
   void Start(std::string_view body, BadRowHandler on_bad_row);
-  /// The next good line, valid until the next call; null at the end.
-  const JsonLine* Next();
+  /// The next good line, valid until the next call; null at the end. `take` is shown each line first; those it says it has taken are
+  /// passed over.
+  const JsonLine* Next(const std::function<bool(std::string_view line)>& take = nullptr);
   size_t bad_count() const noexcept { return bad_count_; }
 
  private:
