@@ -263,6 +263,55 @@ TEST(SelectServerTest, CompressesOnlyWhatLeavesTheMachine) {
   EXPECT_EQ(written(true, true), plain);
 }
 
+/// Full after its first item until it is closed.
+class FullSink : public ItemSink {
+ public:
+  Status Add(ByteView) override {
+    ++items;
+    return Ok();
+  }
+  bool IsFull() const override { return true; }
+  awaitable<Status> WaitForRoom() override {
+    while (!is_closed) co_await net::SleepFor(std::chrono::milliseconds(5));
+    co_return Error(ErrorCode::kCancelled, "nobody reads");
+  }
+
+  std::atomic<size_t> items{0};
+  std::atomic<bool> is_closed{false};
+};
+
+TEST(SelectClientTest, AFullSinkMakesTheNodeWait) {
+  net::Runtime runtime(2);
+  net::Pool pool("search", 2);
+  FixedHandler handler;
+  handler.blocks = 10'000'000;  // More than buffers of sockets take.
+  SelectServer select_server(handler, pool, SelectServerOptions());
+  std::atomic<size_t> written{0};
+  auto serve = [&](std::unique_ptr<net::Stream> s) {
+    return select_server.Serve(std::make_unique<CountingStream>(std::move(s), written));
+  };
+  TestServer server(runtime, serve);
+  SelectClient client(runtime, server.addr(), SelectClientOptions());
+  const auto sink = std::make_shared<FullSink>();
+  const SelectArgs args = SearchRequest{AnyQuery()};
+  auto asking = std::async(std::launch::async, [&] {
+    return net::BlockOn(runtime.MakeStrand(), client.Call(args, Deadline::After(std::chrono::seconds(60)), sink));
+  });
+  size_t before = 0;
+  do {
+    before = written;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  } while (before != written || before == 0);
+  EXPECT_EQ(sink->items, 1u);
+  EXPECT_LT(written, 200u << 20);
+  EXPECT_EQ(asking.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  sink->is_closed = true;
+  const auto result = asking.get();
+  EXPECT_EQ(result.outcome, CallOutcome::kRefused);
+  ASSERT_TRUE(result.refusal);
+  EXPECT_EQ(result.refusal->message(), "nobody reads");
+}
+
 // With and without compression.
 class SelectSessionTest : public testing::TestWithParam<bool> {
  protected:
@@ -404,7 +453,7 @@ TEST(SelectServerTest, TellsAPassedDeadline) {
   SelectClient client(runtime, server.addr(), SelectClientOptions());
   const SelectArgs args = SearchMetricNamesRequest{AnyQuery()};
   const auto result = net::BlockOn(runtime.MakeStrand(),
-                                   client.Call(args, Deadline::After(std::chrono::milliseconds(10))));
+                                   client.Call(args, Deadline::After(std::chrono::milliseconds(500))));
   EXPECT_EQ(result.reply.error, "cannot execute request in 1 seconds: deadline exceeded");
 }
 

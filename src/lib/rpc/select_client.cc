@@ -35,7 +35,7 @@ Deadline SocketDeadline(const Deadline& deadline) {
 
 // Where the items of a reply go.
 struct SelectClient::ReplyReader {
-  ItemSink sink;  // Null: into `reply`.
+  std::shared_ptr<ItemSink> sink;  // Null: into `reply`.
   SelectReply reply;
   std::optional<Error> refusal;
   bool has_passed_items = false;
@@ -46,7 +46,13 @@ struct SelectClient::ReplyReader {
       return Ok();
     }
     has_passed_items = true;
-    Status taken = sink(item);
+    return Note(sink->Add(item));
+  }
+  bool IsFull() const { return sink != nullptr && sink->IsFull(); }
+  awaitable<Status> WaitForRoom() { co_return Note(co_await sink->WaitForRoom()); }
+
+ private:
+  Status Note(Status taken) {
     if (!taken.ok()) refusal = taken.error();
     return taken;
   }
@@ -97,6 +103,7 @@ awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& metho
         VM_CO_TRY(co_await ReadFrame(stream, scratch, method.max_item_size));
         if (scratch.empty()) break;
         VM_CO_TRY(reader.Add(scratch));
+        if (reader.IsFull()) VM_CO_TRY(co_await reader.WaitForRoom());
       }
     } else {
       auto number = co_await ReadUint64(stream);
@@ -107,6 +114,7 @@ awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& metho
         for (uint64_t i = 0; i < number.value(); ++i) {
           VM_CO_TRY(co_await ReadFrame(stream, scratch, method.max_item_size));
           VM_CO_TRY(reader.Add(scratch));
+          if (reader.IsFull()) VM_CO_TRY(co_await reader.WaitForRoom());
         }
       }
     }
@@ -233,8 +241,9 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
   co_return result;
 }
 
-awaitable<CallResult> SelectClient::Call(const SelectArgs& args, Deadline deadline, ItemSink sink) {
-  ReplyReader reader{std::move(sink), {}, {}, false};
+awaitable<CallResult> SelectClient::Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink) {
+  ReplyReader reader;
+  reader.sink = std::move(sink);
   auto result = co_await Attempt(args, deadline, reader, false);
   if (result.outcome == CallOutcome::kBroken && !reader.has_passed_items) {
     reader.reply = SelectReply();

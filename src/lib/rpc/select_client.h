@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "lib/net/framed_stream.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
+#include "lib/rpc/item_sink.h"
 #include "lib/rpc/select_codec.h"
 
 namespace vm::rpc {
@@ -35,9 +35,6 @@ enum class CallOutcome : uint8_t {
   kRefused,       // The sink did not take an item.
 };
 
-/// Takes the items of a reply as they arrive, on the strand of the connection. An error breaks the call off.
-using ItemSink = std::function<Status(ByteView item)>;
-
 struct CallResult {
   CallOutcome outcome = CallOutcome::kOk;
   std::string message;  // Unless kOk; names the node.
@@ -58,7 +55,7 @@ class SelectClient {
   /// Ask, and read the whole reply; with a sink its items go there. A connection that fails is replaced once, unless
   /// the sink has got something. A requested stop breaks the call off. May be called on any executor. Requires that
   /// `args` stays until the end.
-  net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline, ItemSink sink = nullptr);
+  net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink = nullptr);
   const std::string& addr() const noexcept { return addr_; }
 
  private:

@@ -10,6 +10,7 @@
 #include "lib/base/budget.h"
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
+#include "lib/rpc/item_sink.h"
 
 namespace vm::select {
 
@@ -23,14 +24,14 @@ struct SearchLimits {
 
 /// Keeps the blocks of one node as they arrive, still packed, grouped by series. Each byte is copied once, into chunks
 /// that never move; the budget is charged before they grow. Strand-confined while blocks arrive, then read-only.
-class BlockCollector {
+class BlockCollector : public rpc::ItemSink {
  public:
   explicit BlockCollector(std::shared_ptr<SearchLimits> limits);
   BlockCollector(const BlockCollector&) = delete;
   BlockCollector& operator=(const BlockCollector&) = delete;
 
   /// Keep a marshalled MetricBlock. Errors: kCorrupted; kLimitExceeded, naming the limit.
-  Status Add(ByteView metric_block);
+  Status Add(ByteView metric_block) override;
 
   size_t series_count() const noexcept { return series_.size(); }
   /// Marshalled name; valid as long as the collector.

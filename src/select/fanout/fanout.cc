@@ -24,17 +24,21 @@ namespace {
 using boost::asio::awaitable;
 namespace asio = boost::asio;
 
+// What one streamed search holds in its queue, and once more while it is consumed. A node sends 64 KiB at once.
+constexpr size_t kStreamedBytes = 512 << 10;
+
 // The calls of one request. Lives as long as its last call, which may end after the request did.
 struct Calls {
-  Calls(asio::any_io_executor strand_, rpc::SelectArgs args_, const Deadline& request_deadline, std::vector<rpc::ItemSink> sinks_)
+  Calls(asio::any_io_executor strand_, rpc::SelectArgs args_, const Deadline& request_deadline,
+        std::vector<std::shared_ptr<rpc::ItemSink>> sinks_)
       : strand(strand_), args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()), wake(strand) {
     wake.expires_at(asio::steady_timer::time_point::max());
   }
 
   const asio::any_io_executor strand;
   const rpc::SelectArgs args;
-  const std::vector<rpc::ItemSink> sinks;  // None, or one per node.
-  std::stop_source stop;                   // Breaks the calls off.
+  const std::vector<std::shared_ptr<rpc::ItemSink>> sinks;  // None, or one per node.
+  std::stop_source stop;                                    // Breaks the calls off.
   const Deadline deadline;
   // Strand only.
   asio::steady_timer wake;
@@ -43,9 +47,23 @@ struct Calls {
 
 awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::SelectClient> client,
                          size_t node) {
-  rpc::ItemSink sink;
+  std::shared_ptr<rpc::ItemSink> sink;
   if (!calls->sinks.empty()) sink = calls->sinks[node];
-  auto result = co_await client->Call(calls->args, calls->deadline, std::move(sink));
+  rpc::CallResult result;
+  std::string exception;
+  try {
+    result = co_await client->Call(calls->args, calls->deadline, std::move(sink));
+  } catch (const std::exception& e) {
+    // Out of memory, or a mistake of ours: the request ends with an error instead of waiting for this node.
+    exception = e.what();
+    if (exception.empty()) exception = "unknown exception";
+  }
+  if (!exception.empty()) {
+    result.outcome = rpc::CallOutcome::kRefused;
+    result.message = fmt::format("cannot execute {} at {}: exception: {}", rpc::MethodOf(calls->args).name, client->addr(), exception);
+    result.refusal = Error(ErrorCode::kLimitExceeded, result.message);
+    VM_LOG_ERROR("{}", result.message);
+  }
   calls->arrived.emplace_back(node, std::move(result));
   calls->wake.cancel();
 }
@@ -129,8 +147,7 @@ size_t Fanout::ReplicationFactorOf(const std::string& group) const {
   return std::max<size_t>(1, factor);
 }
 
-awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutRequest request,
-                                                   std::vector<rpc::ItemSink> sinks) {
+awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutRequest request, Sinks sinks) {
   const auto home = co_await asio::this_coro::executor;
   auto calls = std::make_shared<Calls>(runtime_.MakeStrand(), std::move(args), request.deadline, std::move(sinks));
   const StopCalls stop_calls{*calls};
@@ -201,11 +218,11 @@ awaitable<Result<Partial<PackedSeries>>> Fanout::Search(model::SearchQuery query
   limits->max_samples = options_.max_samples_per_query;
   limits->budget = request.budget;
   std::vector<std::shared_ptr<BlockCollector>> collectors;
-  std::vector<rpc::ItemSink> sinks;
+  // Calls that are broken off may outlive the request: they own what they write to.
+  Sinks sinks;
   for (size_t i = 0; i < clients_.size(); ++i) {
     collectors.push_back(std::make_shared<BlockCollector>(limits));
-    // Calls that are broken off may outlive the request: they own what they write to.
-    sinks.push_back([collector = collectors.back()](ByteView item) { return collector->Add(item); });
+    sinks.push_back(collectors.back());
   }
   rpc::SearchRequest search;
   search.query = std::move(query);
@@ -218,6 +235,67 @@ awaitable<Result<Partial<PackedSeries>>> Fanout::Search(model::SearchQuery query
   result.value = PackedSeries(options, std::move(complete));
   result.is_partial = gathered.value().is_partial;
   co_return std::move(result);
+}
+
+/// A search whose blocks are taken while it runs.
+struct Fanout::Streamed {
+  std::shared_ptr<BlockQueue> queue;
+  std::stop_source stop;
+  // Written before the queue ends.
+  std::optional<Error> error;
+  bool is_partial = false;
+};
+
+awaitable<void> Fanout::GatherInto(rpc::SelectArgs args, FanoutRequest request, std::shared_ptr<Streamed> streamed) {
+  auto gathered = co_await Gather(std::move(args), std::move(request), Sinks(clients_.size(), streamed->queue));
+  if (gathered.ok()) streamed->is_partial = gathered.value().is_partial;
+  else streamed->error = std::move(gathered).error();
+  streamed->queue->End();
+}
+
+awaitable<Result<bool>> Fanout::StreamBlocks(model::SearchQuery query, FanoutRequest request, BlockConsumer& consumer) {
+  query.time_range.min_timestamp = std::max<int64_t>(0, query.time_range.min_timestamp);
+  // One batch fills while the other is consumed.
+  std::optional<BudgetShare> share;
+  if (request.budget != nullptr) {
+    share.emplace(*request.budget);
+    VM_CO_TRY(share->Take(2 * static_cast<int64_t>(kStreamedBytes)));
+  }
+  auto streamed = std::make_shared<Streamed>();
+  streamed->queue = std::make_shared<BlockQueue>(runtime_.MakeStrand(), kStreamedBytes);
+  const auto request_stop = [streamed] {
+    streamed->stop.request_stop();
+    streamed->queue->Close();
+  };
+  const std::stop_callback on_stop(request.deadline.stop_token(), request_stop);
+  rpc::SearchRequest search;
+  search.query = std::move(query);
+  rpc::SelectArgs args(std::move(search));
+  FanoutRequest inner = request;
+  inner.deadline = Deadline(request.deadline.at(), streamed->stop.get_token());
+  asio::co_spawn(runtime_.MakeStrand(), GatherInto(std::move(args), std::move(inner), streamed), [streamed](std::exception_ptr failure) {
+    if (!failure) return;
+    streamed->error = Error(ErrorCode::kLimitExceeded, "an exception ended the search");
+    streamed->queue->End();
+  });
+  Status consumed = Ok();
+  std::exception_ptr thrown;
+  BlockBatch batch;
+  for (;;) {
+    const bool has_blocks = co_await streamed->queue->Take(batch);
+    if (!has_blocks) break;
+    if (!consumed.ok() || thrown || request.deadline.Cancelled()) continue;
+    try {
+      consumed = co_await consumer.Consume(batch);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    if (!consumed.ok() || thrown) request_stop();
+  }
+  if (thrown) std::rethrow_exception(thrown);
+  if (!consumed.ok()) co_return std::move(consumed).error();
+  if (streamed->error) co_return std::move(*streamed->error);
+  co_return streamed->is_partial;
 }
 
 awaitable<Result<Partial<std::vector<ByteBuffer>>>> Fanout::SearchMetricNames(

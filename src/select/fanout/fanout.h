@@ -20,6 +20,7 @@
 #include "lib/net/runtime.h"
 #include "lib/rpc/node_set.h"
 #include "lib/rpc/select_client.h"
+#include "select/fanout/block_queue.h"
 #include "select/fanout/packed_series.h"
 
 namespace vm::select {
@@ -52,6 +53,14 @@ struct Partial {
   bool is_partial = false;
 };
 
+/// Sees the blocks of a search as they come.
+class BlockConsumer {
+ public:
+  virtual ~BlockConsumer() = default;
+  /// The nodes wait meanwhile, as soon as there is enough for the next batch. An error ends the search.
+  virtual boost::asio::awaitable<Status> Consume(const BlockBatch& blocks) = 0;
+};
+
 /// Asks all storage nodes at once and joins their answers. Errors: kUnavailable when too many nodes are missing
 /// (HTTP 503), kLimitExceeded, kInvalidInput with the text of a node that refused (HTTP 422), kCorrupted.
 /// kCancelled when the deadline's stop is requested. All calls may overlap and run on any executor. Thread-safe.
@@ -66,6 +75,10 @@ class Fanout {
 
   /// Blocks of the matching series, grouped as they arrive and still packed.
   boost::asio::awaitable<Result<Partial<PackedSeries>>> Search(model::SearchQuery query, FanoutRequest request);
+  /// Give the marshalled MetricBlocks of all nodes to `consumer`, in the order they arrive and as fast as it takes them,
+  /// with little memory: neither joined by series nor deduplicated, and without -search.maxSamplesPerQuery. True: nodes
+  /// were missing. What the consumer has seen before an error remains seen.
+  boost::asio::awaitable<Result<bool>> StreamBlocks(model::SearchQuery query, FanoutRequest request, BlockConsumer& consumer);
   /// Marshalled names, each once, sorted.
   boost::asio::awaitable<Result<Partial<std::vector<ByteBuffer>>>> SearchMetricNames(model::SearchQuery query,
                                                                                      FanoutRequest request);
@@ -94,8 +107,12 @@ class Fanout {
     std::vector<size_t> nodes;  // Who sent them.
     bool is_partial = false;
   };
+  struct Streamed;
+  using Sinks = std::vector<std::shared_ptr<rpc::ItemSink>>;
+
   /// Ask all nodes. With `sinks`, one per node, items go there instead of into the replies.
-  boost::asio::awaitable<Result<Gathered>> Gather(rpc::SelectArgs args, FanoutRequest request, std::vector<rpc::ItemSink> sinks);
+  boost::asio::awaitable<Result<Gathered>> Gather(rpc::SelectArgs args, FanoutRequest request, Sinks sinks);
+  boost::asio::awaitable<void> GatherInto(rpc::SelectArgs args, FanoutRequest request, std::shared_ptr<Streamed> streamed);
   void CountPartial(const rpc::SelectArgs& args);
   size_t ReplicationFactorOf(const std::string& group) const;
 

@@ -2,10 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <new>
 #include <thread>
 
 #include "select/fanout/fake_node.h"
 #include "select/fanout/test_blocks.h"
+
+namespace {
+/// Allocations of exactly this size fail.
+std::atomic<size_t> refused_size{0};
+}  // namespace
+
+void* operator new(size_t size) {
+  if (size == refused_size.load(std::memory_order_relaxed) && size > 0) throw std::bad_alloc();
+  if (void* const memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace vm::select {
 namespace {
@@ -42,6 +57,13 @@ class FanoutTest : public testing::Test {
     query.time_range = {0, 1000};
     query.tag_filter_groups = {{{"", "m"}}};
     return net::BlockOn(runtime_.MakeStrand(), Start().Search(query, Request()));
+  }
+
+  Result<bool> Stream(BlockConsumer& consumer) {
+    model::SearchQuery query;
+    query.time_range = {0, 1000};
+    query.tag_filter_groups = {{{"", "m"}}};
+    return net::BlockOn(runtime_.MakeStrand(), Start().StreamBlocks(query, Request(), consumer));
   }
 
   net::Runtime runtime_;
@@ -147,6 +169,110 @@ TEST_F(FanoutTest, SkipsSlowReplicas) {
   ASSERT_TRUE(found.ok()) << found.error().message();
   EXPECT_FALSE(found.value().is_partial);
   EXPECT_EQ(found.value().value.rows_count(0), 1u);
+}
+
+/// Keeps the bytes of the blocks it sees; what it says to each batch is up to the test.
+class Keeper : public BlockConsumer {
+ public:
+  net::asio::awaitable<Status> Consume(const BlockBatch& batch) override {
+    for (size_t i = 0; i < batch.size(); ++i) blocks.emplace_back(batch[i].begin(), batch[i].end());
+    if (throws) throw std::bad_alloc();
+    if (refuses) co_return Error(ErrorCode::kCancelled, "enough");
+    if (on_batch) on_batch();
+    co_return Ok();
+  }
+  std::vector<ByteBuffer> blocks;
+  bool throws = false;
+  bool refuses = false;
+  std::function<void()> on_batch;
+};
+
+TEST_F(FanoutTest, StreamsTheBlocksOfAllNodes) {
+  const auto a = MarshalledBlock({'a'}, {1, 3}, {1, 3}), b = MarshalledBlock({'b'}, {1}, {1}), c = MarshalledBlock({'a'}, {2}, {2});
+  options_.max_samples_per_query = 1;
+  AddNode(Blocks({a, b}));
+  AddNode(Blocks({c, a}));
+  Keeper keeper;
+  const auto streamed = Stream(keeper);
+  ASSERT_TRUE(streamed.ok()) << streamed.error().message();
+  EXPECT_FALSE(streamed.value());
+  std::sort(keeper.blocks.begin(), keeper.blocks.end());
+  std::vector<ByteBuffer> want = {a, b, c, a};
+  std::sort(want.begin(), want.end());
+  EXPECT_EQ(keeper.blocks, want);
+}
+
+TEST_F(FanoutTest, AStreamShowsBlocksBeforeTheNodeHasSentAll) {
+  FakeNode& node = AddNode(Blocks({MarshalledBlock({'a'}, {1}, {1}), MarshalledBlock({'a'}, {2}, {2})}));
+  node.HoldAfter(1);
+  Keeper keeper;
+  keeper.on_batch = [&] { node.Release(); };
+  ASSERT_TRUE(Stream(keeper).ok());
+  EXPECT_EQ(keeper.blocks.size(), 2u);
+}
+
+TEST_F(FanoutTest, AStreamEndsWithTheErrorOfItsConsumer) {
+  FakeNode& node = AddNode(Blocks({MarshalledBlock({'a'}, {1}, {1}), MarshalledBlock({'a'}, {2}, {2})}));
+  node.HoldAfter(1);
+  Keeper keeper;
+  keeper.refuses = true;
+  const auto streamed = Stream(keeper);
+  ASSERT_FALSE(streamed.ok());
+  EXPECT_EQ(streamed.error().message(), "enough");
+  EXPECT_EQ(keeper.blocks.size(), 1u);
+  keeper.throws = true;
+  EXPECT_THROW(static_cast<void>(Stream(keeper)), std::bad_alloc);
+  node.Release();
+  while (node.connections() > 0) std::this_thread::sleep_for(1ms);
+}
+
+TEST_F(FanoutTest, AStreamEndsWhenItsClientLeaves) {
+  FakeNode& node = AddNode(Blocks({MarshalledBlock({'a'}, {1}, {1}), MarshalledBlock({'a'}, {2}, {2})}));
+  node.HoldAfter(1);
+  Keeper keeper;
+  keeper.on_batch = [&] { stop_.request_stop(); };
+  const auto streamed = Stream(keeper);
+  ASSERT_FALSE(streamed.ok());
+  EXPECT_EQ(streamed.error().code(), ErrorCode::kCancelled);
+  node.Release();
+  while (node.connections() > 0) std::this_thread::sleep_for(1ms);
+}
+
+TEST_F(FanoutTest, AStreamFailsWithANodeUnlessAnotherHasAll) {
+  AddNode(Blocks({MarshalledBlock({'a'}, {1}, {1})}));
+  AddMissingNode();
+  deny_partial_ = true;
+  Keeper keeper;
+  const auto streamed = Stream(keeper);
+  ASSERT_FALSE(streamed.ok());
+  EXPECT_EQ(streamed.error().code(), ErrorCode::kUnavailable);
+  options_.replication_factor = 2;
+  keeper.blocks.clear();
+  EXPECT_TRUE(Stream(keeper).ok());
+  EXPECT_EQ(keeper.blocks.size(), 1u);
+}
+
+TEST_F(FanoutTest, AStreamIsChargedToTheBudget) {
+  budget_ = std::make_shared<Budget>("-search.maxMemoryPerQuery", 1000);
+  AddNode(Blocks({}));
+  Keeper keeper;
+  const auto streamed = Stream(keeper);
+  ASSERT_FALSE(streamed.ok());
+  EXPECT_NE(streamed.error().message().find("-search.maxMemoryPerQuery"), std::string::npos);
+  EXPECT_EQ(budget_->used_bytes(), 0);
+}
+
+TEST_F(FanoutTest, AnExceptionInACallIsAnErrorOfTheRequest) {
+  // A frame is read into memory of just its size; nothing else here needs as much.
+  constexpr size_t kOddSize = 300'001;
+  AddNode(Blocks({ByteBuffer(kOddSize), ByteBuffer(5)}));
+  AddNode(Blocks({}));
+  refused_size = kOddSize;
+  const auto found = Search();
+  refused_size = 0;
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.error().code(), ErrorCode::kLimitExceeded);
+  EXPECT_NE(found.error().message().find("exception: std::bad_alloc"), std::string::npos) << found.error().message();
 }
 
 TEST_F(FanoutTest, UnitesLabelNamesAndCutsThem) {

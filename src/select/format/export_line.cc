@@ -1,5 +1,6 @@
 #include "select/format/export_line.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "select/format/json_text.h"
@@ -15,21 +16,32 @@ void AppendSpecialJsonFloat(std::string& dst, double value) {
 
 }  // namespace
 
-void AppendJsonExportLine(std::string& dst, const ExportBlock& block) {
-  if (block.timestamps.empty()) return;
-  dst += "{\"metric\":";
-  AppendJsonMetric(dst, block.name);
-  dst += ",\"values\":[";
-  for (const double value : block.values) {
-    if (dst.back() != '[') dst += ',';
-    AppendSpecialJsonFloat(dst, value);
+bool JsonExportLine::AppendPiece(std::string& dst) {
+  const size_t rows = block_.timestamps.size();
+  if (rows == 0) return false;
+  if (next_ == 0) {
+    dst += "{\"metric\":";
+    AppendJsonMetric(dst, block_.name);
+    dst += ",\"values\":[";
   }
-  dst += "],\"timestamps\":[";
-  for (const int64_t timestamp : block.timestamps) {
-    if (dst.back() != '[') dst += ',';
-    AppendInt(dst, timestamp);
+  const size_t end = std::min(next_ + kSamplesPerPiece, 2 * rows);
+  for (; next_ < std::min(end, rows); ++next_) {
+    if (next_ > 0) dst += ',';
+    AppendSpecialJsonFloat(dst, block_.values[next_]);
   }
+  for (; next_ < end; ++next_) {
+    dst += next_ == rows ? "],\"timestamps\":[" : ",";
+    AppendInt(dst, block_.timestamps[next_ - rows]);
+  }
+  if (next_ < 2 * rows) return true;
   dst += "]}\n";
+  return false;
+}
+
+void AppendJsonExportLine(std::string& dst, const ExportBlock& block) {
+  JsonExportLine line(block);
+  while (line.AppendPiece(dst)) {
+  }
 }
 
 void AppendPrometheusExportLines(std::string& dst, const ExportBlock& block) {
@@ -45,19 +57,29 @@ void AppendPrometheusExportLines(std::string& dst, const ExportBlock& block) {
   }
 }
 
-void AppendPromApiItem(std::string& dst, const ExportBlock& block) {
-  dst += "{\"metric\":";
-  AppendJsonMetric(dst, block.name);
-  dst += ",\"values\":[";
-  for (size_t i = 0; i < block.timestamps.size(); ++i) {
-    if (i > 0) dst += ',';
+bool PromApiItem::AppendPiece(std::string& dst) {
+  if (next_ == 0) {
+    dst += "{\"metric\":";
+    AppendJsonMetric(dst, block_.name);
+    dst += ",\"values\":[";
+  }
+  for (const size_t end = std::min(next_ + kSamplesPerPiece, block_.timestamps.size()); next_ < end; ++next_) {
+    if (next_ > 0) dst += ',';
     dst += '[';
-    AppendJsonTimestamp(dst, block.timestamps[i]);
+    AppendJsonTimestamp(dst, block_.timestamps[next_]);
     dst += ",\"";
-    AppendJsonFloat(dst, block.values[i]);
+    AppendJsonFloat(dst, block_.values[next_]);
     dst += "\"]";
   }
+  if (next_ < block_.timestamps.size()) return true;
   dst += "]}";
+  return false;
+}
+
+void AppendPromApiItem(std::string& dst, const ExportBlock& block) {
+  PromApiItem item(block);
+  while (item.AppendPiece(dst)) {
+  }
 }
 
 void AppendPrometheusMetric(std::string& dst, const model::MetricName& name) {

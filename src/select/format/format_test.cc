@@ -125,6 +125,27 @@ TEST_F(ExportTest, WritesPromApiItems) {
   EXPECT_EQ(item, R"({"metric":{"__name__":"m","a":"x\"y\\z\n","b":"c,d"},"values":[[1795288382,"NaN"],[1795288382.25,"2.5"]]})");
 }
 
+TEST_F(ExportTest, WritesBigSeriesInPieces) {
+  timestamps_.assign(2 * kSamplesPerPiece + 1, 1795288382000);
+  values_.assign(timestamps_.size(), 1);
+  std::string line, item, piece, of_pieces;
+  AppendJsonExportLine(line, Block());
+  AppendPromApiItem(item, Block());
+  size_t pieces = 1;
+  for (JsonExportLine json(Block()); json.AppendPiece(piece); ++pieces) {
+    of_pieces += piece;
+    piece.clear();
+  }
+  EXPECT_EQ(of_pieces + piece, line);
+  EXPECT_EQ(pieces, 5u);
+  EXPECT_EQ(std::count(line.begin(), line.end(), ','), 2 * static_cast<int64_t>(timestamps_.size()) + 3);
+  of_pieces.clear();
+  piece.clear();
+  for (PromApiItem promapi(Block()); promapi.AppendPiece(piece); piece.clear()) of_pieces += piece;
+  EXPECT_EQ(of_pieces + piece, item);
+  EXPECT_EQ(std::count(item.begin(), item.end(), '['), static_cast<int64_t>(timestamps_.size()) + 1);
+}
+
 TEST_F(ExportTest, WritesCsv) {
   setenv("TZ", "UTC", 1);
   tzset();

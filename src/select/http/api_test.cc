@@ -189,6 +189,12 @@ class ApiTest : public testing::Test {
     EXPECT_EQ(body["error"].get<std::string>().substr(0, beginning.size()), beginning);
   }
 
+  void ExpectPlainError(const TestResponse& response, int status, std::string_view beginning) {
+    EXPECT_EQ(response.status(), status) << response.body;
+    EXPECT_EQ(response.headers.Get("Content-Type"), "text/plain; charset=utf-8");
+    EXPECT_EQ(response.body.substr(0, beginning.size()), beginning);
+  }
+
   net::Runtime runtime_;
   net::Pool pool_;
   std::mutex mutex_;
@@ -488,6 +494,39 @@ TEST_F(ApiTest, StreamsBigExports) {
   TestResponse gone;
   gone.is_gone = true;
   EXPECT_TRUE(Handle(request, gone));
+}
+
+TEST_F(ApiTest, ExportsBlocksAsTheyAreWhenMemoryIsReduced) {
+  fanout_options_.dedup_interval_ms = 120'000;
+  fanout_options_.max_samples_per_query = 3;
+  blocks_.push_back(blocks_[0]);
+  ExpectPlainError(Get(Url("export?match[]=foo")), 400, "error when exporting data on the time range");
+  const std::string range = "&reduce_mem_usage=1&start=1795288327&end=1795288386";
+  const std::string line = R"({"metric":{"__name__":"foo","instance":"h:1","job":"a"},"values":[1],"timestamps":[1795288327000]})";
+  EXPECT_EQ(Get(Url("export?match[]=foo") + range).body, line + "\n" + line + "\n");
+  EXPECT_EQ(Get(Url("export/csv?match[]=foo&format=__value__,job") + range).body, "__value__,job\n1,a\n1,a\n");
+  const Json promapi = Json::parse(Get(Url("export?match[]=foo&format=promapi") + range).body);
+  EXPECT_EQ(promapi["data"]["result"].size(), 2u);
+  EXPECT_EQ(Get(Url("export?match[]=foo&max_rows_per_line=1&reduce_mem_usage=1")).body.substr(0, line.size()), line);
+  // Native exports are always like that.
+  const std::string native = Get(Url("export/native?match[]=foo")).body;
+  size_t names = 0;
+  for (size_t at = native.find("foo"); at != native.npos; at = native.find("foo", at + 1)) ++names;
+  EXPECT_EQ(names, 3u);
+}
+
+TEST_F(ApiTest, ExportsKeepToTheMemoryOfAQuery) {
+  std::vector<int64_t> timestamps(8000), values(8000);
+  for (size_t i = 0; i < timestamps.size(); ++i) timestamps[i] = kTime * 1000 + static_cast<int64_t>(i);
+  for (int i = 0; i < 60; ++i) AddSeries("big", {}, timestamps, values);
+  options_.max_memory_per_query = 2 << 20;
+  // 60 blocks of one series are 480,000 samples.
+  ExpectPlainError(Get(Url("export?match[]=big")), 400, "error when exporting data on the time range");
+  EXPECT_NE(Get(Url("export?match[]=big")).body.find("-search.maxMemoryPerQuery=2097152 bytes is reached"), std::string::npos);
+  const auto streamed = Get(Url("export?match[]=big&reduce_mem_usage=1"));
+  EXPECT_EQ(streamed.status(), 200);
+  EXPECT_EQ(std::count(streamed.body.begin(), streamed.body.end(), '\n'), 63);
+  EXPECT_EQ(memory_.used_bytes(), 0);
 }
 
 TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {

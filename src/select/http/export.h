@@ -16,6 +16,8 @@ struct ExportRequest {
   model::SearchQuery query;
   Deadline deadline;
   ExportFormat format = ExportFormat::kJsonLines;
+  /// Blocks are sent as they come, in no order and with their duplicates, and little memory is needed.
+  bool is_streamed = false;
   size_t max_rows_per_line = 0;        // 0: all samples of a series in one.
   std::vector<std::string> csv_fields; // kCsv only.
 };

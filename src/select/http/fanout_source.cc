@@ -20,7 +20,6 @@ constexpr uint64_t kSeriesPerBatch = 64;
 // Less is done sooner than another thread has woken up. A series costs as much as this many rows.
 constexpr uint64_t kRowsPerSeries = 128;
 constexpr uint64_t kMinRowsToShare = 64 << 10;
-constexpr int64_t kBytesPerSample = sizeof(int64_t) + sizeof(double);
 
 Error TooLate(const Deadline& deadline) {
   if (deadline.Cancelled()) return Error(ErrorCode::kCancelled, "the request has been cancelled");
@@ -36,9 +35,8 @@ const FilterGroups& AllSeries() {
 /// Unpacks what a search found, tenant by tenant.
 class PackedSet : public SeriesSet {
  public:
-  PackedSet(const FanoutSource& source, net::Pool& pool, size_t max_workers, std::shared_ptr<Budget> budget, Deadline deadline,
-            std::vector<PackedSeries> tenants)
-      : source_(source), pool_(pool), budget_(std::move(budget)), deadline_(std::move(deadline)), tenants_(std::move(tenants)) {
+  PackedSet(const FanoutSource& source, net::Pool& pool, size_t max_workers, Deadline deadline, std::vector<PackedSeries> tenants)
+      : source_(source), pool_(pool), deadline_(std::move(deadline)), tenants_(std::move(tenants)) {
     uint64_t rows = 0;
     for (const auto& packed : tenants_) {
       size_ += packed.size();
@@ -58,11 +56,7 @@ class PackedSet : public SeriesSet {
 
   awaitable<Status> ForEach(Visit visit) override {
     // Each worker holds the samples of one series.
-    std::optional<BudgetShare> share;
-    if (budget_ != nullptr) {
-      share.emplace(*budget_);
-      VM_CO_TRY(share->Take(static_cast<int64_t>(workers() * max_rows_) * kBytesPerSample));
-    }
+    VM_CO_ASSIGN_OR_RETURN(const auto share, source_.TakeMemory(workers() * max_rows_ * kBytesPerSample));
     size_t offset = 0;
     for (const auto& packed : tenants_) {
       auto work = [this, &packed, &visit, offset](size_t worker, size_t begin, size_t end) {
@@ -95,7 +89,6 @@ class PackedSet : public SeriesSet {
 
   const FanoutSource& source_;
   net::Pool& pool_;
-  const std::shared_ptr<Budget> budget_;
   const Deadline deadline_;
   const std::vector<PackedSeries> tenants_;
   size_t size_ = 0;
@@ -166,6 +159,20 @@ awaitable<Result<PackedSeries>> FanoutSource::FetchPacked(model::SearchQuery que
   co_return Note(co_await fanout_.Search(std::move(query), std::move(request)));
 }
 
+awaitable<Status> FanoutSource::StreamBlocks(model::SearchQuery query, Deadline deadline, BlockConsumer& consumer) {
+  FanoutRequest request = RequestBy(std::move(deadline));
+  VM_CO_ASSIGN_OR_RETURN(const bool is_partial, co_await fanout_.StreamBlocks(std::move(query), std::move(request), consumer));
+  is_partial_ |= is_partial;
+  co_return Ok();
+}
+
+Result<std::unique_ptr<BudgetShare>> FanoutSource::TakeMemory(uint64_t bytes) const {
+  if (options_.budget == nullptr) return std::unique_ptr<BudgetShare>();
+  auto share = std::make_unique<BudgetShare>(*options_.budget);
+  VM_TRY(share->Take(static_cast<int64_t>(bytes)));
+  return share;
+}
+
 awaitable<Result<std::unique_ptr<SeriesSet>>> FanoutSource::Search(model::SearchQuery query, Deadline deadline) {
   VM_CO_ASSIGN_OR_RETURN(auto queries, co_await PerTenant(std::move(query), deadline));
   std::vector<PackedSeries> tenants;
@@ -174,7 +181,7 @@ awaitable<Result<std::unique_ptr<SeriesSet>>> FanoutSource::Search(model::Search
     tenants.push_back(std::move(packed));
   }
   std::unique_ptr<SeriesSet> set =
-      std::make_unique<PackedSet>(*this, pool_, options_.workers, options_.budget, std::move(deadline), std::move(tenants));
+      std::make_unique<PackedSet>(*this, pool_, options_.workers, std::move(deadline), std::move(tenants));
   co_return std::move(set);
 }
 

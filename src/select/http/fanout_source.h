@@ -13,6 +13,8 @@
 
 namespace vm::select {
 
+inline constexpr uint64_t kBytesPerSample = sizeof(int64_t) + sizeof(double);
+
 /// How a FanoutSource works for its request.
 struct SourceOptions {
   size_t workers = 1;              // Threads of the pool that unpack one search.
@@ -46,6 +48,10 @@ class FanoutSource : public SeriesSource {
   boost::asio::awaitable<Result<std::vector<model::SearchQuery>>> PerTenant(model::SearchQuery query, Deadline deadline);
   /// Series of one tenant, packed. Their names still hold the tenant: see UnmarshalName.
   boost::asio::awaitable<Result<PackedSeries>> FetchPacked(model::SearchQuery query, Deadline deadline);
+  /// Blocks of one tenant as they come. Errors: also those of the consumer.
+  boost::asio::awaitable<Status> StreamBlocks(model::SearchQuery query, Deadline deadline, BlockConsumer& consumer);
+  /// Charge the budget of the request until the share goes away; null without budget. Errors: kLimitExceeded.
+  Result<std::unique_ptr<BudgetShare>> TakeMemory(uint64_t bytes) const;
   /// The name as users see it. Errors: kCorrupted.
   Result<model::MetricName> UnmarshalName(ByteView bytes) const;
   /// The same into `dst`, whose memory is used again.
