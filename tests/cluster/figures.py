@@ -85,7 +85,17 @@ def select_names():
         yield f'vm_http_requests_total{{path="/select/{{}}/prometheus/api/v1/{path}"}}'
         yield f'vm_http_request_errors_total{{path="/select/{{}}/prometheus/api/v1/{path}"}}'
     yield "vm_slow_queries_total"
-    yield from (f'vm_cache_{name}{{type="multitenancy/tenants"}}' for name in ("entries", "requests_total", "misses_total"))
+    for cache in ("multitenancy/tenants", "promql/parse"):
+        yield from (f'vm_cache_{name}{{type="{cache}"}}' for name in ("entries", "requests_total", "misses_total"))
+    node = 'name="vmselect", addr="ADDR"'
+    yield from (f"vm_{name}{{{node}}}" for name in (
+        "concurrent_queries", "metric_blocks_read_total", "tcpdialer_conns_idle", "tcpdialer_addr_available"))
+    for action in ("search searchMetricNames labelNames labelValues seriesCount metricsMetadata tagValueSuffixes tsdbStatus deleteSeries "
+                   "registerMetricNames tenants").split():
+        yield from (f'vm_{name}{{action="{action}", type="rpcClient", {node}}}' for name in ("requests_total", "request_errors_total"))
+    yield from of_connections("tcpdialer", node, ["dials_total", "conns"], "dial")
+    yield 'vm_deduplicated_samples_total{type="select"}'
+    yield 'vm_metric_rows_skipped_total{name="vmselect"}'
 
 
 def main():

@@ -32,9 +32,18 @@ std::string BucketBound(int index, int per_decade) {
 }  // namespace
 
 void Histogram::Update(double value) {
+  MutexLock lock(mutex_);
+  UpdateLocked(value);
+}
+
+void Histogram::UpdateAll(std::span<const double> values) {
+  MutexLock lock(mutex_);
+  for (const double value : values) UpdateLocked(value);
+}
+
+void Histogram::UpdateLocked(double value) {
   if (std::isnan(value) || value < 0) return;
   const double position = (std::log10(value) - kMinExponent) * kBucketsPerDecade;
-  MutexLock lock(mutex_);
   sum_ += value;
   if (position < 0) {
     ++lower_;

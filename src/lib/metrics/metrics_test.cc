@@ -41,6 +41,18 @@ TEST(HistogramTest, WritesOnlyTheBucketsThatAreNotEmpty) {
             "h_count{x=\"1\"} 4\n");
 }
 
+TEST(HistogramTest, TakesManyAtOnce) {
+  Registry one_by_one, together;
+  const double values[] = {0, 1, 10, 1e6, 1e6, -1};
+  for (const double value : values) one_by_one.GetHistogram("h").Update(value);
+  together.GetHistogram("h").UpdateAll(values);
+  std::string want, got;
+  one_by_one.Write(want);
+  together.Write(got);
+  EXPECT_EQ(got, want);
+  EXPECT_NE(want.find("h_count 5\n"), std::string::npos) << want;
+}
+
 TEST(SummaryTest, WritesQuantilesSumAndCount) {
   Registry registry;
   Summary& plain = registry.GetSummary("s");

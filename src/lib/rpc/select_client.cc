@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "lib/net/handshake.h"
 #include "lib/net/run_on.h"
+#include "lib/net/stream_metrics.h"
 #include "lib/net/stream_errors.h"
 #include "lib/rpc/frame.h"
 #include "lib/rpc/frame_io.h"
@@ -33,14 +35,66 @@ Deadline SocketDeadline(const Deadline& deadline) {
 
 }  // namespace
 
+// What is counted of one node. Names are the reference's.
+struct SelectClient::Figures {
+  Figures(metrics::Registry& registry, const std::string& addr)
+      : registry(registry),
+        node(fmt::format("name=\"vmselect\", addr=\"{}\"", addr)),
+        running(registry.GetGauge(fmt::format("vm_concurrent_queries{{{}}}", node))),
+        blocks_read(registry.GetCounter(fmt::format("vm_metric_blocks_read_total{{{}}}", node))) {
+    for (const auto& method : SelectMethods()) {
+      // Calls for the usage of names are not counted.
+      if (method.name.starts_with("metricNamesUsageStats") || method.name.starts_with("resetMetricNamesStats")) continue;
+      const std::string_view action = method.action == "searchMetadata" ? "metricsMetadata" : method.action;
+      const std::string labels = fmt::format("{{action=\"{}\", type=\"rpcClient\", {}}}", action, node);
+      calls[method.action] = {&registry.GetCounter("vm_requests_total" + labels), &registry.GetCounter("vm_request_errors_total" + labels)};
+    }
+  }
+
+  struct Calls {
+    metrics::Counter* requests;
+    metrics::Counter* errors;
+  };
+  metrics::Registry& registry;
+  const std::string node;  // Labels.
+  metrics::Gauge& running;
+  metrics::Counter& blocks_read;
+  std::map<std::string_view, Calls> calls;  // By SelectMethod::action.
+};
+
+// One call in the figures; without them nothing.
+class SelectClient::Running {
+ public:
+  Running(Figures* figures, const SelectMethod& method) : figures_(figures) {
+    if (figures_ == nullptr) return;
+    figures_->running.Inc();
+    if (const auto found = figures_->calls.find(method.action); found != figures_->calls.end()) calls_ = &found->second;
+    if (calls_ != nullptr) calls_->requests->Inc();
+  }
+  ~Running() {
+    if (figures_ != nullptr) figures_->running.Dec();
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  void CountError() const {
+    if (calls_ != nullptr) calls_->errors->Inc();
+  }
+
+ private:
+  Figures* const figures_;
+  const Figures::Calls* calls_ = nullptr;
+};
+
 // Where the items of a reply go.
 struct SelectClient::ReplyReader {
   std::shared_ptr<ItemSink> sink;  // Null: into `reply`.
   SelectReply reply;
   std::optional<Error> refusal;
   bool has_passed_items = false;
+  metrics::Counter* items_read = nullptr;
 
   Status Add(ByteView item) {
+    if (items_read != nullptr) items_read->Inc();
     if (!sink) {
       reply.AddItem(item);
       return Ok();
@@ -158,10 +212,33 @@ awaitable<void> DialInto(std::string addr, const SelectClientOptions& options,
 }  // namespace
 
 SelectClient::SelectClient(net::Runtime& runtime, std::string addr, SelectClientOptions options)
-    : runtime_(runtime), addr_(std::move(addr)), options_(std::move(options)) {}
+    : runtime_(runtime), addr_(std::move(addr)), options_(std::move(options)) {
+  if (options_.registry == nullptr) return;
+  metrics::Registry& registry = *options_.registry;
+  options_.dial.metrics = std::make_shared<net::StreamMetrics>(registry, net::StreamMetrics::Side::kDialer, "vmselect", addr_);
+  figures_ = std::make_unique<Figures>(registry, addr_);
+  registry.SetGaugeCallback(fmt::format("vm_tcpdialer_conns_idle{{{}}}", figures_->node),
+                            [this] { return static_cast<double>(idle_connections()); });
+  registry.SetGaugeCallback(fmt::format("vm_tcpdialer_addr_available{{{}}}", figures_->node), [this] { return is_available() ? 1.0 : 0.0; });
+}
 
 SelectClient::~SelectClient() {
+  if (figures_ != nullptr) {
+    for (const char* name : {"conns_idle", "addr_available"}) {
+      figures_->registry.RemoveGaugeCallback(fmt::format("vm_tcpdialer_{}{{{}}}", name, figures_->node));
+    }
+  }
   for (auto& idle : idle_) idle.stream->Close();
+}
+
+size_t SelectClient::idle_connections() const {
+  MutexLock lock(mutex_);
+  return idle_.size();
+}
+
+bool SelectClient::is_available() const {
+  MutexLock lock(mutex_);
+  return could_dial_ || !idle_.empty();
 }
 
 std::unique_ptr<net::FramedStream> SelectClient::TakeIdle() {
@@ -176,6 +253,11 @@ std::unique_ptr<net::FramedStream> SelectClient::TakeIdle() {
     return nullptr;
   }
   return std::move(idle.stream);
+}
+
+void SelectClient::NoteDial(bool could_dial) {
+  MutexLock lock(mutex_);
+  could_dial_ = could_dial;
 }
 
 void SelectClient::PutIdle(std::unique_ptr<net::FramedStream> stream) {
@@ -203,6 +285,7 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
   if (!fresh) stream = TakeIdle();
   if (stream == nullptr) {
     auto dialed = co_await DialNode();
+    NoteDial(dialed.ok());
     if (!dialed.ok()) {
       result.outcome = CallOutcome::kNoConnection;
       result.message = fmt::format("cannot obtain connection from a pool for {}: {}", addr_,
@@ -244,11 +327,14 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
 awaitable<CallResult> SelectClient::Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink) {
   ReplyReader reader;
   reader.sink = std::move(sink);
+  const Running running(figures_.get(), MethodOf(args));
+  if (figures_ != nullptr && std::holds_alternative<SearchRequest>(args)) reader.items_read = &figures_->blocks_read;
   auto result = co_await Attempt(args, deadline, reader, false);
   if (result.outcome == CallOutcome::kBroken && !reader.has_passed_items) {
     reader.reply = SelectReply();
     result = co_await Attempt(args, deadline, reader, true);
   }
+  if (result.outcome != CallOutcome::kOk) running.CountError();
   co_return result;
 }
 

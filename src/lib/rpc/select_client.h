@@ -9,6 +9,7 @@
 
 #include "lib/base/deadline.h"
 #include "lib/base/mutex.h"
+#include "lib/metrics/metrics.h"
 #include "lib/net/framed_stream.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
@@ -21,6 +22,7 @@ struct SelectClientOptions {
   net::DialOptions dial;
   std::chrono::milliseconds handshake_timeout{5000};
   size_t max_idle_connections = 64;
+  metrics::Registry* registry = nullptr;  // Counts calls and bytes there, by node; may be null, else outlives `runtime`.
 
   SelectClientOptions() {}
 };
@@ -60,21 +62,28 @@ class SelectClient {
 
  private:
   struct ReplyReader;
+  struct Figures;
+  class Running;
   struct Idle {
     std::unique_ptr<net::FramedStream> stream;
     std::chrono::steady_clock::time_point since;
   };
 
+  size_t idle_connections() const VM_EXCLUDES(mutex_);
+  bool is_available() const VM_EXCLUDES(mutex_);
   std::unique_ptr<net::FramedStream> TakeIdle() VM_EXCLUDES(mutex_);
+  void NoteDial(bool could_dial) VM_EXCLUDES(mutex_);
   void PutIdle(std::unique_ptr<net::FramedStream> stream) VM_EXCLUDES(mutex_);
   net::asio::awaitable<Result<std::unique_ptr<net::FramedStream>>> DialNode();
   net::asio::awaitable<CallResult> Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh);
 
   net::Runtime& runtime_;
   const std::string addr_;
-  const SelectClientOptions options_;
-  Mutex mutex_;
+  SelectClientOptions options_;  // Fixed after construction.
+  std::unique_ptr<Figures> figures_;  // Null without registry.
+  mutable Mutex mutex_;
   std::vector<Idle> idle_ VM_GUARDED_BY(mutex_);
+  bool could_dial_ VM_GUARDED_BY(mutex_) = true;  // The last time.
 };
 
 }  // namespace vm::rpc

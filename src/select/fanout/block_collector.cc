@@ -42,6 +42,7 @@ Result<ByteView> BlockCollector::Keep(ByteView bytes) {
     VM_TRY(Charge(size));
     chunks_.push_back(std::make_unique_for_overwrite<uint8_t[]>(size));
     chunk_size_ = size;
+    packed_bytes_ += size;
     chunk_used_ = 0;
   }
   uint8_t* const at = chunks_.back().get() + chunk_used_;

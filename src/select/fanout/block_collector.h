@@ -33,6 +33,8 @@ class BlockCollector : public rpc::ItemSink {
   /// Keep a marshalled MetricBlock. Errors: kCorrupted; kLimitExceeded, naming the limit.
   Status Add(ByteView metric_block) override;
 
+  /// Memory of the blocks and the names.
+  size_t packed_bytes() const noexcept { return packed_bytes_; }
   size_t series_count() const noexcept { return series_.size(); }
   /// Marshalled name; valid as long as the collector.
   std::string_view name(size_t series) const { return series_[series].name; }
@@ -67,6 +69,7 @@ class BlockCollector : public rpc::ItemSink {
   std::vector<std::unique_ptr<uint8_t[]>> chunks_;
   size_t chunk_size_ = 0;
   size_t chunk_used_ = 0;
+  size_t packed_bytes_ = 0;
   std::vector<Series> series_;
   std::vector<Block> blocks_;
   /// Hashes that lie next to their number: growing does not touch the names again.

@@ -121,9 +121,14 @@ Result<model::Tenant> ParseTenantText(std::string_view text) {
 }  // namespace
 
 Fanout::Fanout(net::Runtime& runtime, const rpc::NodeSet& nodes, FanoutOptions options)
-    : runtime_(runtime), nodes_(nodes), options_(std::move(options)) {
+    : runtime_(runtime),
+      nodes_(nodes),
+      options_(std::move(options)),
+      read_metrics_(options_.registry == nullptr ? nullptr : std::make_unique<ReadMetrics>(*options_.registry)) {
+  rpc::SelectClientOptions client_options = options_.client;
+  client_options.registry = options_.registry;
   for (const auto& node : nodes_.nodes()) {
-    clients_.push_back(std::make_shared<rpc::SelectClient>(runtime_, node.addr, options_.client));
+    clients_.push_back(std::make_shared<rpc::SelectClient>(runtime_, node.addr, client_options));
   }
   if (options_.registry == nullptr) return;
   // In the order of rpc::SelectArgs, up to the last call that may be partial.
@@ -214,6 +219,7 @@ awaitable<Result<Partial<PackedSeries>>> Fanout::Search(model::SearchQuery query
   options.range = query.time_range;
   options.dedup_interval_ms = options_.dedup_interval_ms;
   options.max_samples_per_series = options_.max_samples_per_series;
+  options.metrics = read_metrics_.get();
   auto limits = std::make_shared<SearchLimits>();
   limits->max_samples = options_.max_samples_per_query;
   limits->budget = request.budget;
@@ -230,7 +236,10 @@ awaitable<Result<Partial<PackedSeries>>> Fanout::Search(model::SearchQuery query
   auto gathered = co_await Gather(std::move(args), std::move(request), std::move(sinks));
   if (!gathered.ok()) co_return std::move(gathered).error();
   std::vector<std::shared_ptr<const BlockCollector>> complete;
-  for (const size_t node : gathered.value().nodes) complete.push_back(std::move(collectors[node]));
+  for (const size_t node : gathered.value().nodes) {
+    if (read_metrics_ != nullptr) read_metrics_->packed_bytes.Update(static_cast<double>(collectors[node]->packed_bytes()));
+    complete.push_back(std::move(collectors[node]));
+  }
   Partial<PackedSeries> result;
   result.value = PackedSeries(options, std::move(complete));
   result.is_partial = gathered.value().is_partial;

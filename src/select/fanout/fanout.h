@@ -22,6 +22,7 @@
 #include "lib/rpc/select_client.h"
 #include "select/fanout/block_queue.h"
 #include "select/fanout/packed_series.h"
+#include "select/fanout/read_metrics.h"
 
 namespace vm::select {
 
@@ -35,7 +36,7 @@ struct FanoutOptions {
   uint64_t max_samples_per_series = 30'000'000;         // -search.maxSamplesPerSeries; 0: none.
   bool skip_slow_replicas = false;                      // -search.skipSlowReplicas
   rpc::SelectClientOptions client;
-  metrics::Registry* registry = nullptr;                // Counts partial answers there; may be null.
+  metrics::Registry* registry = nullptr;                // Counts calls and answers there; may be null.
 };
 
 /// How one request wants to be served.
@@ -72,6 +73,9 @@ class Fanout {
   ~Fanout();
   Fanout(const Fanout&) = delete;
   Fanout& operator=(const Fanout&) = delete;
+
+  /// Null without registry.
+  ReadMetrics* read_metrics() const noexcept { return read_metrics_.get(); }
 
   /// Blocks of the matching series, grouped as they arrive and still packed.
   boost::asio::awaitable<Result<Partial<PackedSeries>>> Search(model::SearchQuery query, FanoutRequest request);
@@ -119,6 +123,7 @@ class Fanout {
   net::Runtime& runtime_;
   const rpc::NodeSet nodes_;
   const FanoutOptions options_;
+  const std::unique_ptr<ReadMetrics> read_metrics_;
   std::vector<std::shared_ptr<rpc::SelectClient>> clients_;
   std::vector<metrics::Counter*> partial_results_;  // By index of the call in rpc::SelectArgs; null: never partial.
 };

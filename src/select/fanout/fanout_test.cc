@@ -66,6 +66,7 @@ class FanoutTest : public testing::Test {
     return net::BlockOn(runtime_.MakeStrand(), Start().StreamBlocks(query, Request(), consumer));
   }
 
+  metrics::Registry registry_;  // Outlives the connections.
   net::Runtime runtime_;
   FanoutOptions options_;
   std::vector<std::unique_ptr<FakeNode>> nodes_;
@@ -273,6 +274,31 @@ TEST_F(FanoutTest, AnExceptionInACallIsAnErrorOfTheRequest) {
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code(), ErrorCode::kLimitExceeded);
   EXPECT_NE(found.error().message().find("exception: std::bad_alloc"), std::string::npos) << found.error().message();
+}
+
+TEST_F(FanoutTest, CountsCallsAndBlocksOfEachNode) {
+  options_.registry = &registry_;
+  AddNode(Blocks({MarshalledBlock({'a'}, {1}, {1}), MarshalledBlock({'b'}, {1}, {1})}));
+  AddMissingNode();
+  ASSERT_TRUE(Search().ok());
+  const std::string node = "name=\"vmselect\", addr=\"" + addrs_[0] + "\"", missing = "name=\"vmselect\", addr=\"127.0.0.1:1\"";
+  const std::string search = "{action=\"search\", type=\"rpcClient\", ";
+  EXPECT_EQ(registry_.GetCounter("vm_requests_total" + search + node + "}").Get(), 1u);
+  EXPECT_EQ(registry_.GetCounter("vm_request_errors_total" + search + node + "}").Get(), 0u);
+  EXPECT_EQ(registry_.GetCounter("vm_request_errors_total" + search + missing + "}").Get(), 1u);
+  EXPECT_EQ(registry_.GetCounter("vm_metric_blocks_read_total{" + node + "}").Get(), 2u);
+  EXPECT_EQ(registry_.GetGauge("vm_concurrent_queries{" + node + "}").Get(), 0);
+  EXPECT_EQ(registry_.GetCounter("vm_tcpdialer_dials_total{" + node + "}").Get(), 1u);
+  std::string text;
+  registry_.Write(text);
+  for (const auto& line : {"vm_tcpdialer_addr_available{" + node + "} 1\n", "vm_tcpdialer_addr_available{" + missing + "} 0\n",
+                           "vm_tcpdialer_conns_idle{" + node + "} 1\n", std::string("vm_tmp_blocks_inmemory_file_size_bytes_count 1\n")}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+  fanout_.reset();
+  text.clear();
+  registry_.Write(text);
+  EXPECT_EQ(text.find("vm_tcpdialer_conns_idle"), std::string::npos);
 }
 
 TEST_F(FanoutTest, UnitesLabelNamesAndCutsThem) {

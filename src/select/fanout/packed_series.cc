@@ -51,18 +51,20 @@ void PackedSeries::AddNode(uint32_t node) {
 Status PackedSeries::Unpack(size_t i, Scratch& scratch, std::vector<int64_t>& timestamps, std::vector<double>& values) const {
   timestamps.clear();
   values.clear();
-  uint64_t samples_count = 0;
+  uint64_t samples_count = 0, unpacked_rows = 0;
   // Blocks that follow each other are appended. With the first that overlaps, all go through the merge.
   std::vector<SortedBlock> overlapping;
   VM_TRY(ForEachBlock(i, [&](const model::EncodedBlock& block) -> Status {
     const auto& header = block.header;
     if (header.max_timestamp < options_.range.min_timestamp || header.min_timestamp > options_.range.max_timestamp) return Ok();
     VM_TRY(model::DecodeBlock(block, scratch.decoded));
+    unpacked_rows += header.rows_count;
     if (overlapping.empty() && (timestamps.empty() || header.min_timestamp >= timestamps.back())) {
       model::AppendSamplesInRange(scratch.decoded, options_.range, timestamps, values);
       return CheckSamplesCount(samples_count = timestamps.size());
     }
     if (overlapping.empty()) {
+      samples_count = timestamps.size();
       overlapping.push_back({std::move(timestamps), std::move(values)});
       timestamps.clear();
       values.clear();
@@ -75,6 +77,10 @@ Status PackedSeries::Unpack(size_t i, Scratch& scratch, std::vector<int64_t>& ti
   }));
   if (overlapping.empty()) model::DeduplicateSamples(timestamps, values, options_.dedup_interval_ms);
   else MergeSortBlocks(std::move(overlapping), options_.dedup_interval_ms, timestamps, values);
+  if (options_.metrics != nullptr) {
+    if (unpacked_rows > samples_count) options_.metrics->rows_skipped.Add(unpacked_rows - samples_count);
+    if (samples_count > timestamps.size()) options_.metrics->deduplicated_samples.Add(samples_count - timestamps.size());
+  }
   return Ok();
 }
 

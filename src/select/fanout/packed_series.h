@@ -9,6 +9,7 @@
 #include "lib/model/block.h"
 #include "lib/model/time_range.h"
 #include "select/fanout/block_collector.h"
+#include "select/fanout/read_metrics.h"
 
 namespace vm::select {
 
@@ -19,6 +20,7 @@ class PackedSeries {
     model::TimeRange range;
     int64_t dedup_interval_ms = 0;
     uint64_t max_samples_per_series = 0;  // 0: none.
+    ReadMetrics* metrics = nullptr;       // May be null; else outlives the series.
   };
 
   PackedSeries() = default;

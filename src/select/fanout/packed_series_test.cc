@@ -135,5 +135,24 @@ TEST_F(PackedSeriesTest, RefusesEveryTruncation) {
   }
 }
 
+TEST_F(PackedSeriesTest, CountsWhatIsSkippedAndDeduplicated) {
+  metrics::Registry registry;
+  ReadMetrics metrics(registry);
+  options_.metrics = &metrics;
+  options_.range = {2, 1000};
+  options_.dedup_interval_ms = 10;
+  auto first = Node(), second = Node();
+  MustAdd(*first, "a", {1, 15, 17, 30}, {10, 20, 30, 40});
+  MustAdd(*first, "b", {1, 3, 4}, {10, 20, 30});
+  MustAdd(*second, "a", {1, 15, 17, 30}, {10, 20, 30, 40});
+  const PackedSeries packed(options_, {first, second});
+  ExpectSeries(packed, 0, "a", {17, 30}, {30, 40});
+  EXPECT_EQ(metrics.rows_skipped.Get(), 2u);
+  EXPECT_EQ(metrics.deduplicated_samples.Get(), 4u);
+  ExpectSeries(packed, 1, "b", {4}, {30});
+  EXPECT_EQ(metrics.rows_skipped.Get(), 3u);
+  EXPECT_EQ(metrics.deduplicated_samples.Get(), 5u);
+}
+
 }  // namespace
 }  // namespace vm::select

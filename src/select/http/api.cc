@@ -30,6 +30,8 @@ int64_t MsSince(Deadline::Clock::time_point from) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - from).count();
 }
 
+double SecondsSince(Deadline::Clock::time_point from) { return std::chrono::duration<double>(Deadline::Clock::now() - from).count(); }
+
 std::string EscapeHtml(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -74,8 +76,9 @@ struct Api::Impl {
         memory(memory_in),
         gate(options.max_concurrent_requests),
         tenants(std::chrono::milliseconds(options.tenant_cache_ms)),
+        parsed_queries({.treat_dots_as_is = options.treat_dots_as_is}),
         top_queries(options),
-        metrics(registry, gate, tenants) {}
+        metrics(registry, gate, tenants, parsed_queries) {}
 
   Target Find(const std::string& path, const http::Headers& headers) const;
   awaitable<bool> Serve(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
@@ -96,6 +99,7 @@ struct Api::Impl {
   Gate gate;
   ActiveQueries active_queries;
   TenantCache tenants;
+  ParseCache parsed_queries;
   TopQueries top_queries;
   ApiMetrics metrics;
 };
@@ -180,6 +184,8 @@ awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& respons
   Call call{.options = options,
             .active_queries = active_queries,
             .top_queries = top_queries,
+            .parsed_queries = parsed_queries,
+            .rows_scanned = metrics.rows_scanned,
             .args = request.query,
             .url_args = url_args,
             .headers = request.headers,
@@ -240,7 +246,7 @@ awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& respons
     if (answer.content_type == kTextType && answer.status >= 400) response.SetHeader("X-Content-Type-Options", "nosniff");
     co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
   }
-  metrics.NoteDuration(route, static_cast<double>(MsSince(started)) / 1000);
+  metrics.NoteDuration(route, SecondsSince(started));
   co_return true;
 }
 
@@ -260,7 +266,7 @@ awaitable<bool> Api::Impl::ServeHeavy(http::Request& request, http::Response& re
   bool is_known = target.route != nullptr;
   if (is_known) is_known = co_await Serve(request, response, url_args, target, std::move(stop));
   if (path.starts_with("/select/")) metrics.CountTenantRequest(target.tenant, MsSince(started));
-  metrics.request_duration.Update(static_cast<double>(MsSince(from)) / 1000);
+  metrics.request_duration.Update(SecondsSince(from));
   NoteSlow(request, url_args, started);
   co_return is_known;
 }

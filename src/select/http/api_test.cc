@@ -195,6 +195,7 @@ class ApiTest : public testing::Test {
     EXPECT_EQ(response.body.substr(0, beginning.size()), beginning);
   }
 
+  metrics::Registry registry_;  // Outlives the connections.
   net::Runtime runtime_;
   net::Pool pool_;
   std::mutex mutex_;
@@ -206,7 +207,6 @@ class ApiTest : public testing::Test {
   std::vector<std::string> missing_addrs_;  // Nodes that nobody serves.
   FanoutOptions fanout_options_;
   ApiOptions options_;
-  metrics::Registry registry_;
   Budget memory_{"-memory.allowedBytes", 1 << 30};
   std::unique_ptr<Fanout> fanout_;
   std::unique_ptr<Api> api_;
@@ -527,6 +527,25 @@ TEST_F(ApiTest, ExportsKeepToTheMemoryOfAQuery) {
   EXPECT_EQ(streamed.status(), 200);
   EXPECT_EQ(std::count(streamed.body.begin(), streamed.body.end(), '\n'), 63);
   EXPECT_EQ(memory_.used_bytes(), 0);
+}
+
+TEST_F(ApiTest, CountsWhatQueriesRead) {
+  const std::string time = "&time=" + std::to_string(kTime);
+  ASSERT_EQ(Get(Url("query?query=sum(count_over_time(foo[5m]))") + time).status(), 200);
+  ASSERT_EQ(Get(Url("query?query=sum(count_over_time(foo[5m]))") + time).status(), 200);
+  ASSERT_EQ(Get(Url("export?match[]=foo")).status(), 200);
+  ASSERT_EQ(Get(Url("export?match[]=foo&reduce_mem_usage=1")).status(), 200);
+  std::string text;
+  registry_.Write(text);
+  // Three series with two, one and one sample each time; blocks that stream by are no series. A count scans one sample
+  // a window beside them, as the reference counts.
+  for (const std::string line : {"vm_rows_read_per_series_count 9\n", "vm_rows_read_per_series_sum 12\n", "vm_rows_read_per_query_count 3\n",
+                                 "vm_rows_read_per_query_sum 12\n", "vm_series_read_per_query_count 3\n", "vm_series_read_per_query_sum 9\n",
+                                 "vm_rows_scanned_per_query_count 2\n", "vm_rows_scanned_per_query_sum 14\n",
+                                 "vm_cache_requests_total{type=\"promql/parse\"} 2\n", "vm_cache_misses_total{type=\"promql/parse\"} 1\n",
+                                 "vm_cache_entries{type=\"promql/parse\"} 1\n", "vmselect_request_duration_seconds_count 4\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
 }
 
 TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {

@@ -9,6 +9,7 @@
 #include "lib/base/budget.h"
 #include "lib/base/deadline.h"
 #include "lib/http/message.h"
+#include "lib/metrics/metrics.h"
 #include "lib/model/tenant.h"
 #include "select/format/json.h"
 #include "select/http/active_queries.h"
@@ -17,6 +18,7 @@
 #include "select/http/options.h"
 #include "select/http/top_queries.h"
 #include "select/http/trace.h"
+#include "select/promql/parse_cache.h"
 
 namespace vm::select {
 
@@ -25,6 +27,8 @@ struct Call {
   const ApiOptions& options;
   ActiveQueries& active_queries;
   TopQueries& top_queries;
+  ParseCache& parsed_queries;
+  metrics::Histogram& rows_scanned;
   const http::Args& args;      // Of the form, then of the URL.
   const http::Args& url_args;
   const http::Headers& headers;

@@ -152,12 +152,20 @@ awaitable<Status> SendSeries(Call& call, const ExportRequest& request, const Pac
   std::vector<int64_t> timestamps;
   std::vector<double> values;
   model::MetricName name;
+  ReadMetrics* const metrics = call.source.read_metrics();
+  uint64_t rows = 0;
   for (size_t i = 0; i < packed.size(); ++i) {
     VM_CO_TRY(CheckAlive(request.deadline));
     VM_CO_TRY(packed.Unpack(i, scratch, timestamps, values));
+    rows += timestamps.size();
+    if (metrics != nullptr) metrics->rows_per_series.Update(static_cast<double>(timestamps.size()));
     VM_CO_TRY(call.source.UnmarshalNameTo(AsBytes(packed.name(i)), name));
     ExportBlock samples{name, timestamps, values};
     VM_CO_TRY(co_await sender.AddSamples(samples));
+  }
+  if (metrics != nullptr) {
+    metrics->rows_per_query.Update(static_cast<double>(rows));
+    metrics->series_per_query.Update(static_cast<double>(packed.size()));
   }
   co_return Ok();
 }

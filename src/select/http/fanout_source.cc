@@ -1,7 +1,10 @@
 #include "select/http/fanout_source.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "select/fanout/for_each_batch.h"
@@ -57,6 +60,7 @@ class PackedSet : public SeriesSet {
   awaitable<Status> ForEach(Visit visit) override {
     // Each worker holds the samples of one series.
     VM_CO_ASSIGN_OR_RETURN(const auto share, source_.TakeMemory(workers() * max_rows_ * kBytesPerSample));
+    const QueryCount count{source_.read_metrics(), size_, rows_read_};
     size_t offset = 0;
     for (const auto& packed : tenants_) {
       auto work = [this, &packed, &visit, offset](size_t worker, size_t begin, size_t end) {
@@ -74,12 +78,40 @@ class PackedSet : public SeriesSet {
     TimeSeries series;
   };
 
+  /// Counts a query when it is over, well or not.
+  struct QueryCount {
+    ReadMetrics* const metrics;
+    const size_t series;
+    const std::atomic<uint64_t>& rows;
+    ~QueryCount() {
+      if (metrics == nullptr) return;
+      metrics->rows_per_query.Update(static_cast<double>(rows.load()));
+      metrics->series_per_query.Update(static_cast<double>(series));
+    }
+  };
+  /// Counts the series of a batch.
+  struct BatchCount {
+    ReadMetrics* const metrics;
+    std::atomic<uint64_t>& total;
+    std::array<double, kSeriesPerBatch> rows{};
+    size_t series = 0;
+    void Add(size_t count) { rows[series++] = static_cast<double>(count); }
+    ~BatchCount() {
+      uint64_t sum = 0;
+      for (size_t i = 0; i < series; ++i) sum += static_cast<uint64_t>(rows[i]);
+      total.fetch_add(sum, std::memory_order_relaxed);
+      if (metrics != nullptr) metrics->rows_per_series.UpdateAll(std::span(rows).first(series));
+    }
+  };
+
   Status VisitBatch(const PackedSeries& packed, const Visit& visit, size_t offset, size_t worker, size_t begin, size_t end) {
+    BatchCount count{source_.read_metrics(), rows_read_};
     if (deadline_.Expired() || deadline_.Cancelled()) return TooLate(deadline_);
     Scratch& scratch = scratches_[worker];
     TimeSeries& s = scratch.series;
     for (size_t i = begin; i < end; ++i) {
       VM_TRY(packed.Unpack(i, scratch.unpack, s.timestamps, s.values));
+      count.Add(s.timestamps.size());
       if (s.timestamps.empty()) continue;
       VM_TRY(source_.UnmarshalNameTo(AsBytes(packed.name(i)), s.name));
       VM_TRY(visit(worker, offset + i, s));
@@ -94,6 +126,7 @@ class PackedSet : public SeriesSet {
   size_t size_ = 0;
   uint64_t max_rows_ = 0;
   size_t batch_size_ = 1;
+  std::atomic<uint64_t> rows_read_{0};
   std::vector<Scratch> scratches_;
 };
 

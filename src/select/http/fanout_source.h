@@ -52,6 +52,8 @@ class FanoutSource : public SeriesSource {
   boost::asio::awaitable<Status> StreamBlocks(model::SearchQuery query, Deadline deadline, BlockConsumer& consumer);
   /// Charge the budget of the request until the share goes away; null without budget. Errors: kLimitExceeded.
   Result<std::unique_ptr<BudgetShare>> TakeMemory(uint64_t bytes) const;
+  /// Null when nothing is counted.
+  ReadMetrics* read_metrics() const noexcept { return fanout_.read_metrics(); }
   /// The name as users see it. Errors: kCorrupted.
   Result<model::MetricName> UnmarshalName(ByteView bytes) const;
   /// The same into `dst`, whose memory is used again.

@@ -3,17 +3,21 @@
 #include <fmt/format.h>
 
 namespace vm::select {
-ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants)
+ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants, const ParseCache& parsed)
     : limit_reached(registry.GetCounter("vm_concurrent_select_limit_reached_total")),
       limit_timeout(registry.GetCounter("vm_concurrent_select_limit_timeout_total")),
       slow_queries(registry.GetCounter("vm_slow_queries_total")),
       request_duration(registry.GetHistogram("vmselect_request_duration_seconds")),
+      rows_scanned(registry.GetHistogram("vm_rows_scanned_per_query")),
       registry_(registry) {
   AddGauge("vm_concurrent_select_capacity", [&gate] { return static_cast<double>(gate.capacity()); });
   AddGauge("vm_concurrent_select_current", [&gate] { return static_cast<double>(gate.current()); });
   AddGauge("vm_cache_requests_total{type=\"multitenancy/tenants\"}", [&tenants] { return static_cast<double>(tenants.requests()); });
   AddGauge("vm_cache_misses_total{type=\"multitenancy/tenants\"}", [&tenants] { return static_cast<double>(tenants.misses()); });
   AddGauge("vm_cache_entries{type=\"multitenancy/tenants\"}", [&tenants] { return static_cast<double>(tenants.entries()); });
+  AddGauge("vm_cache_requests_total{type=\"promql/parse\"}", [&parsed] { return static_cast<double>(parsed.requests()); });
+  AddGauge("vm_cache_misses_total{type=\"promql/parse\"}", [&parsed] { return static_cast<double>(parsed.misses()); });
+  AddGauge("vm_cache_entries{type=\"promql/parse\"}", [&parsed] { return static_cast<double>(parsed.entries()); });
   for (const Route& route : Routes()) {
     RouteMetrics& m = routes_[&route];
     if (!route.timed_path.empty()) {

@@ -12,6 +12,7 @@
 #include "select/http/gate.h"
 #include "select/http/routes.h"
 #include "select/http/tenant_cache.h"
+#include "select/promql/parse_cache.h"
 
 namespace vm::select {
 
@@ -19,7 +20,7 @@ namespace vm::select {
 class ApiMetrics {
  public:
   /// All references outlive this object.
-  ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants);
+  ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants, const ParseCache& parsed);
   ~ApiMetrics();
   ApiMetrics(const ApiMetrics&) = delete;
   ApiMetrics& operator=(const ApiMetrics&) = delete;
@@ -35,6 +36,7 @@ class ApiMetrics {
   metrics::Counter& limit_timeout;
   metrics::Counter& slow_queries;
   metrics::Histogram& request_duration;
+  metrics::Histogram& rows_scanned;
 
  private:
   void AddGauge(std::string name, std::function<double()> read);

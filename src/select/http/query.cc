@@ -49,6 +49,7 @@ void InitContext(Call& call, const QueryArgs& args, Execution& execution) {
   c.no_stale_markers = call.options.no_stale_markers;
   c.max_points_per_subquery_series = call.options.max_points_per_subquery_series;
   c.max_memory_bytes = call.options.max_memory_per_query;
+  c.rows_scanned = &call.rows_scanned;
   c.rollup_memory = &call.memory;
   c.max_series_per_aggr = call.options.max_series_per_aggr;
   c.max_pushdown_values = call.options.max_pushdown_values;
@@ -214,7 +215,8 @@ awaitable<Answer> HandleQuery(Call& call) {
   const auto args = ParseInstantArgs(call.options, call.url_args, call.args, call.now_ms);
   if (!args.ok()) co_return PrometheusError(400, args.error().message());
   const InstantArgs& a = args.value();
-  const auto expr = ParseQuery(a.query, {.treat_dots_as_is = call.options.treat_dots_as_is});
+  const auto parsed = call.parsed_queries.Parse(a.query);
+  const auto& expr = *parsed;
   if (!expr.ok()) {
     co_return PrometheusError(400, fmt::format("error when executing query={} for (time={}, step={}): {}", GoQuoted(a.query), a.time, a.step,
                                                expr.error().message()));
@@ -231,7 +233,8 @@ awaitable<Answer> HandleQueryRange(Call& call) {
   const auto args = ParseRangeArgs(call.options, call.url_args, call.args, call.now_ms);
   if (!args.ok()) co_return PrometheusError(400, args.error().message());
   const RangeArgs& a = args.value();
-  const auto expr = ParseQuery(a.query, {.treat_dots_as_is = call.options.treat_dots_as_is});
+  const auto parsed = call.parsed_queries.Parse(a.query);
+  const auto& expr = *parsed;
   if (!expr.ok()) co_return InvalidRangeQuery(a, expr.error(), 400);
   co_return co_await ExecuteRange(call, a, *expr.value());
 }

@@ -8,6 +8,7 @@
 #include "lib/base/budget.h"
 #include "lib/base/deadline.h"
 #include "lib/metricsql/ast.h"
+#include "lib/metrics/metrics.h"
 #include "select/promql/names.h"
 #include "select/promql/series.h"
 
@@ -54,6 +55,7 @@ struct EvalContext {
   size_t max_response_series = 0;                    // -search.maxResponseSeries; 0: no limit.
   int round_digits = 100;                            // Of the request; 100: no rounding.
 
+  metrics::Histogram* rows_scanned = nullptr;        // One observation a rollup; may be null.
   /// Memory of all queries at once; may be null.
   Budget* rollup_memory = nullptr;
   /// Stands in front of errors that do not explain themselves, with ": ".

@@ -156,6 +156,7 @@ class RollupRunner {
       c_.stats->samples_scanned += scanned;
       ++c_.stats->rollups_count;
     }
+    if (c_.rows_scanned != nullptr) c_.rows_scanned->Update(static_cast<double>(scanned));
     if (task_.aggr == nullptr) return JoinOutputs();
     for (size_t i = 1; i < workers_.size(); ++i) workers_[0].aggr->Merge(std::move(*workers_[i].aggr));
     return workers_[0].aggr->Finish();
