@@ -3,6 +3,7 @@
 #include <chrono>
 #include <string>
 
+#include "lib/base/deadline.h"
 #include "lib/base/result.h"
 #include "lib/http/message.h"
 
@@ -14,8 +15,23 @@ struct ClientResponse {
   std::string body;
 };
 
-/// Send one request to "http://user:password@host:port/path?query" or "https://..." on a connection of its own. Runs
-/// on the strand of the caller. Errors: kUnavailable, kInvalidInput for a URL of another kind, kLimitExceeded above 1 GiB.
+/// Takes an answer while it comes. An error ends it.
+class AnswerSink {
+ public:
+  virtual ~AnswerSink() = default;
+  /// Once, before the body.
+  virtual asio::awaitable<Status> TakeHeader(int status, const Headers& headers) = 0;
+  /// The next piece of the body, without chunk marks; compressed as it was sent.
+  virtual asio::awaitable<Status> TakeBody(std::string_view piece) = 0;
+};
+
+/// Send one request to "http://user:password@host:port/path?query" or "https://..." on a connection of its own; the
+/// server waits while `sink` does. Runs on the strand of the caller; a stop of `deadline` closes the connection. Errors:
+/// kUnavailable, kInvalidInput for a URL of another kind, those of `sink`.
+asio::awaitable<Status> FetchTo(std::string method, std::string url, Headers headers, std::string body, Deadline deadline,
+                                AnswerSink& sink);
+
+/// The same with the whole answer. Errors: also kLimitExceeded above 1 GiB.
 asio::awaitable<Result<ClientResponse>> Fetch(std::string method, std::string url, Headers headers,
                                               std::string body, std::chrono::milliseconds timeout);
 

@@ -196,6 +196,52 @@ TEST_F(HttpTest, SendsBigAnswersInChunks) {
   EXPECT_EQ(response.headers.Get("Transfer-Encoding"), "chunked");
 }
 
+/// Keeps what it gets; refuses after `max_bytes`.
+class Keeper : public AnswerSink {
+ public:
+  asio::awaitable<Status> TakeHeader(int status_in, const Headers& headers) override {
+    status = status_in;
+    type = headers.Get("Content-Type");
+    co_return Ok();
+  }
+  asio::awaitable<Status> TakeBody(std::string_view piece) override {
+    bytes += piece.size();
+    biggest = std::max(biggest, piece.size());
+    if (bytes > max_bytes) co_return Error(ErrorCode::kLimitExceeded, "enough");
+    co_return Ok();
+  }
+  int status = 0;
+  std::string type;
+  size_t bytes = 0;
+  size_t biggest = 0;
+  size_t max_bytes = 1 << 30;
+};
+
+TEST_F(HttpTest, GivesAnswersAwayWhileTheyCome) {
+  const auto fetch = [&](std::string target, Keeper& keeper) {
+    return net::BlockOn(runtime_.MakeStrand(),
+                        FetchTo("GET", "http://" + server_->addr() + target, {}, "", Deadline::After(5s), keeper));
+  };
+  Keeper keeper;
+  ASSERT_TRUE(fetch("/big", keeper).ok());
+  EXPECT_EQ(keeper.status, 200);
+  EXPECT_EQ(keeper.type, "text/plain; charset=utf-8");
+  EXPECT_EQ(keeper.bytes, 500'000u);
+  EXPECT_LE(keeper.biggest, 64u << 10);
+  Keeper refusing;
+  refusing.max_bytes = 100'000;
+  const auto refused = fetch("/big", refusing);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message(), "enough");
+  Keeper cut;
+  EXPECT_FALSE(fetch("/abort", cut).ok());
+  EXPECT_GT(cut.bytes, 100'000u);
+  Keeper empty;
+  ASSERT_TRUE(fetch("/empty", empty).ok());
+  EXPECT_EQ(empty.status, 204);
+  EXPECT_EQ(empty.bytes, 0u);
+}
+
 TEST_F(HttpTest, KeepsTheConnectionAndReadsPipelinedRequests) {
   EXPECT_EQ(WithoutDate(AskRaw({"GET /empty HTTP/1.1\r\nHost: x\r\n\r\nGET /arg?match[]={a=\"b\"} "
                                 "HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"})),
