@@ -14,6 +14,7 @@
 #include "select/http/gate.h"
 #include "select/http/metrics.h"
 #include "select/http/path.h"
+#include "select/http/proxy.h"
 #include "select/http/request_log.h"
 #include "select/http/routes.h"
 
@@ -58,7 +59,8 @@ struct Target {
   const Route* route = nullptr;
   std::optional<model::Tenant> tenant;
   std::string path_arg;
-  std::string error;  // The path is wrong in itself: 400.
+  std::string suffix;  // What stands behind the tenant.
+  std::string error;   // The path is wrong in itself: 400.
 };
 
 struct StopWith {
@@ -126,6 +128,7 @@ Target Api::Impl::Find(const std::string& path, const http::Headers& headers) co
     return target;
   }
   target.tenant = tenant.value();
+  target.suffix = p.suffix;
   target.route = FindRoute(p.prefix == "select" ? Scope::kSelect : Scope::kDelete, p.suffix, target.path_arg);
   return target;
 }
@@ -228,6 +231,11 @@ awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& respons
     co_await http::WriteError(response, 405, std::move(message));
     co_return true;
   }
+  if (route.is_of_vmalert && !options.vmalert_proxy_url.empty()) {
+    std::string path = target.suffix.substr(std::string_view("prometheus").size());
+    co_await Proxy(options.vmalert_proxy_url, std::move(path), request, url_args, response, std::move(stop));
+    co_return true;
+  }
   const auto started = Deadline::Clock::now();
   Answer answer;
   bool has_started = false;
@@ -243,6 +251,7 @@ awaitable<bool> Api::Impl::Serve(http::Request& request, http::Response& respons
     std::string message = EscapeHtml(answer.error);
     co_await response.Abort(std::move(message));
   } else if (!has_started && answer.status != 0) {
+    if (!route.location.empty()) response.SetHeader("Location", route.location);
     if (answer.content_type == kTextType && answer.status >= 400) response.SetHeader("X-Content-Type-Options", "nosniff");
     co_await http::WriteText(response, answer.status, std::move(answer.content_type), std::move(answer.body));
   }

@@ -548,6 +548,27 @@ TEST_F(ApiTest, CountsWhatQueriesRead) {
   }
 }
 
+TEST_F(ApiTest, WithoutVmalertItsPathsHaveFixedAnswers) {
+  EXPECT_EQ(Get(Url("rules")).body, R"({"status":"success","data":{"groups":[]}})");
+  EXPECT_EQ(Get(Url("notifiers")).body, R"({"status":"success","data":{"notifiers":[]}})");
+  const auto page = Get("/select/0/prometheus/vmalert/groups");
+  EXPECT_EQ(page.status(), 400);
+  EXPECT_EQ(page.body.substr(0, 60), R"({"status":"error","msg":"the '-vmalert.proxyURL' command-lin)");
+  const auto redirect = Get("/select/0/prometheus/vmalert");
+  EXPECT_EQ(redirect.status(), 302);
+  EXPECT_EQ(redirect.headers.Get("Location"), "../prometheus/vmalert/");
+  EXPECT_EQ(registry_.GetCounter(R"(vm_http_requests_total{path="/select/{}/prometheus/vmalert"})").Get(), 1u);
+}
+
+TEST_F(ApiTest, AVmalertThatIsNotThereGives502) {
+  options_.vmalert_proxy_url = "http://user:password@127.0.0.1:1/base";
+  for (const auto* path : {"api/v1/rules", "rules", "api/v1/alerts", "alerts", "api/v1/notifiers", "notifiers", "vmalert/"}) {
+    const auto response = Get(std::string("/select/0/prometheus/") + path);
+    EXPECT_EQ(response.status(), 502) << path;
+    EXPECT_EQ(response.body, "cannot get an answer from the server at -vmalert.proxyURL; see the log of vmselect\n");
+  }
+}
+
 TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {
   options_.max_concurrent_requests = 1;
   options_.max_queue_duration_ms = 30;

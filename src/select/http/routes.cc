@@ -33,6 +33,11 @@ constexpr Route WithCors(Route route) {
   return route;
 }
 
+constexpr Route OfVmalert(Route route) {
+  route.is_of_vmalert = true;
+  return route;
+}
+
 constexpr Route WithoutCors(Route route) {
   route.has_cors = false;
   return route;
@@ -44,9 +49,23 @@ constexpr Route Admin(std::string_view path, std::string_view metric_path, Handl
 
 constexpr Route kLabelValues = Api("", "/select/{}/prometheus/api/v1/label/{}/values", "/api/v1/label/{}/values", HandleLabelValues);
 
+constexpr std::string_view kVmalertHead = "prometheus/vmalert/";
+constexpr Route kVmalert = OfVmalert(Constant(
+    kVmalertHead, "/select/{}/prometheus/vmalert", kTextType,
+    R"({"status":"error","msg":"the '-vmalert.proxyURL' command-line must be configured; see https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#vmalert"})",
+    400));
+
+// To the path with a slash at its end; relative, as the host and the path before may be those of a proxy.
+constexpr Route RedirectTo(std::string_view path, std::string_view location) {
+  Route route = Constant(path, {}, {}, {}, 302);
+  route.location = location;
+  return route;
+}
+
 // The metric paths are the reference's, with the missing slash of active_queries.
 constexpr Route kRoutes[] = {
     kLabelValues,
+    kVmalert,
     Api("prometheus/api/v1/query", "/select/{}/prometheus/api/v1/query", "/api/v1/query", HandleQuery),
     Api("prometheus/api/v1/query_range", "/select/{}/prometheus/api/v1/query_range", "/api/v1/query_range", HandleQueryRange),
     Api("prometheus/api/v1/series", "/select/{}/prometheus/api/v1/series", "/api/v1/series", HandleSeries),
@@ -80,12 +99,13 @@ constexpr Route kRoutes[] = {
     Constant("prometheus/api/v1/status/buildinfo", "/select/{}/prometheus/api/v1/buildinfo", kJsonType,
              R"({"status":"success","data":{"version":"2.24.0"}})"),
     Constant("prometheus/api/v1/query_exemplars", "/select/{}/prometheus/api/v1/query_exemplars", kJsonType, R"({"status":"success","data":[]})"),
-    Constant("prometheus/api/v1/rules", "/select/{}/prometheus/api/v1/rules", kJsonType, R"({"status":"success","data":{"groups":[]}})"),
-    Constant("prometheus/rules", "/select/{}/prometheus/api/v1/rules", kJsonType, R"({"status":"success","data":{"groups":[]}})"),
-    Constant("prometheus/api/v1/alerts", "/select/{}/prometheus/api/v1/alerts", kJsonType, R"({"status":"success","data":{"alerts":[]}})"),
-    Constant("prometheus/alerts", "/select/{}/prometheus/api/v1/alerts", kJsonType, R"({"status":"success","data":{"alerts":[]}})"),
-    Constant("prometheus/api/v1/notifiers", "/api/v1/notifiers", kJsonType, R"({"status":"success","data":{"notifiers":[]}})"),
-    Constant("prometheus/notifiers", "/api/v1/notifiers", kJsonType, R"({"status":"success","data":{"notifiers":[]}})"),
+    OfVmalert(Constant("prometheus/api/v1/rules", "/select/{}/prometheus/api/v1/rules", kJsonType, R"({"status":"success","data":{"groups":[]}})")),
+    OfVmalert(Constant("prometheus/rules", "/select/{}/prometheus/api/v1/rules", kJsonType, R"({"status":"success","data":{"groups":[]}})")),
+    OfVmalert(Constant("prometheus/api/v1/alerts", "/select/{}/prometheus/api/v1/alerts", kJsonType, R"({"status":"success","data":{"alerts":[]}})")),
+    OfVmalert(Constant("prometheus/alerts", "/select/{}/prometheus/api/v1/alerts", kJsonType, R"({"status":"success","data":{"alerts":[]}})")),
+    OfVmalert(Constant("prometheus/api/v1/notifiers", "/api/v1/notifiers", kJsonType, R"({"status":"success","data":{"notifiers":[]}})")),
+    OfVmalert(Constant("prometheus/notifiers", "/api/v1/notifiers", kJsonType, R"({"status":"success","data":{"notifiers":[]}})")),
+    RedirectTo("prometheus/vmalert", "../prometheus/vmalert/"),
     Constant("prometheus/-/healthy", {}, kTextType, "VictoriaMetrics is Healthy.\n"),
     Constant("prometheus/-/ready", {}, kTextType, "VictoriaMetrics is Ready.\n"),
     Constant("graphite/tags/tagSeries", "/select/{}/graphite/tags/tagSeries", kTextType, kNoTagging, 501),
@@ -101,6 +121,7 @@ const Route* FindRoute(Scope scope, std::string_view path, std::string& path_arg
   for (const Route& route : kRoutes) {
     if (route.scope == scope && route.path == path) return &route;
   }
+  if (scope == Scope::kSelect && path.starts_with(kVmalertHead)) return &kRoutes[1];
   if (scope != Scope::kSelect || !path.starts_with(kLabelValuesHead) || !path.ends_with(kLabelValuesTail)) return nullptr;
   path.remove_prefix(kLabelValuesHead.size());
   if (path.size() < kLabelValuesTail.size()) return nullptr;

@@ -34,6 +34,8 @@ struct Route {
   int constant_status = 200;
   std::string_view constant_type;
   std::string_view constant_body;
+  bool is_of_vmalert = false;  // Goes to -vmalert.proxyURL, when there is one.
+  std::string_view location = {};  // Where a redirection leads.
 };
 
 std::span<const Route> Routes();
