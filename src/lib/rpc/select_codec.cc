@@ -13,10 +13,7 @@ namespace {
 
 using Kind = ArgField::Kind;
 
-constexpr size_t kMaxLabelNameArgSize = 16384;
-constexpr size_t kMaxMetricNameArgSize = 1024;
 constexpr size_t kMaxMetricNameRawSize = 1 << 20;
-constexpr size_t kMaxMatchPatternSize = 256;
 constexpr size_t kMaxTextItemSize = 16777216;
 constexpr uint32_t kMaxLimit = 0x7fffffff;
 

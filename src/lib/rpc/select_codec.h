@@ -98,6 +98,9 @@ struct TablesShape {
 };
 
 inline constexpr size_t kMaxSearchQuerySize = 5242880;
+inline constexpr size_t kMaxLabelNameArgSize = 16384;
+inline constexpr size_t kMaxMetricNameArgSize = 1024;
+inline constexpr size_t kMaxMatchPatternSize = 256;
 inline constexpr size_t kMaxTraceSize = 1 << 20;
 inline constexpr uint64_t kMaxNamesPerRegistration = 1 << 20;
 /// All names of one registration together: what a peer can make this process hold.

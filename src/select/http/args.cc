@@ -78,4 +78,10 @@ Result<int64_t> ParseIntArg(std::string_view name, std::string_view value) {
   return number;
 }
 
+Result<std::string> CheckedForNodes(std::string_view what, std::string_view value, size_t max_size) {
+  if (value.size() <= max_size) return std::string(value);
+  return Invalid("too long " + std::string(what) + ": " + std::to_string(value.size()) + " bytes; storage nodes take at most " +
+                 std::to_string(max_size));
+}
+
 }  // namespace vm::select

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "lib/base/result.h"
@@ -16,5 +18,8 @@ Result<int64_t> ParseDurationArg(std::string_view name, std::string_view value, 
 bool ParseBoolArg(std::string_view value);
 /// A decimal integer, 0 without a value. Errors: kInvalidInput.
 Result<int64_t> ParseIntArg(std::string_view name, std::string_view value);
+/// `value` for storage nodes, which close the connection when it is longer than `max_size`. `what` is shown to the user.
+/// Errors: kInvalidInput.
+Result<std::string> CheckedForNodes(std::string_view what, std::string_view value, size_t max_size);
 
 }  // namespace vm::select

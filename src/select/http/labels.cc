@@ -64,7 +64,9 @@ awaitable<Answer> HandleLabelValues(Call& call) {
   auto request = ParseLabelRequest(call, call.options.max_labels_series, false);
   if (!request.ok()) co_return PrometheusError(400, request.error().message());
   const LabelRequest& r = request.value();
-  const std::string label = UnescapeLabelName(call.path_arg);
+  const auto checked = CheckedForNodes("label name", UnescapeLabelName(call.path_arg), rpc::kMaxLabelNameArgSize);
+  if (!checked.ok()) co_return PrometheusError(400, checked.error().message());
+  const std::string& label = checked.value();
   auto values = co_await call.source.FetchLabelValues(r.query, label, r.node_limit(), r.deadline);
   if (!values.ok()) co_return PrometheusError(std::move(values).error().WithContext(fmt::format("cannot obtain values for label \"{}\"", label)));
   co_return ListAnswer(call, std::move(values).value(), r.limit);
@@ -95,9 +97,11 @@ awaitable<Answer> HandleMetadata(Call& call) {
   if (!args.ok()) co_return PrometheusError(422, args.error().message());
   const auto limit = ParseIntArg("limit", call.args.Get("limit"));
   if (!limit.ok()) co_return PrometheusError(400, limit.error().message());
+  auto metric = CheckedForNodes("`metric` arg", call.args.Get("metric"), rpc::kMaxMetricNameArgSize);
+  if (!metric.ok()) co_return PrometheusError(400, metric.error().message());
   const auto node_limit = static_cast<uint32_t>(std::clamp<int64_t>(limit.value(), 0, INT32_MAX));
   const Deadline deadline = call.DeadlineOf(call.options.max_labels_duration_ms);
-  auto rows = co_await call.source.FetchMetadata(call.tenant, node_limit, std::string(call.args.Get("metric")), deadline);
+  auto rows = co_await call.source.FetchMetadata(call.tenant, node_limit, std::move(metric).value(), deadline);
   if (!rows.ok()) co_return PrometheusError(std::move(rows).error().WithContext("cannot get metadata"));
   auto& list = rows.value();
   std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

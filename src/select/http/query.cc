@@ -134,23 +134,9 @@ awaitable<Answer> ExecuteRange(Call& call, RangeArgs args, const metricsql::Expr
   co_return JsonAnswer(MatrixResponse(execution.series, info));
 }
 
-/// Milliseconds of a duration in brackets or after `offset`; 0 without one.
-Result<int64_t> DurationMs(const metricsql::DurationExpr* duration, int64_t step) {
-  if (duration == nullptr) return int64_t{0};
-  VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, step));
-  return std::clamp(ms, -kMaxBracketMs, kMaxBracketMs);
-}
-
-Result<int64_t> NonNegativeMs(const metricsql::DurationExpr* duration, int64_t step, std::string_view what, std::string_view query) {
-  auto ms = DurationMs(duration, step);
-  if (ms.ok() && ms.value() < 0) ms = Error(ErrorCode::kInvalidInput, fmt::format("unexpected negative duration {}ms", ms.value()));
-  if (!ms.ok()) return std::move(ms).error().WithContext(fmt::format("cannot parse {} in square brackets at {}", what, query));
-  return ms;
-}
-
 /// `m[5m]`: the raw samples.
 awaitable<Answer> ExportWindow(Call& call, const InstantArgs& args, const metricsql::RollupExpr& rollup, const metricsql::MetricExpr& metric) {
-  const auto window = NonNegativeMs(rollup.window.get(), args.step, "lookbehind window", args.query);
+  const auto window = NonNegativeDurationMs(rollup.window.get(), args.step, "lookbehind window", args.query);
   if (!window.ok()) co_return PrometheusError(400, window.error().message());
   const auto offset = DurationMs(rollup.offset.get(), args.step);
   if (!offset.ok()) co_return PrometheusError(400, offset.error().message());
@@ -175,10 +161,10 @@ awaitable<Answer> QueryWindow(Call& call, const InstantArgs& args, const metrics
   RangeArgs range;
   static_cast<QueryArgs&>(range) = args;
   range.query = metricsql::ToString(*rollup.expr);
-  const auto step = NonNegativeMs(rollup.step.get(), args.step, "step", args.query);
+  const auto step = NonNegativeDurationMs(rollup.step.get(), args.step, "step", args.query);
   if (!step.ok()) co_return PrometheusError(400, step.error().message());
   if (step.value() > 0) range.step = step.value();
-  const auto window = NonNegativeMs(rollup.window.get(), range.step, "lookbehind window", args.query);
+  const auto window = NonNegativeDurationMs(rollup.window.get(), range.step, "lookbehind window", args.query);
   if (!window.ok()) co_return PrometheusError(400, window.error().message());
   const auto offset = DurationMs(rollup.offset.get(), range.step);
   if (!offset.ok()) co_return PrometheusError(400, offset.error().message());
@@ -187,13 +173,17 @@ awaitable<Answer> QueryWindow(Call& call, const InstantArgs& args, const metrics
   co_return co_await ExecuteRange(call, std::move(range), *rollup.expr);
 }
 
+/// When an instant query is evaluated: samples of the last moments may be missing, so a little earlier.
+int64_t EvaluationTime(const Call& call, const InstantArgs& args) {
+  const bool is_recent = !args.no_cache && std::llabs(call.now_ms - args.time) < args.latency_offset;
+  return is_recent ? call.now_ms - args.latency_offset : args.time;
+}
+
 /// The value of `expr` at args.time.
 awaitable<Answer> ExecuteInstant(Call& call, const InstantArgs& args, const metricsql::Expr& expr) {
   Execution execution;
   InitContext(call, args, execution);
-  // Samples of the last moments may be missing; look a little earlier and show the time that was asked for.
-  const bool is_recent = !args.no_cache && std::llabs(call.now_ms - args.time) < args.latency_offset;
-  const int64_t time = is_recent ? call.now_ms - args.latency_offset : args.time;
+  const int64_t time = EvaluationTime(call, args);
   execution.context.start = execution.context.end = time;
   execution.context.error_context =
       fmt::format("error when executing query={} for (time={}, step={})", GoQuoted(args.query), time, args.step);
@@ -218,8 +208,8 @@ awaitable<Answer> HandleQuery(Call& call) {
   const auto parsed = call.parsed_queries.Parse(a.query);
   const auto& expr = *parsed;
   if (!expr.ok()) {
-    co_return PrometheusError(400, fmt::format("error when executing query={} for (time={}, step={}): {}", GoQuoted(a.query), a.time, a.step,
-                                               expr.error().message()));
+    co_return PrometheusError(400, fmt::format("error when executing query={} for (time={}, step={}): {}", GoQuoted(a.query), EvaluationTime(call, a),
+                                               a.step, expr.error().message()));
   }
   const auto* rollup = As<metricsql::RollupExpr>(expr.value().get());
   if (rollup == nullptr || rollup->window == nullptr) co_return co_await ExecuteInstant(call, a, *expr.value());

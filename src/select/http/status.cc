@@ -47,7 +47,7 @@ Result<rpc::TsdbStatusRequest> ParseTsdbStatus(const Call& call) {
   request.query.time_range = {day, day + kDayMs - 1};
   request.query.tag_filter_groups = std::move(args.filters);
   request.query.max_metrics = call.options.max_tsdb_status_series;
-  request.focus_label = call.args.Get("focusLabel");
+  VM_ASSIGN_OR_RETURN(request.focus_label, CheckedForNodes("`focusLabel` arg", call.args.Get("focusLabel"), rpc::kMaxLabelNameArgSize));
   return request;
 }
 
@@ -57,7 +57,8 @@ Result<rpc::MetricNamesUsageStatsRequest> ParseUsageStats(const Call& call) {
   VM_ASSIGN_OR_RETURN(const int64_t limit, ParseStatusInt(call, "limit", 0));
   request.limit = limit > 0 ? static_cast<uint32_t>(std::min<int64_t>(limit, std::numeric_limits<int32_t>::max())) : 1000;
   VM_ASSIGN_OR_RETURN(request.le, ParseStatusInt(call, "le", -1));
-  request.match_pattern = call.args.Get("match_pattern");
+  VM_ASSIGN_OR_RETURN(request.match_pattern,
+                      CheckedForNodes("`match_pattern` arg", call.args.Get("match_pattern"), rpc::kMaxMatchPatternSize));
   // Nodes take the pattern as it is.
   auto compiled = regex::Regex::Compile(request.match_pattern);
   if (!compiled.ok()) {

@@ -206,6 +206,24 @@ std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricE
   return groups;
 }
 
+Result<int64_t> DurationMs(const metricsql::DurationExpr* duration, int64_t step) {
+  if (duration == nullptr) return int64_t{0};
+  VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, step));
+  return std::clamp(ms, -kMaxBracketMs, kMaxBracketMs);
+}
+
+Result<int64_t> NonNegativeDurationMs(const metricsql::DurationExpr* duration, int64_t step, std::string_view what, std::string_view whole) {
+  if (duration == nullptr) return int64_t{0};
+  auto ms = metricsql::ParseDuration(duration->text, step);
+  if (ms.ok()) {
+    int64_t& value = ms.value();
+    if (value == std::numeric_limits<int64_t>::max()) value = std::numeric_limits<int64_t>::min();
+    if (value >= 0) return std::min(value, kMaxBracketMs);
+    ms = Error(ErrorCode::kInvalidInput, "unexpected negative duration " + std::to_string(value) + "ms");
+  }
+  return std::move(ms).error().WithContext("cannot parse " + std::string(what) + " in square brackets at " + std::string(whole));
+}
+
 std::vector<int64_t> GridTimestamps(const EvalContext& c) {
   std::vector<int64_t> timestamps(c.PointsCount());
   int64_t t = c.start;

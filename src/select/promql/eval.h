@@ -3,6 +3,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/budget.h"
@@ -77,6 +78,12 @@ boost::asio::awaitable<Result<std::vector<TimeSeries>>> Exec(const EvalContext& 
 
 /// Groups of the selector joined with the enforced ones, as storage takes them.
 std::vector<std::vector<model::TagFilter>> ToTagFilters(const metricsql::MetricExpr& metric, const std::vector<std::vector<model::TagFilter>>& enforced);
+
+/// Milliseconds of a duration in brackets or after `offset`, at most kMaxBracketMs either way; 0 without one.
+Result<int64_t> DurationMs(const metricsql::DurationExpr* duration, int64_t step);
+/// The same for what must not be negative. As in the reference, durations beyond int64 count as negative. `what` and `whole`
+/// are shown: "cannot parse <what> in square brackets at <whole>: ...".
+Result<int64_t> NonNegativeDurationMs(const metricsql::DurationExpr* duration, int64_t step, std::string_view what, std::string_view whole);
 
 /// The times of the grid.
 std::vector<int64_t> GridTimestamps(const EvalContext& context);

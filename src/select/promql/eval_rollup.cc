@@ -16,7 +16,6 @@ using metricsql::As;
 using SeriesList = std::vector<TimeSeries>;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-/// Durations beyond this are cut, so that sums of times do not overflow: three million years.
 
 Error Invalid(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
 
@@ -24,19 +23,6 @@ std::string QuotedText(const metricsql::Expr& expr) {
   std::string quoted;
   metricsql::AppendGoQuoted(quoted, metricsql::ToString(expr));
   return quoted;
-}
-
-/// 0 when there is none.
-Result<int64_t> DurationMs(const metricsql::DurationExpr* duration, int64_t step) {
-  if (duration == nullptr) return int64_t{0};
-  VM_ASSIGN_OR_RETURN(const int64_t ms, metricsql::ParseDuration(duration->text, step));
-  return std::clamp(ms, -kMaxBracketMs, kMaxBracketMs);
-}
-Result<int64_t> PositiveDurationMs(const metricsql::DurationExpr* duration, int64_t step, std::string_view what, const metricsql::Expr& whole) {
-  auto ms = DurationMs(duration, step);
-  if (ms.ok() && ms.value() < 0) ms = Invalid("duration cannot be negative; got \"" + duration->text + "\"");
-  if (!ms.ok()) return std::move(ms).error().WithContext("cannot parse " + std::string(what) + " in square brackets at " + metricsql::ToString(whole));
-  return ms;
 }
 
 template <class Drop>
@@ -214,7 +200,7 @@ awaitable<Result<SeriesList>> RunOverSet(const EvalContext& c, const RollupTask&
 awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& task, const metricsql::MetricExpr& metric) {
   const RollupFunction& f = *task.call.function;
   const auto* duration = task.source.rollup == nullptr ? nullptr : task.source.rollup->window.get();
-  VM_CO_ASSIGN_OR_RETURN(const int64_t window, PositiveDurationMs(duration, c.step, "lookbehind window", *task.whole));
+  VM_CO_ASSIGN_OR_RETURN(const int64_t window, NonNegativeDurationMs(duration, c.step, "lookbehind window", metricsql::ToString(*task.whole)));
   SeriesList list;
   if (metric.IsEmpty()) {
     list.push_back(MakeGridSeries(c, kNaN));
@@ -239,9 +225,10 @@ awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& 
 
 awaitable<Result<SeriesList>> RunOverSubquery(const EvalContext& c, RollupTask& task) {
   const auto* rollup = task.source.rollup;
-  VM_CO_ASSIGN_OR_RETURN(int64_t step, PositiveDurationMs(rollup == nullptr ? nullptr : rollup->step.get(), c.step, "step", *task.whole));
+  const std::string whole = metricsql::ToString(*task.whole);
+  VM_CO_ASSIGN_OR_RETURN(int64_t step, NonNegativeDurationMs(rollup == nullptr ? nullptr : rollup->step.get(), c.step, "step", whole));
   VM_CO_ASSIGN_OR_RETURN(const int64_t window,
-                         PositiveDurationMs(rollup == nullptr ? nullptr : rollup->window.get(), c.step, "lookbehind window", *task.whole));
+                         NonNegativeDurationMs(rollup == nullptr ? nullptr : rollup->window.get(), c.step, "lookbehind window", whole));
   if (step == 0) step = c.step;
   EvalContext sub = c;
   sub.step = step;
@@ -326,12 +313,11 @@ awaitable<Result<SeriesList>> RunAt(const EvalContext& outer, RollupTask& task) 
   }
   const auto& values = at.value()[0].values;
   const auto it = std::find_if(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
-  // The bound is that of durations: what lies beyond is no time.
-  if (it == values.end() || std::fabs(*it) > static_cast<double>(kMaxBracketMs) / 1e3) {
-    co_return Readable(outer, Invalid("`@` modifier must return a non-NaN value"));
-  }
+  if (it == values.end()) co_return Readable(outer, Invalid("`@` modifier must return a non-NaN value"));
   EvalContext c = outer;
-  c.start = c.end = static_cast<int64_t>(*it * 1000);
+  // Nothing is stored at times beyond the bound of durations; as in the reference they are as good as long before 1970.
+  const bool is_time = std::fabs(*it) <= static_cast<double>(kMaxBracketMs) / 1e3;
+  c.start = c.end = is_time ? static_cast<int64_t>(*it * 1000) : -kMaxBracketMs;
   VM_CO_ASSIGN_OR_RETURN(auto list, co_await RunWithoutAt(c, task));
   for (auto& s : list) s.values.assign(outer.PointsCount(), s.values[0]);
   co_return std::move(list);
