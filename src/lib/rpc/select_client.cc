@@ -115,8 +115,8 @@ struct SelectClient::ReplyReader {
 namespace {
 
 // One item with the whole payload.
-awaitable<Status> ReadTables(net::FramedStream& stream, const SelectMethod& method,
-                             SelectReply& reply) {
+template <class Reader>
+awaitable<Status> ReadTables(net::FramedStream& stream, const SelectMethod& method, Reader& reader) {
   ByteBuffer all, scratch;
   for (uint8_t i = 0; i < method.tables.numbers; ++i) {
     VM_CO_ASSIGN_OR_RETURN(const uint64_t number, co_await ReadUint64(stream));
@@ -134,8 +134,7 @@ awaitable<Status> ReadTables(net::FramedStream& stream, const SelectMethod& meth
       }
     }
   }
-  reply.AddItem(all);
-  co_return Ok();
+  co_return reader.Add(all);
 }
 
 template <class Reader>
@@ -149,7 +148,7 @@ awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& metho
   }
   if (reply.error.empty()) {
     if (method.payload == PayloadKind::kTables) {
-      VM_CO_TRY(co_await ReadTables(stream, method, reply));
+      VM_CO_TRY(co_await ReadTables(stream, method, reader));
     } else if (method.payload == PayloadKind::kNothing || method.payload == PayloadKind::kTraceOnly) {
       // No payload.
     } else if (method.payload == PayloadKind::kList) {

@@ -27,6 +27,35 @@ namespace asio = boost::asio;
 // What one streamed search holds in its queue, and once more while it is consumed. A node sends 64 KiB at once.
 constexpr size_t kStreamedBytes = 512 << 10;
 
+// Keeps a reply and charges it: for its bytes twice, as they become texts, and for what stands around each text.
+class ReplySink : public rpc::ItemSink {
+ public:
+  explicit ReplySink(std::shared_ptr<HeldMemory> held) : held_(std::move(held)) {}
+
+  Status Add(ByteView item) override {
+    constexpr int64_t kPiece = 32 << 10;
+    const int64_t bytes = 2 * static_cast<int64_t>(item.size()) + 128;
+    if (left_ < bytes) {
+      const int64_t taken = std::max(bytes, kPiece);
+      VM_TRY(held_->Take(taken));
+      left_ += taken;
+    }
+    left_ -= bytes;
+    reply_.AddItem(item);
+    return Ok();
+  }
+  /// The items into `reply`.
+  void MoveTo(rpc::SelectReply& reply) {
+    reply.bytes = std::move(reply_.bytes);
+    reply.items = std::move(reply_.items);
+  }
+
+ private:
+  const std::shared_ptr<HeldMemory> held_;
+  rpc::SelectReply reply_;
+  int64_t left_ = 0;  // Taken and not used.
+};
+
 // The calls of one request. Lives as long as its last call, which may end after the request did.
 struct Calls {
   Calls(asio::any_io_executor strand_, rpc::SelectArgs args_, const Deadline& request_deadline,
@@ -154,6 +183,11 @@ size_t Fanout::ReplicationFactorOf(const std::string& group) const {
 
 awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutRequest request, Sinks sinks) {
   const auto home = co_await asio::this_coro::executor;
+  std::vector<std::shared_ptr<ReplySink>> reply_sinks;
+  if (sinks.empty() && request.held != nullptr) {
+    for (size_t i = 0; i < clients_.size(); ++i) reply_sinks.push_back(std::make_shared<ReplySink>(request.held));
+    sinks.assign(reply_sinks.begin(), reply_sinks.end());
+  }
   auto calls = std::make_shared<Calls>(runtime_.MakeStrand(), std::move(args), request.deadline, std::move(sinks));
   const StopCalls stop_calls{*calls};
   co_await asio::post(asio::bind_executor(calls->strand, asio::use_awaitable));
@@ -185,6 +219,7 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
     auto& [node, result] = calls->arrived[seen++];
     const std::string& group = nodes_.nodes()[node].group;
     if (result.outcome == rpc::CallOutcome::kOk) {
+      if (!reply_sinks.empty()) reply_sinks[node]->MoveTo(result.reply);
       gathered.replies.push_back(std::move(result.reply));
       gathered.nodes.push_back(node);
       rules.CountSuccess(group);

@@ -21,6 +21,7 @@
 #include "lib/rpc/node_set.h"
 #include "lib/rpc/select_client.h"
 #include "select/fanout/block_queue.h"
+#include "select/fanout/held_memory.h"
 #include "select/fanout/packed_series.h"
 #include "select/fanout/read_metrics.h"
 
@@ -44,7 +45,9 @@ struct FanoutRequest {
   Deadline deadline;
   bool deny_partial = false;       // Adds to the option.
   bool needs_all = false;          // Each node must do it, whatever the replication.
-  std::shared_ptr<Budget> budget;  // Charged for what nodes send; may be null.
+  std::shared_ptr<Budget> budget;  // Charged for the blocks that nodes send as long as they are kept; may be null.
+  /// Charged for lists and tables that nodes send and what becomes of them; may be null.
+  std::shared_ptr<HeldMemory> held = nullptr;
 };
 
 /// A value with a word on whether nodes were missing.

@@ -276,6 +276,29 @@ TEST_F(FanoutTest, AnExceptionInACallIsAnErrorOfTheRequest) {
   EXPECT_NE(found.error().message().find("exception: std::bad_alloc"), std::string::npos) << found.error().message();
 }
 
+TEST_F(FanoutTest, ListsAreChargedUntilTheRequestIsOver) {
+  rpc::SelectReply names;
+  for (int i = 0; i < 1000; ++i) names.AddItem(AsBytes("name" + std::to_string(i)));
+  AddNode(names);
+  Fanout& fanout = Start();
+  budget_ = std::make_shared<Budget>("-search.maxMemoryPerQuery", 100'000);
+  FanoutRequest request = Request();
+  request.held = std::make_shared<HeldMemory>(budget_);
+  const auto refused = net::BlockOn(runtime_.MakeStrand(), fanout.LabelNames({}, 0, request));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kLimitExceeded);
+  EXPECT_NE(refused.error().message().find("-search.maxMemoryPerQuery=100000"), std::string::npos) << refused.error().message();
+  budget_ = std::make_shared<Budget>("-search.maxMemoryPerQuery", 1'000'000);
+  request.held = std::make_shared<HeldMemory>(budget_);
+  const auto found = net::BlockOn(runtime_.MakeStrand(), fanout.LabelNames({}, 0, request));
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found.value().value.size(), 1000u);
+  EXPECT_GT(budget_->used_bytes(), 100'000);
+  request.held.reset();
+  fanout_.reset();
+  while (budget_->used_bytes() > 0) std::this_thread::sleep_for(1ms);
+}
+
 TEST_F(FanoutTest, CountsCallsAndBlocksOfEachNode) {
   options_.registry = &registry_;
   AddNode(Blocks({MarshalledBlock({'a'}, {1}, {1}), MarshalledBlock({'b'}, {1}, {1})}));

@@ -594,6 +594,32 @@ TEST_F(ApiTest, ArgumentsThatNodesDoNotTakeAreFaultsOfTheClient) {
   ExpectError(Get(Url("label/" + big + "/values")), 400, "too long label name: 70000 bytes; storage nodes take at most 16384");
 }
 
+TEST_F(ApiTest, NamesAreChargedToTheMemoryOfAQuery) {
+  for (int i = 0; i < 1000; ++i) AddSeries("many", {{"label", std::string(200, 'x')}, {"number", std::to_string(i)}}, {kTime * 1000}, {1});
+  const std::string limit = "-search.maxMemoryPerQuery=";
+  const auto expect_limit = [&](const TestResponse& response, const std::string& context) {
+    ExpectError(response, 422, context);
+    EXPECT_NE(response.body.find(limit), std::string::npos) << response.body.substr(0, 300);
+    EXPECT_EQ(memory_.used_bytes(), 0);
+  };
+  options_.max_memory_per_query = 800'000;
+  expect_limit(Get(Url("series?match[]=many")), "cannot fetch time series: cannot take");
+  EXPECT_EQ(Get(Url("labels")).status(), 200);
+  api_.reset();
+  options_.max_memory_per_query = 4'000'000;
+  EXPECT_EQ(Get(Url("series?match[]=many")).status(), 200);
+  const std::string time = "&time=" + std::to_string(kTime) + "&nocache=1";
+  EXPECT_EQ(Get(Url("query?query=many") + time).status(), 200);
+  // The results of one selector fit, many of them do not; what is folded into one does.
+  std::string sum = "many";
+  for (int i = 0; i < 8; ++i) sum += " or label_set(many, 'x', '" + std::to_string(i) + "')";
+  expect_limit(Get(Url("query?query=") + http::EscapeQuery(sum) + time), "");
+  std::string count = "count(many)";
+  for (int i = 0; i < 8; ++i) count += " + count(many)";
+  EXPECT_EQ(Get(Url("query?query=") + http::EscapeQuery(count) + time).status(), 200);
+  EXPECT_EQ(memory_.used_bytes(), 0);
+}
+
 TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {
   options_.max_concurrent_requests = 1;
   options_.max_queue_duration_ms = 30;

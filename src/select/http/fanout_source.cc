@@ -133,7 +133,11 @@ class PackedSet : public SeriesSet {
 }  // namespace
 
 FanoutSource::FanoutSource(Fanout& fanout, net::Pool& pool, TenantCache& tenants, SourceOptions options)
-    : fanout_(fanout), pool_(pool), tenants_(tenants), options_(std::move(options)) {}
+    : fanout_(fanout),
+      pool_(pool),
+      tenants_(tenants),
+      options_(std::move(options)),
+      held_(options_.budget == nullptr ? nullptr : std::make_shared<HeldMemory>(options_.budget)) {}
 
 template <class T>
 Result<T> FanoutSource::Note(Result<Partial<T>> found) {
@@ -142,7 +146,7 @@ Result<T> FanoutSource::Note(Result<Partial<T>> found) {
   return std::move(found.value().value);
 }
 
-FanoutRequest FanoutSource::RequestBy(Deadline deadline) const { return {std::move(deadline), options_.deny_partial, false, options_.budget}; }
+FanoutRequest FanoutSource::RequestBy(Deadline deadline) const { return {std::move(deadline), options_.deny_partial, false, options_.budget, held_}; }
 
 awaitable<Result<std::vector<model::Tenant>>> FanoutSource::KnownTenants(model::TimeRange range, Deadline deadline) {
   range.min_timestamp = std::max<int64_t>(0, range.min_timestamp);
@@ -206,6 +210,11 @@ Result<std::unique_ptr<BudgetShare>> FanoutSource::TakeMemory(uint64_t bytes) co
   return share;
 }
 
+Result<std::shared_ptr<void>> FanoutSource::Hold(uint64_t bytes) {
+  VM_ASSIGN_OR_RETURN(auto share, TakeMemory(bytes));
+  return std::shared_ptr<void>(std::move(share));
+}
+
 awaitable<Result<std::unique_ptr<SeriesSet>>> FanoutSource::Search(model::SearchQuery query, Deadline deadline) {
   VM_CO_ASSIGN_OR_RETURN(auto queries, co_await PerTenant(std::move(query), deadline));
   std::vector<PackedSeries> tenants;
@@ -226,6 +235,7 @@ awaitable<Result<std::vector<model::MetricName>>> FanoutSource::FetchMetricNames
     VM_CO_ASSIGN_OR_RETURN(const auto found, Note(co_await fanout_.SearchMetricNames(std::move(q), std::move(request))));
     for (const auto& bytes : found) {
       VM_CO_ASSIGN_OR_RETURN(auto name, UnmarshalName(bytes));
+      if (held_ != nullptr) VM_CO_TRY(held_->Take(static_cast<int64_t>(MemoryOf(name))));
       names.push_back(std::move(name));
     }
   }

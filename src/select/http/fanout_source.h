@@ -36,6 +36,7 @@ class FanoutSource : public SeriesSource {
   /// From here on missing nodes are errors.
   void DenyPartial() noexcept { options_.deny_partial = true; }
 
+  Result<std::shared_ptr<void>> Hold(uint64_t bytes) override;
   boost::asio::awaitable<Result<std::unique_ptr<SeriesSet>>> Search(model::SearchQuery query, Deadline deadline) override;
   boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query,
                                                                                   Deadline deadline) override;
@@ -80,6 +81,7 @@ class FanoutSource : public SeriesSource {
   net::Pool& pool_;
   TenantCache& tenants_;
   SourceOptions options_;
+  const std::shared_ptr<HeldMemory> held_;  // Null without budget.
   bool is_partial_ = false;
 };
 

@@ -197,6 +197,17 @@ awaitable<Result<SeriesList>> RunOverSet(const EvalContext& c, const RollupTask&
   co_return runner.Finish();
 }
 
+/// Charge the query for `list`, as long as a series of it is there.
+Status HoldList(const EvalContext& c, SeriesList& list) {
+  if (c.source == nullptr) return Ok();
+  uint64_t bytes = 0;
+  for (const auto& s : list) bytes += MemoryOf(s);
+  VM_ASSIGN_OR_RETURN(const auto charge, c.source->Hold(bytes));
+  if (charge == nullptr) return Ok();
+  for (auto& s : list) s.charge = charge;
+  return Ok();
+}
+
 awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& task, const metricsql::MetricExpr& metric) {
   const RollupFunction& f = *task.call.function;
   const auto* duration = task.source.rollup == nullptr ? nullptr : task.source.rollup->window.get();
@@ -220,7 +231,11 @@ awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& 
   VM_CO_TRY(TakeMemory(c, task, set->size(), memory));
   // Staleness markers end a series where the last value decides; elsewhere they are no samples.
   const bool drops_stale = !c.no_stale_markers && f.name != "default_rollup" && f.name != "stale_samples_over_time";
-  co_return co_await RunOverSet(c, task, window, drops_stale, *set);
+  VM_CO_ASSIGN_OR_RETURN(list, co_await RunOverSet(c, task, window, drops_stale, *set));
+  // What there is instead of what was expected.
+  memory.reset();
+  VM_CO_TRY(HoldList(c, list));
+  co_return std::move(list);
 }
 
 awaitable<Result<SeriesList>> RunOverSubquery(const EvalContext& c, RollupTask& task) {
@@ -254,7 +269,9 @@ awaitable<Result<SeriesList>> RunOverSubquery(const EvalContext& c, RollupTask& 
     DropSamples(s, [](double v) { return std::isnan(v); });
   }
   const auto set = MakeSeriesSet(std::move(list));
-  co_return co_await RunOverSet(c, task, window, false, *set);
+  VM_CO_ASSIGN_OR_RETURN(auto results, co_await RunOverSet(c, task, window, false, *set));
+  VM_CO_TRY(HoldList(c, results));
+  co_return std::move(results);
 }
 
 /// One series that is 1 where no series had samples, with the labels that the selector demands.

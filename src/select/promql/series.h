@@ -20,7 +20,13 @@ struct TimeSeries {
   model::MetricName name;
   std::vector<int64_t> timestamps;
   std::vector<double> values;
+  /// The charge for the series that were made together with this one; see SeriesSource::Hold.
+  std::shared_ptr<void> charge = nullptr;
 };
+
+/// Bytes that a name, and a series without its charge, take.
+size_t MemoryOf(const model::MetricName& name);
+size_t MemoryOf(const TimeSeries& series);
 
 /// The series of a search, unpacked one by one where they are used.
 class SeriesSet {
@@ -46,6 +52,9 @@ std::unique_ptr<SeriesSet> MakeSeriesSet(std::vector<TimeSeries> series);
 class SeriesSource {
  public:
   virtual ~SeriesSource() = default;
+  /// Charge the memory of the query until the result is gone, which must be before the source. Errors: kLimitExceeded,
+  /// naming the limit.
+  virtual Result<std::shared_ptr<void>> Hold(uint64_t /*bytes*/) { return std::shared_ptr<void>(); }
   virtual boost::asio::awaitable<Result<std::unique_ptr<SeriesSet>>> Search(model::SearchQuery query, Deadline deadline) = 0;
   virtual boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query, Deadline deadline) = 0;
   virtual boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery query, size_t limit, Deadline deadline) = 0;
