@@ -275,9 +275,12 @@ awaitable<Result<std::unique_ptr<net::FramedStream>>> SelectClient::DialNode() {
 
 awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh) {
   CallResult result;
+  const auto call_error = [&](const std::string& reason) {
+    return fmt::format("cannot execute funcName=\"{}\" on vmstorage \"{}\": {}", MethodOf(args).name, addr_, reason);
+  };
   if (deadline.Expired() || deadline.Cancelled()) {
     result.outcome = CallOutcome::kDeadline;
-    result.message = fmt::format("cannot execute {} at {}: deadline exceeded", MethodOf(args).name, addr_);
+    result.message = call_error("deadline exceeded");
     co_return result;
   }
   std::unique_ptr<net::FramedStream> stream;
@@ -287,8 +290,7 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
     NoteDial(dialed.ok());
     if (!dialed.ok()) {
       result.outcome = CallOutcome::kNoConnection;
-      result.message = fmt::format("cannot obtain connection from a pool for {}: {}", addr_,
-                                   dialed.error().message());
+      result.message = "cannot obtain connection from a pool: " + dialed.error().message();
       co_return result;
     }
     stream = std::move(dialed).value();
@@ -308,8 +310,7 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
                      : is_late      ? CallOutcome::kDeadline
                                     : CallOutcome::kBroken;
     result.refusal = reader.refusal;
-    result.message = fmt::format("cannot execute {} at {}: {}", MethodOf(args).name, addr_,
-                                 status.error().message());
+    result.message = call_error(status.error().message());
     co_return result;
   }
   // After a stop the stream is closed.
@@ -317,8 +318,7 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
   result.reply = std::move(reader.reply);
   if (!result.reply.error.empty()) {
     result.outcome = CallOutcome::kRemoteError;
-    result.message = fmt::format("cannot execute {} at {}: {}", MethodOf(args).name, addr_,
-                                 result.reply.error);
+    result.message = call_error(result.reply.error);
   }
   co_return result;
 }

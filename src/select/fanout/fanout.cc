@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -12,6 +13,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 #include <set>
+#include <variant>
 
 #include "lib/log/log.h"
 #include "select/fanout/block_collector.h"
@@ -26,6 +28,7 @@ namespace asio = boost::asio;
 
 // What one streamed search holds in its queue, and once more while it is consumed. A node sends 64 KiB at once.
 constexpr size_t kStreamedBytes = 512 << 10;
+constexpr size_t kMinStreamedBytes = 64 << 10;  // When there is little memory.
 
 // Keeps a reply and charges it: for its bytes twice, as they become texts, and for what stands around each text.
 class ReplySink : public rpc::ItemSink {
@@ -33,7 +36,7 @@ class ReplySink : public rpc::ItemSink {
   explicit ReplySink(std::shared_ptr<HeldMemory> held) : held_(std::move(held)) {}
 
   Status Add(ByteView item) override {
-    constexpr int64_t kPiece = 32 << 10;
+    constexpr int64_t kPiece = 4 << 10;
     const int64_t bytes = 2 * static_cast<int64_t>(item.size()) + 128;
     if (left_ < bytes) {
       const int64_t taken = std::max(bytes, kPiece);
@@ -89,7 +92,8 @@ awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::Sele
   }
   if (!exception.empty()) {
     result.outcome = rpc::CallOutcome::kRefused;
-    result.message = fmt::format("cannot execute {} at {}: exception: {}", rpc::MethodOf(calls->args).name, client->addr(), exception);
+    result.message = fmt::format("cannot execute funcName=\"{}\" on vmstorage \"{}\": exception: {}", rpc::MethodOf(calls->args).name, client->addr(),
+                                 exception);
     result.refusal = Error(ErrorCode::kLimitExceeded, result.message);
     VM_LOG_ERROR("{}", result.message);
   }
@@ -108,6 +112,34 @@ bool IsFatal(const rpc::CallResult& result) {
   return result.outcome == rpc::CallOutcome::kRemoteError &&
          result.reply.error.find("search.maxConcurrentRequests") == std::string::npos &&
          result.reply.error.find("vmselectClusterNative") == std::string::npos;
+}
+
+// What stands in front of errors, as in the reference. By index of the call in rpc::SelectArgs.
+struct CallTexts {
+  std::string_view of_node;  // Before the address; may be empty.
+  std::string_view of_all;   // May be empty.
+};
+constexpr std::array<CallTexts, std::variant_size_v<rpc::SelectArgs>> kCallTexts = {{
+    {"cannot perform search on vmstorage", "cannot fetch query results from vmstorage nodes"},
+    {"cannot search metric names on vmstorage", "cannot fetch metric names from vmstorage nodes"},
+    {"cannot get labels from vmstorage", "cannot fetch labels from vmstorage nodes"},
+    {"cannot get label values from vmstorage", "cannot fetch label values from vmstorage nodes"},
+    {"cannot get series count from vmstorage", "cannot fetch series count from vmstorage nodes"},
+    {"cannot get metrics metadata from vmstorage", "cannot fetch metrics metadata from vmstorage nodes"},
+    {"cannot get tag value suffixes from vmstorage", "cannot fetch tag value suffixes from vmstorage nodes"},
+    {"cannot obtain tsdb status from vmstorage", "cannot fetch tsdb status from vmstorage nodes"},
+    {"", "cannot delete time series on all the vmstorage nodes"},
+    {"", "cannot register series on all the vmstorage nodes"},
+    {"cannot get tenants from vmstorage", "cannot fetch tenants from vmstorage nodes"},
+    {"", ""},
+    {"", ""},
+}};
+
+std::string WithCallTexts(const rpc::SelectArgs& args, const std::string& addr, std::string message) {
+  const CallTexts& texts = kCallTexts[args.index()];
+  if (!texts.of_node.empty()) message.insert(0, fmt::format("{} {}: ", texts.of_node, addr));
+  if (!texts.of_all.empty()) message.insert(0, fmt::format("{}: ", texts.of_all));
+  return message;
 }
 
 // What a failed call means for the whole request, if it ends it at once.
@@ -218,6 +250,9 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
     }
     auto& [node, result] = calls->arrived[seen++];
     const std::string& group = nodes_.nodes()[node].group;
+    if (result.outcome != rpc::CallOutcome::kOk) {
+      result.message = WithCallTexts(calls->args, nodes_.nodes()[node].addr, std::move(result.message));
+    }
     if (result.outcome == rpc::CallOutcome::kOk) {
       if (!reply_sinks.empty()) reply_sinks[node]->MoveTo(result.reply);
       gathered.replies.push_back(std::move(result.reply));
@@ -269,7 +304,11 @@ awaitable<Result<Partial<PackedSeries>>> Fanout::Search(model::SearchQuery query
   search.query = std::move(query);
   rpc::SelectArgs args(std::move(search));
   auto gathered = co_await Gather(std::move(args), std::move(request), std::move(sinks));
-  if (!gathered.ok()) co_return std::move(gathered).error();
+  if (!gathered.ok()) {
+    // Limits explain themselves.
+    if (gathered.error().code() == ErrorCode::kLimitExceeded) co_return std::move(gathered).error();
+    co_return std::move(gathered).error().WithContext("error occured during search");
+  }
   std::vector<std::shared_ptr<const BlockCollector>> complete;
   for (const size_t node : gathered.value().nodes) {
     if (read_metrics_ != nullptr) read_metrics_->packed_bytes.Update(static_cast<double>(collectors[node]->packed_bytes()));
@@ -300,13 +339,17 @@ awaitable<void> Fanout::GatherInto(rpc::SelectArgs args, FanoutRequest request, 
 awaitable<Result<bool>> Fanout::StreamBlocks(model::SearchQuery query, FanoutRequest request, BlockConsumer& consumer) {
   query.time_range.min_timestamp = std::max<int64_t>(0, query.time_range.min_timestamp);
   // One batch fills while the other is consumed.
+  size_t queue_bytes = kStreamedBytes;
   std::optional<BudgetShare> share;
   if (request.budget != nullptr) {
     share.emplace(*request.budget);
-    VM_CO_TRY(share->Take(2 * static_cast<int64_t>(kStreamedBytes)));
+    if (!share->Take(2 * static_cast<int64_t>(queue_bytes)).ok()) {
+      queue_bytes = kMinStreamedBytes;
+      VM_CO_TRY(share->Take(2 * static_cast<int64_t>(queue_bytes)));
+    }
   }
   auto streamed = std::make_shared<Streamed>();
-  streamed->queue = std::make_shared<BlockQueue>(runtime_.MakeStrand(), kStreamedBytes);
+  streamed->queue = std::make_shared<BlockQueue>(runtime_.MakeStrand(), queue_bytes);
   const auto request_stop = [streamed] {
     streamed->stop.request_stop();
     streamed->queue->Close();

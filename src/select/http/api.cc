@@ -82,7 +82,7 @@ struct Api::Impl {
         top_queries(options),
         metrics(registry, gate, tenants, parsed_queries) {}
 
-  Target Find(const std::string& path, const http::Headers& headers) const;
+  Target Find(const std::string& path, const http::Request& request) const;
   awaitable<bool> Serve(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
                         std::stop_token stop);
   awaitable<bool> ServeHeavy(http::Request& request, http::Response& response, const http::Args& url_args, const std::string& path,
@@ -106,16 +106,20 @@ struct Api::Impl {
   ApiMetrics metrics;
 };
 
-Target Api::Impl::Find(const std::string& path, const http::Headers& headers) const {
+Target Api::Impl::Find(const std::string& path, const http::Request& request) const {
   Target target;
   target.route = FindRoute(Scope::kTenantless, path, target.path_arg);
   if (target.route != nullptr) return target;
-  auto parsed = ParseSelectPath(path, options.tenant_from_headers, headers.Get("AccountID"), headers.Get("ProjectID"));
+  auto parsed = ParseSelectPath(path, options.tenant_from_headers, request.headers.Get("AccountID"), request.headers.Get("ProjectID"));
   if (!parsed.ok()) {
     target.error = fmt::format("cannot parse path {}: {}", GoQuoted(path), parsed.error().message());
     return target;
   }
   const SelectPath& p = parsed.value();
+  if (p.suffix.empty() && request.method == "GET") {
+    target.route = &TenantPage();
+    return target;
+  }
   if (p.prefix != "select" && p.prefix != "delete") {
     target.error = fmt::format("unsupported URL format for path {}. Make sure you're using cluster URL format "
                                "https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#url-format.",
@@ -130,6 +134,9 @@ Target Api::Impl::Find(const std::string& path, const http::Headers& headers) co
   target.tenant = tenant.value();
   target.suffix = p.suffix;
   target.route = FindRoute(p.prefix == "select" ? Scope::kSelect : Scope::kDelete, p.suffix, target.path_arg);
+  if (!target.tenant && p.prefix == "select" && p.suffix.starts_with("graphite/")) {
+    target.error = "multi-tenant queries are not supported by Graphite endpoints";
+  }
   return target;
 }
 
@@ -266,7 +273,7 @@ awaitable<bool> Api::Impl::ServeHeavy(http::Request& request, http::Response& re
   if (!entered) co_return true;
   const GateGuard guard(gate);
   const auto started = Deadline::Clock::now();
-  Target target = Find(path, request.headers);
+  Target target = Find(path, request);
   if (!target.error.empty()) {
     LogRequestError(request, url_args, target.error);
     co_await http::WriteError(response, 400, target.error);
@@ -300,7 +307,7 @@ http::asio::awaitable<bool> Api::Handle(http::Request& request, http::Response& 
   std::stop_source stop;
   const std::stop_callback on_shutdown(impl_->stop_all.get_token(), StopWith{stop});
   const std::stop_callback on_gone(request.ClientGone(), StopWith{stop});
-  const Target target = impl_->Find(path, request.headers);
+  const Target target = impl_->Find(path, request);
   if (target.route != nullptr && !target.route->is_heavy) co_return co_await impl_->Serve(request, response, url_args, target, stop.get_token());
   co_return co_await impl_->ServeHeavy(request, response, url_args, path, stop.get_token());
 }

@@ -306,8 +306,13 @@ TEST_F(ApiTest, PlainErrorsOfExports) {
 
 TEST_F(ApiTest, NodesThatRefuseAre422AndMissingOnes503) {
   node_error_ = "the number of matching timeseries exceeds 5";
-  ExpectError(Get(Url("query?query=foo")), 422, "cannot execute search_v7");
-  ExpectError(Get(Url("series?match[]=foo")), 422, "cannot fetch time series: ");
+  const std::string on_node = " on vmstorage " + node_->addr() + ": cannot execute funcName=";
+  ExpectError(Get(Url("query?query=foo")), 422,
+              "error occured during search: cannot fetch query results from vmstorage nodes: cannot perform search" + on_node + "\"search_v7\"");
+  ExpectError(Get(Url("series?match[]=foo&start=1795288000&end=1795288300.5")), 422,
+              "cannot fetch time series for \"accountID=0, projectID=0, filters=[{__name__=\\\"foo\\\"}], "
+              "timeRange=[2026-11-21T19:06:40Z..2026-11-21T19:11:40.5Z]\": cannot fetch metric names from vmstorage nodes: "
+              "cannot search metric names" + on_node + "\"searchMetricNames_v3\"");
   node_error_ = "-denyQueriesOutsideRetention is set";
   ExpectError(Get(Url("query?query=foo")), 503, "");
   node_error_ = "";
@@ -603,7 +608,7 @@ TEST_F(ApiTest, NamesAreChargedToTheMemoryOfAQuery) {
     EXPECT_EQ(memory_.used_bytes(), 0);
   };
   options_.max_memory_per_query = 800'000;
-  expect_limit(Get(Url("series?match[]=many")), "cannot fetch time series: cannot take");
+  expect_limit(Get(Url("series?match[]=many")), "cannot fetch time series for ");
   EXPECT_EQ(Get(Url("labels")).status(), 200);
   api_.reset();
   options_.max_memory_per_query = 4'000'000;
@@ -618,6 +623,19 @@ TEST_F(ApiTest, NamesAreChargedToTheMemoryOfAQuery) {
   for (int i = 0; i < 8; ++i) count += " + count(many)";
   EXPECT_EQ(Get(Url("query?query=") + http::EscapeQuery(count) + time).status(), 200);
   EXPECT_EQ(memory_.used_bytes(), 0);
+}
+
+TEST_F(ApiTest, FederationNeedsAllNodesAndTenantsHaveAPage) {
+  const auto page = Get("/select/5/");
+  EXPECT_EQ(page.status(), 200);
+  EXPECT_EQ(page.headers.Get("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(page.body.substr(0, 80), "<h2>VictoriaMetrics cluster - vmselect</h2></br>Version vmselect-test<br>See <a ");
+  EXPECT_EQ(Get("/select/multitenant/graphite/render").body, "multi-tenant queries are not supported by Graphite endpoints\n");
+  api_.reset();
+  missing_addrs_ = {"127.0.0.1:1"};
+  ExpectPlainError(Get("/select/0/prometheus/federate?match[]=foo"), 400,
+                   "cannot export federated metrics, because some of vmstorage nodes are unavailable");
+  ExpectPlainError(Get("/select/0/prometheus/federate?match[]=foo&deny_partial_response=1"), 503, "cannot fetch data for \"accountID=0");
 }
 
 TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {

@@ -32,6 +32,15 @@ std::string_view ContentTypeOf(ExportFormat format) {
   return kTextType;
 }
 
+/// What stands in front of errors while blocks are sent.
+std::string StreamContextOf(ExportFormat format) {
+  switch (format) {
+    case ExportFormat::kCsv: return "error during sending the exported csv data to remote client";
+    case ExportFormat::kNative: return "error during sending native data to remote client";
+    default: return "cannot send data to remote client";
+  }
+}
+
 /// Writes samples in one of the formats, series by series and each a piece at a time.
 class ExportWriter {
  public:
@@ -243,7 +252,8 @@ awaitable<Answer> Respond(Call& call, ExportRequest request, std::string context
 
 awaitable<Status> Export(Call& call, ExportRequest request) {
   // Whoever takes data away expects all of it.
-  call.source.DenyPartial();
+  const bool is_federation = request.format == ExportFormat::kFederate;
+  if (!is_federation) call.source.DenyPartial();
   request.query.tenant = call.tenant.value_or(model::Tenant());
   VM_CO_ASSIGN_OR_RETURN(const auto queries, co_await call.source.PerTenant(request.query, request.deadline));
   call.body.SetContentType(ContentTypeOf(request.format));
@@ -252,11 +262,15 @@ awaitable<Status> Export(Call& call, ExportRequest request) {
   for (const auto& query : queries) {
     if (request.is_streamed) {
       auto streamed = co_await call.source.StreamBlocks(query, request.deadline, exporter);
-      if (!streamed.ok()) co_return std::move(streamed).error().WithContext("error occured during export");
+      if (!streamed.ok()) co_return std::move(streamed).error().WithContext(StreamContextOf(request.format) + ": error occured during export");
       continue;
     }
-    VM_CO_ASSIGN_OR_RETURN(const auto packed, co_await call.source.FetchPacked(query, request.deadline));
-    VM_CO_TRY(co_await SendSeries(call, request, packed, sender));
+    const auto packed = co_await call.source.FetchPacked(query, request.deadline);
+    if (!packed.ok()) co_return Error(packed.error()).WithContext("cannot fetch data for " + QuotedSearchQuery(query, !call.tenant));
+    if (is_federation && call.source.is_partial()) {
+      co_return Error(ErrorCode::kInvalidInput, "cannot export federated metrics, because some of vmstorage nodes are unavailable");
+    }
+    VM_CO_TRY(co_await SendSeries(call, request, packed.value(), sender));
   }
   co_return co_await sender.Finish();
 }

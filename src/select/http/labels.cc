@@ -77,7 +77,7 @@ awaitable<Answer> HandleSeries(Call& call) {
   if (!request.ok()) co_return PrometheusError(400, request.error().message());
   const LabelRequest& r = request.value();
   auto names = co_await call.source.FetchMetricNames(r.query, r.deadline);
-  if (!names.ok()) co_return PrometheusError(std::move(names).error().WithContext("cannot fetch time series"));
+  if (!names.ok()) co_return PrometheusError(std::move(names).error().WithContext("cannot fetch time series for " + QuotedSearchQuery(r.query, !call.tenant)));
   std::sort(names.value().begin(), names.value().end(), NameLess);
   Cut(names.value(), r.limit);
   call.trace.Add(fmt::format("generate response: series={}", names.value().size()));

@@ -66,6 +66,7 @@ constexpr Route RedirectTo(std::string_view path, std::string_view location) {
 constexpr Route kRoutes[] = {
     kLabelValues,
     kVmalert,
+    {Scope::kSelect, "/", {}, {}, false, false, false, HandleTenantPage, 200, {}, {}},
     Api("prometheus/api/v1/query", "/select/{}/prometheus/api/v1/query", "/api/v1/query", HandleQuery),
     Api("prometheus/api/v1/query_range", "/select/{}/prometheus/api/v1/query_range", "/api/v1/query_range", HandleQueryRange),
     Api("prometheus/api/v1/series", "/select/{}/prometheus/api/v1/series", "/api/v1/series", HandleSeries),
@@ -115,6 +116,8 @@ constexpr Route kRoutes[] = {
 }  // namespace
 
 std::span<const Route> Routes() { return kRoutes; }
+
+const Route& TenantPage() { return kRoutes[2]; }
 
 const Route* FindRoute(Scope scope, std::string_view path, std::string& path_arg) {
   if (path.empty()) return nullptr;

@@ -39,6 +39,8 @@ struct Route {
 };
 
 std::span<const Route> Routes();
+/// What a browser gets at `/<prefix>/<tenant>/`.
+const Route& TenantPage();
 
 /// Null for paths that are not known. `path_arg` gets the variable part of the path, if it has one.
 const Route* FindRoute(Scope scope, std::string_view path, std::string& path_arg);

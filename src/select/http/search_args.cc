@@ -1,8 +1,11 @@
 #include "select/http/search_args.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
+#include "lib/metricsql/ast.h"
 #include "select/http/args.h"
 
 namespace vm::select {
@@ -20,6 +23,14 @@ Result<FilterGroups> ParseMatches(const http::Args& args) {
     }
   }
   return matches;
+}
+
+/// At most 60 bytes: the beginning and the end.
+std::string ShortText(std::string_view text) {
+  constexpr size_t kMaxSize = 60;
+  if (text.size() <= kMaxSize) return std::string(text);
+  const size_t half = kMaxSize / 2 - 1;
+  return std::string(text.substr(0, half)) + ".." + std::string(text.substr(text.size() - half));
 }
 
 }  // namespace
@@ -41,6 +52,28 @@ Result<SearchArgs> ParseSearchArgs(const ApiOptions& options, const http::Args& 
   VM_ASSIGN_OR_RETURN(const auto extra, ParseExtraFilters(url_args, args));
   parsed.filters = JoinFilters(parsed.filters, extra);
   return parsed;
+}
+
+std::string QuotedSearchQuery(const model::SearchQuery& query, bool is_multitenant) {
+  std::string text;
+  if (!is_multitenant) text += fmt::format("accountID={}, projectID={}, ", query.tenant.account_id, query.tenant.project_id);
+  text += "filters=[";
+  for (const auto& group : query.tag_filter_groups) {
+    if (text.back() != '[') text += ' ';
+    text += '{';
+    for (const auto& filter : group) {
+      if (text.back() != '{') text += ',';
+      text += filter.key.empty() ? "__name__" : filter.key;
+      text += filter.is_negative ? (filter.is_regexp ? "!~" : "!=") : (filter.is_regexp ? "=~" : "=");
+      metricsql::AppendGoQuoted(text, ShortText(filter.value));
+    }
+    text += '}';
+  }
+  text += fmt::format("], timeRange=[{}..{}]", model::TimestampToString(query.time_range.min_timestamp),
+                      model::TimestampToString(query.time_range.max_timestamp));
+  std::string quoted;
+  metricsql::AppendGoQuoted(quoted, text);
+  return quoted;
 }
 
 }  // namespace vm::select

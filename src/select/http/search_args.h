@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "lib/base/result.h"
 #include "lib/http/args.h"
+#include "lib/model/search_query.h"
 #include "lib/model/time_range.h"
 #include "select/http/filters.h"
 #include "select/http/options.h"
@@ -25,5 +27,8 @@ enum class SearchKind : uint8_t { kSeries, kLabels };
 /// end. Errors: kInvalidInput, also without `match[]` when `needs_match`.
 Result<SearchArgs> ParseSearchArgs(const ApiOptions& options, const http::Args& url_args, const http::Args& args, int64_t now_ms,
                                    SearchKind kind, bool needs_match);
+
+/// `"accountID=0, projectID=0, filters=[{__name__=\"m\"}], timeRange=[...]"`, in quotes, for errors. Long values are cut.
+std::string QuotedSearchQuery(const model::SearchQuery& query, bool is_multitenant);
 
 }  // namespace vm::select

@@ -101,4 +101,15 @@ awaitable<Answer> HandleUsageStats(Call& call) {
   co_return Answer{200, std::string(kTextType), UsageStatsResponse(stats.value(), call.Info("")), {}, false};
 }
 
+awaitable<Answer> HandleTenantPage(Call& call) {
+  std::string page = "<h2>VictoriaMetrics cluster - vmselect</h2></br>Version " + call.options.version +
+                     "<br>See <a href='https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#url-format'>docs</a></br>"
+                     "Useful endpoints:</br>"
+                     "<a href=\"expand-with-exprs\">WITH expressions' tutorial</a></br>"
+                     "<a href=\"prometheus/api/v1/status/tsdb\">tsdb status page</a><br>"
+                     "<a href=\"prometheus/api/v1/status/top_queries\">top queries</a><br>"
+                     "<a href=\"prometheus/api/v1/status/active_queries\">active queries</a><br>";
+  co_return Answer{200, "text/html; charset=utf-8", std::move(page), {}, false};
+}
+
 }  // namespace vm::select

@@ -15,4 +15,7 @@ boost::asio::awaitable<Answer> HandleTsdbStatus(Call& call);
 /// `/api/v1/status/metric_names_stats`: which names queries ask for.
 boost::asio::awaitable<Answer> HandleUsageStats(Call& call);
 
+/// `/<prefix>/<tenant>/` for a browser: what there is to look at.
+boost::asio::awaitable<Answer> HandleTenantPage(Call& call);
+
 }  // namespace vm::select
