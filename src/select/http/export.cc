@@ -32,11 +32,12 @@ std::string_view ContentTypeOf(ExportFormat format) {
   return kTextType;
 }
 
-/// What stands in front of errors while blocks are sent.
-std::string StreamContextOf(ExportFormat format) {
+/// What stands in front of errors while samples are sent.
+std::string SendContextOf(ExportFormat format) {
   switch (format) {
     case ExportFormat::kCsv: return "error during sending the exported csv data to remote client";
     case ExportFormat::kNative: return "error during sending native data to remote client";
+    case ExportFormat::kFederate: return "error during sending data to remote client";
     default: return "cannot send data to remote client";
   }
 }
@@ -165,7 +166,9 @@ awaitable<Status> SendSeries(Call& call, const ExportRequest& request, const Pac
   uint64_t rows = 0;
   for (size_t i = 0; i < packed.size(); ++i) {
     VM_CO_TRY(CheckAlive(request.deadline));
-    VM_CO_TRY(packed.Unpack(i, scratch, timestamps, values));
+    if (Status unpacked = packed.Unpack(i, scratch, timestamps, values); !unpacked.ok()) {
+      co_return std::move(unpacked).error().WithContext(kUnpackContext);
+    }
     rows += timestamps.size();
     if (metrics != nullptr) metrics->rows_per_series.Update(static_cast<double>(timestamps.size()));
     VM_CO_TRY(call.source.UnmarshalNameTo(AsBytes(packed.name(i)), name));
@@ -262,7 +265,7 @@ awaitable<Status> Export(Call& call, ExportRequest request) {
   for (const auto& query : queries) {
     if (request.is_streamed) {
       auto streamed = co_await call.source.StreamBlocks(query, request.deadline, exporter);
-      if (!streamed.ok()) co_return std::move(streamed).error().WithContext(StreamContextOf(request.format) + ": error occured during export");
+      if (!streamed.ok()) co_return std::move(streamed).error().WithContext(SendContextOf(request.format) + ": error occured during export");
       continue;
     }
     const auto packed = co_await call.source.FetchPacked(query, request.deadline);
@@ -270,7 +273,9 @@ awaitable<Status> Export(Call& call, ExportRequest request) {
     if (is_federation && call.source.is_partial()) {
       co_return Error(ErrorCode::kInvalidInput, "cannot export federated metrics, because some of vmstorage nodes are unavailable");
     }
-    VM_CO_TRY(co_await SendSeries(call, request, packed.value(), sender));
+    if (Status sent = co_await SendSeries(call, request, packed.value(), sender); !sent.ok()) {
+      co_return std::move(sent).error().WithContext(SendContextOf(request.format));
+    }
   }
   co_return co_await sender.Finish();
 }

@@ -110,7 +110,9 @@ class PackedSet : public SeriesSet {
     Scratch& scratch = scratches_[worker];
     TimeSeries& s = scratch.series;
     for (size_t i = begin; i < end; ++i) {
-      VM_TRY(packed.Unpack(i, scratch.unpack, s.timestamps, s.values));
+      if (Status unpacked = packed.Unpack(i, scratch.unpack, s.timestamps, s.values); !unpacked.ok()) {
+        return std::move(unpacked).error().WithContext(kUnpackContext);
+      }
       count.Add(s.timestamps.size());
       if (s.timestamps.empty()) continue;
       VM_TRY(source_.UnmarshalNameTo(AsBytes(packed.name(i)), s.name));

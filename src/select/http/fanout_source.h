@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/budget.h"
@@ -14,6 +15,9 @@
 namespace vm::select {
 
 inline constexpr uint64_t kBytesPerSample = sizeof(int64_t) + sizeof(double);
+
+/// In front of errors of PackedSeries::Unpack.
+inline constexpr std::string_view kUnpackContext = "error during time series unpacking";
 
 /// How a FanoutSource works for its request.
 struct SourceOptions {
