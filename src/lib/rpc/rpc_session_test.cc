@@ -1,4 +1,8 @@
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -310,6 +314,64 @@ TEST(SelectClientTest, AFullSinkMakesTheNodeWait) {
   EXPECT_EQ(result.outcome, CallOutcome::kRefused);
   ASSERT_TRUE(result.refusal);
   EXPECT_EQ(result.refusal->message(), "nobody reads");
+}
+
+/// A port whose connections are never accepted: what comes after the first ones times out.
+class SilentPort {
+ public:
+  SilentPort() : listening_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in addr{};
+    addr.sin_family = AF_INET;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(addr);
+    auto* const any = reinterpret_cast<sockaddr*>(&addr);
+    EXPECT_EQ(bind(listening_, any, size), 0);
+    EXPECT_EQ(listen(listening_, 0), 0);
+    EXPECT_EQ(getsockname(listening_, any, &size), 0);
+    port_ = ntohs(addr.sin_port);
+    for (int i = 0; i < 4; ++i) {
+      waiting_.push_back(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+      static_cast<void>(connect(waiting_.back(), any, size));
+    }
+  }
+  ~SilentPort() { Close(); }
+  void Close() {
+    for (const int fd : waiting_) close(fd);
+    waiting_.clear();
+    if (listening_ >= 0) close(std::exchange(listening_, -1));
+  }
+  std::string addr() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  int listening_;
+  std::vector<int> waiting_;
+  uint16_t port_ = 0;
+};
+
+TEST(SelectClientTest, OnlyOneCallASecondWaitsForANodeThatIsSilent) {
+  using Clock = std::chrono::steady_clock;
+  net::Runtime runtime(2);
+  SilentPort port;
+  SelectClientOptions options;
+  options.dial.timeout = std::chrono::milliseconds(500);
+  SelectClient client(runtime, port.addr(), options);
+  const auto first = Ask(runtime, client, TenantsRequest{});
+  EXPECT_EQ(first.outcome, CallOutcome::kNoConnection);
+  const auto from = Clock::now();
+  for (int i = 0; i < 10; ++i) {
+    const auto next = Ask(runtime, client, TenantsRequest{});
+    EXPECT_EQ(next.outcome, CallOutcome::kNoConnection);
+    EXPECT_EQ(next.message, first.message);
+  }
+  EXPECT_LT(Clock::now() - from, std::chrono::milliseconds(400));
+  port.Close();
+  // A refusal is told at once, so from then on each call asks again.
+  CallResult refused;
+  do {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    refused = Ask(runtime, client, TenantsRequest{});
+  } while (refused.message == first.message && Clock::now() - from < std::chrono::seconds(10));
+  EXPECT_NE(refused.message.find("refused"), std::string::npos) << refused.message;
 }
 
 // With and without compression.

@@ -21,6 +21,8 @@ using net::asio::awaitable;
 // A node gets this much longer than the query, so that it can report the timeout itself.
 constexpr auto kReportTime = std::chrono::seconds(2);
 constexpr auto kMaxIdleTime = std::chrono::seconds(120);
+// How long calls do not wait for a node whose last dial timed out.
+constexpr auto kDialPause = std::chrono::seconds(1);
 
 // What a node is told: whole seconds, rounded up past the rest.
 uint32_t TimeoutSeconds(const Deadline& deadline) {
@@ -254,9 +256,31 @@ std::unique_ptr<net::FramedStream> SelectClient::TakeIdle() {
   return std::move(idle.stream);
 }
 
-void SelectClient::NoteDial(bool could_dial) {
+std::optional<Error> SelectClient::BeginDial() {
   MutexLock lock(mutex_);
-  could_dial_ = could_dial;
+  if (!timeout_) return std::nullopt;
+  if (is_trying_ || std::chrono::steady_clock::now() < next_try_) return timeout_;
+  is_trying_ = true;
+  return std::nullopt;
+}
+
+void SelectClient::EndDial(const Error* failure, std::chrono::steady_clock::duration took) {
+  MutexLock lock(mutex_);
+  could_dial_ = failure == nullptr;
+  is_trying_ = false;
+  timeout_.reset();
+  const bool has_timed_out = took >= std::min(options_.dial.timeout, options_.handshake_timeout);
+  if (failure == nullptr || !has_timed_out) return;
+  timeout_ = *failure;
+  next_try_ = std::chrono::steady_clock::now() + kDialPause;
+}
+
+awaitable<Result<std::unique_ptr<net::FramedStream>>> SelectClient::Connect() {
+  if (auto failure = BeginDial()) co_return std::move(*failure);
+  const auto from = std::chrono::steady_clock::now();
+  auto dialed = co_await DialNode();
+  EndDial(dialed.ok() ? nullptr : &dialed.error(), std::chrono::steady_clock::now() - from);
+  co_return std::move(dialed);
 }
 
 void SelectClient::PutIdle(std::unique_ptr<net::FramedStream> stream) {
@@ -286,8 +310,7 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
   std::unique_ptr<net::FramedStream> stream;
   if (!fresh) stream = TakeIdle();
   if (stream == nullptr) {
-    auto dialed = co_await DialNode();
-    NoteDial(dialed.ok());
+    auto dialed = co_await Connect();
     if (!dialed.ok()) {
       result.outcome = CallOutcome::kNoConnection;
       result.message = "cannot obtain connection from a pool: " + dialed.error().message();

@@ -55,7 +55,8 @@ class SelectClient {
   SelectClient& operator=(const SelectClient&) = delete;
 
   /// Ask, and read the whole reply; with a sink its items go there. A connection that fails is replaced once, unless
-  /// the sink has got something. A requested stop breaks the call off. May be called on any executor. Requires that
+  /// the sink has got something. While dials of the node time out, one call a second waits for it and the others fail
+  /// at once. A requested stop breaks the call off. May be called on any executor. Requires that
   /// `args` stays until the end.
   net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink = nullptr);
   const std::string& addr() const noexcept { return addr_; }
@@ -72,7 +73,10 @@ class SelectClient {
   size_t idle_connections() const VM_EXCLUDES(mutex_);
   bool is_available() const VM_EXCLUDES(mutex_);
   std::unique_ptr<net::FramedStream> TakeIdle() VM_EXCLUDES(mutex_);
-  void NoteDial(bool could_dial) VM_EXCLUDES(mutex_);
+  /// A new connection, unless the last attempt has shown that this takes long and leads nowhere.
+  net::asio::awaitable<Result<std::unique_ptr<net::FramedStream>>> Connect();
+  std::optional<Error> BeginDial() VM_EXCLUDES(mutex_);
+  void EndDial(const Error* failure, std::chrono::steady_clock::duration took) VM_EXCLUDES(mutex_);
   void PutIdle(std::unique_ptr<net::FramedStream> stream) VM_EXCLUDES(mutex_);
   net::asio::awaitable<Result<std::unique_ptr<net::FramedStream>>> DialNode();
   net::asio::awaitable<CallResult> Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh);
@@ -84,6 +88,10 @@ class SelectClient {
   mutable Mutex mutex_;
   std::vector<Idle> idle_ VM_GUARDED_BY(mutex_);
   bool could_dial_ VM_GUARDED_BY(mutex_) = true;  // The last time.
+  // Since a dial timed out: what it said, when the next one may try, and whether one does.
+  std::optional<Error> timeout_ VM_GUARDED_BY(mutex_);
+  std::chrono::steady_clock::time_point next_try_ VM_GUARDED_BY(mutex_);
+  bool is_trying_ VM_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace vm::rpc
