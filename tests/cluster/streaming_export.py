@@ -81,7 +81,7 @@ class Reader:
             if not piece:
                 return False
             self.bytes += len(piece)
-            self.last = (self.last + piece)[-400:]
+            self.last = (self.last + piece)[-1500:]
         return True
 
     def close(self):
