@@ -1,4 +1,5 @@
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -33,13 +34,41 @@ std::string FormatEndpoint(const tcp::endpoint& endpoint) {
                          : fmt::format("{}:{}", address.to_string(), endpoint.port());
 }
 
-/// The socket and its deadline timer; shared with handlers that may run after the stream is gone.
+/// Reads and writes are tried at once before they go through the reactor, whose completions wake up another thread
+/// each. After so many that did not have to wait others get their turn on the strand: deadlines, Close.
+constexpr int kMaxDirectCalls = 16;
+
+/// The socket and its deadline timer; shared with handlers that may run after the stream is gone. Strand only.
 struct Socket {
+  using TimePoint = Deadline::Clock::time_point;
+
   explicit Socket(tcp::socket s) : socket(std::move(s)), timer(socket.get_executor()) {}
 
-  tcp::socket socket;         // Strand only.
-  asio::steady_timer timer;   // Strand only.
-  bool timed_out = false;     // Strand only.
+  /// Deadlines change with each message and hardly ever pass. So the timer is only set anew for an earlier one; when it
+  /// fires too early, it is set to the deadline of that time.
+  static void Arm(const std::shared_ptr<Socket>& self) {
+    self->armed = self->deadline;
+    self->timer.expires_at(self->armed);
+    self->timer.async_wait([weak = std::weak_ptr<Socket>(self)](error_code ec) {
+      const auto state = weak.lock();
+      // It may have been set anew between expiry and this call.
+      if (ec || !state || state->timer.expiry() > Deadline::Clock::now()) return;
+      state->armed = TimePoint::max();
+      if (state->deadline == TimePoint::max()) return;
+      if (state->deadline > Deadline::Clock::now()) return Arm(state);
+      state->timed_out = true;
+      error_code ignored;
+      state->socket.cancel(ignored);
+    });
+  }
+
+  tcp::socket socket;
+  asio::steady_timer timer;
+  TimePoint deadline = TimePoint::max();
+  TimePoint armed = TimePoint::max();  // When the timer fires.
+  bool timed_out = false;
+  int direct_reads = 0;   // Since the last one that waited.
+  int direct_writes = 0;
 };
 
 class TcpStream : public Stream {
@@ -58,6 +87,11 @@ class TcpStream : public Stream {
   asio::awaitable<Result<size_t>> Read(std::span<uint8_t> dst) override {
     const auto state = state_;
     if (state->timed_out) co_return TimeoutError("read from");
+    if (state->direct_reads++ < kMaxDirectCalls && !dst.empty()) {
+      const ssize_t got = ::recv(state->socket.native_handle(), dst.data(), dst.size(), MSG_DONTWAIT);
+      if (got >= 0) co_return static_cast<size_t>(got);
+    }
+    state->direct_reads = 0;
     auto [ec, n] = co_await state->socket.async_read_some(asio::buffer(dst.data(), dst.size()),
                                                           kAwaitTuple);
     if (ec == asio::error::eof) co_return size_t{0};
@@ -72,6 +106,13 @@ class TcpStream : public Stream {
   asio::awaitable<Status> Write(ByteView src) override {
     const auto state = state_;
     if (state->timed_out) co_return TimeoutError("write to");
+    while (!src.empty() && state->direct_writes++ < kMaxDirectCalls) {
+      const ssize_t sent = ::send(state->socket.native_handle(), src.data(), src.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent < 0) break;
+      src = src.subspan(static_cast<size_t>(sent));
+    }
+    if (src.empty()) co_return Ok();
+    state->direct_writes = 0;
     auto [ec, n] = co_await asio::async_write(state->socket, asio::buffer(src.data(), src.size()),
                                               kAwaitTuple);
     if (ec) {
@@ -83,21 +124,8 @@ class TcpStream : public Stream {
   }
 
   void SetDeadline(const Deadline& deadline) override {
-    if (deadline.at() == Deadline::Clock::time_point::max()) {
-      // Not cancel() alone: a wait that is over, but whose handler has not run, must see that nothing is due any more.
-      state_->timer.expires_at(Deadline::Clock::time_point::max());
-      return;
-    }
-    state_->timer.expires_at(deadline.at());
-    state_->timer.async_wait([weak = std::weak_ptr<Socket>(state_)](error_code ec) {
-      if (ec == asio::error::operation_aborted) return;
-      const auto state = weak.lock();
-      // A newer deadline may have been set between expiry and this call.
-      if (!state || state->timer.expiry() > Deadline::Clock::now()) return;
-      state->timed_out = true;
-      error_code ignored;
-      state->socket.cancel(ignored);
-    });
+    state_->deadline = deadline.at();
+    if (state_->deadline < state_->armed) Socket::Arm(state_);
   }
 
   void Close() override {
