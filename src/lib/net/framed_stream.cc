@@ -25,19 +25,20 @@ FramedStream::FramedStream(std::unique_ptr<Stream> stream, bool compress_writes,
 }
 
 asio::awaitable<Result<size_t>> FramedStream::Fill() {
-  in_.clear();
-  in_pos_ = 0;
+  in_pos_ = in_end_ = 0;
   if (!decompressor_) {
-    in_.resize(kReadSize);
+    in_.resize(kReadSize);  // Stays at that size: no byte is zeroed for nothing.
     auto n = co_await stream_->Read(in_);
-    in_.resize(n.ok() ? n.value() : 0);
+    if (n.ok()) in_end_ = n.value();
     co_return n;
   }
+  in_.clear();
   for (;;) {
     // What is left inside the decompressor comes out before more is read.
     ByteView packed(raw_.data() + raw_pos_, raw_.size() - raw_pos_);
     VM_CO_TRY(decompressor_->Decompress(in_, packed, kMaxUnpackedAtOnce));
     raw_pos_ = raw_.size() - packed.size();
+    in_end_ = in_.size();
     if (!in_.empty()) co_return in_.size();
     if (raw_pos_ < raw_.size()) continue;
     raw_.resize(kReadSize);
@@ -58,7 +59,7 @@ asio::awaitable<Status> FramedStream::ReadFull(std::span<uint8_t> dst) {
 asio::awaitable<Result<bool>> FramedStream::ReadFullOrEof(std::span<uint8_t> dst) {
   size_t done = 0;
   while (done < dst.size()) {
-    if (in_pos_ == in_.size()) {
+    if (in_pos_ == in_end_) {
       // Big plain reads go straight to their place.
       if (!decompressor_ && dst.size() - done >= kReadSize) {
         auto direct = co_await stream_->Read(dst.subspan(done));
@@ -77,7 +78,7 @@ asio::awaitable<Result<bool>> FramedStream::ReadFullOrEof(std::span<uint8_t> dst
         co_return Error(ErrorCode::kUnavailable, std::string(kUnexpectedEofText));
       }
     }
-    const size_t n = std::min(dst.size() - done, in_.size() - in_pos_);
+    const size_t n = std::min(dst.size() - done, in_end_ - in_pos_);
     std::memcpy(dst.data() + done, in_.data() + in_pos_, n);
     in_pos_ += n;
     done += n;

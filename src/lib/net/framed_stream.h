@@ -43,8 +43,9 @@ class FramedStream {
   std::unique_ptr<encoding::ZstdStreamDecompressor> decompressor_;
   ByteBuffer raw_;          // Compressed bytes read and not yet unpacked; from raw_pos_.
   size_t raw_pos_ = 0;
-  ByteBuffer in_;           // Readable bytes from in_pos_.
+  ByteBuffer in_;           // Readable bytes from in_pos_ to in_end_.
   size_t in_pos_ = 0;
+  size_t in_end_ = 0;
   ByteBuffer out_;          // Written, not sent; still plain when compressing.
   ByteBuffer packed_;       // Compressed, not sent.
 };

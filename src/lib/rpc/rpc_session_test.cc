@@ -241,13 +241,12 @@ class CountingStream : public net::Stream {
 TEST(SelectServerTest, CompressesOnlyWhatLeavesTheMachine) {
   const auto written = [](bool to_loopback, bool disable) {
     net::Runtime runtime(2);
-    net::Pool pool("search", 2);
     FixedHandler handler;
     handler.blocks = 1000;
     SelectServerOptions options;
     options.compress_to_loopback = to_loopback;
     options.disable_compression = disable;
-    SelectServer select_server(handler, pool, options);
+    SelectServer select_server(handler, options);
     std::atomic<size_t> bytes{0};
     auto serve = [&](std::unique_ptr<net::Stream> s) {
       return select_server.Serve(std::make_unique<CountingStream>(std::move(s), bytes));
@@ -387,9 +386,8 @@ INSTANTIATE_TEST_SUITE_P(Streams, SelectSessionTest, testing::Bool());
 
 TEST_P(SelectSessionTest, AnswersEveryCall) {
   net::Runtime runtime(2);
-  net::Pool pool("search", 2);
   FixedHandler handler;
-  SelectServer select_server(handler, pool, Options());
+  SelectServer select_server(handler, Options());
   auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
   TestServer server(runtime, serve);
   SelectClient client(runtime, server.addr(), SelectClientOptions());
@@ -474,7 +472,6 @@ class SlowHandler : public FixedHandler {
 
 TEST(SelectServerTest, RefusesWhatWaitsTooLongForASlot) {
   net::Runtime runtime(2);
-  net::Pool pool("search", 2);
   SlowHandler handler;
   metrics::Registry registry;
   SelectServerOptions options;
@@ -482,7 +479,7 @@ TEST(SelectServerTest, RefusesWhatWaitsTooLongForASlot) {
   options.registry = &registry;
   options.max_concurrent_requests = 1;
   options.max_queue_duration = std::chrono::milliseconds(50);
-  SelectServer select_server(handler, pool, options);
+  SelectServer select_server(handler, options);
   auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
   TestServer server(runtime, serve);
   SelectClient client(runtime, server.addr(), SelectClientOptions());
@@ -506,10 +503,9 @@ TEST(SelectServerTest, RefusesWhatWaitsTooLongForASlot) {
 
 TEST(SelectServerTest, TellsAPassedDeadline) {
   net::Runtime runtime(2);
-  net::Pool pool("search", 1);
   FixedHandler handler;
   handler.wait_for_deadline = true;
-  SelectServer select_server(handler, pool, SelectServerOptions());
+  SelectServer select_server(handler, SelectServerOptions());
   auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
   TestServer server(runtime, serve);
   SelectClient client(runtime, server.addr(), SelectClientOptions());
@@ -539,12 +535,11 @@ awaitable<bool> AskWithoutReading(std::string addr, std::unique_ptr<net::FramedS
 
 TEST(SelectServerTest, KeepsNoThreadWhileAPeerReadsSlowly) {
   net::Runtime runtime(2);
-  net::Pool pool("search", 1);
   FixedHandler handler;
   handler.blocks = 2'000'000;  // Far more than sockets take.
   SelectServerOptions options;
   options.disable_compression = true;
-  SelectServer select_server(handler, pool, options);
+  SelectServer select_server(handler, options);
   auto serve = [&](std::unique_ptr<net::Stream> s) { return select_server.Serve(std::move(s)); };
   TestServer server(runtime, serve);
   std::unique_ptr<net::FramedStream> slow;

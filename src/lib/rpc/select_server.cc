@@ -9,7 +9,6 @@
 
 #include "lib/log/log.h"
 #include "lib/net/handshake.h"
-#include "lib/net/run_on.h"
 #include "lib/net/stream_errors.h"
 #include "lib/rpc/frame.h"
 #include "lib/rpc/frame_io.h"
@@ -175,9 +174,8 @@ struct Filler {
 
 }  // namespace
 
-SelectServer::SelectServer(SelectHandler& handler, net::Pool& pool, SelectServerOptions options)
+SelectServer::SelectServer(SelectHandler& handler, SelectServerOptions options)
     : handler_(handler),
-      pool_(pool),
       options_(std::move(options)),
       registry_(options_.registry != nullptr ? *options_.registry : own_registry_),
       slots_(std::max<size_t>(options_.max_concurrent_requests, 1)),
@@ -262,10 +260,7 @@ class SelectServer::Session {
     if (search != nullptr) co_return co_await Search(*search);
 
     SelectReply answer;
-    auto fill = [this, &args, &answer]() noexcept {
-      return std::visit(Filler{server_.handler_, deadline_, answer}, args);
-    };
-    auto status = co_await net::RunOn(server_.pool_, fill);
+    const auto status = std::visit(Filler{server_.handler_, deadline_, answer}, args);
     if (!status.ok()) co_return co_await Refuse(method, TextOf(status.error()));
     answer.trace = Trace();
     ByteBuffer reply;
@@ -286,12 +281,12 @@ class SelectServer::Session {
     co_return co_await WriteAndFlush(stream_, reply);
   }
 
-  // Blocks are read in batches on the pool; between them the peer may take its time.
+  // Blocks are read in batches; between them the peer may take its time.
   awaitable<Status> Search(const SearchRequest& request) {
     std::unique_ptr<BlockCursor> cursor;
     ByteBuffer out, packed;
     bool started = false, done = false;
-    auto read_batch = [&]() noexcept -> Status {
+    const auto read_batch = [&]() -> Status {
       if (cursor == nullptr) {
         VM_ASSIGN_OR_RETURN(cursor, server_.handler_.Search(request.query, deadline_));
         AppendErrorText(out, "");
@@ -315,20 +310,13 @@ class SelectServer::Session {
     Status status = Ok();
     while (!done) {
       out.clear();
-      status = co_await net::RunOn(server_.pool_, read_batch);
+      status = read_batch();
       if (!status.ok()) break;
       if (done) AppendFrame(out, AsBytes(Trace()));
       status = co_await WriteAndFlush(stream_, out);
       if (!status.ok()) break;
     }
-    if (cursor != nullptr) {
-      // Parts that were dropped meanwhile go with it: not on an io thread.
-      auto close = [&cursor]() noexcept {
-        cursor.reset();
-        return true;
-      };
-      co_await net::RunOn(server_.pool_, close);
-    }
+    cursor.reset();  // Parts that were dropped meanwhile go with it.
     if (status.ok() || started) co_return status;
     SelectReply answer;
     answer.error = TextOf(status.error());

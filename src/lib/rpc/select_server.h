@@ -37,8 +37,9 @@ struct SelectServerOptions {
 /// The select port: decodes calls, lets so many run at a time, sends the answers. Thread-safe.
 class SelectServer {
  public:
-  /// `handler` is called on `pool`; no thread of it waits for a peer. Both must outlive the server.
-  SelectServer(SelectHandler& handler, net::Pool& pool, SelectServerOptions options);
+  /// `handler` is called on the threads that serve the connections, so these must be allowed to compute and to read
+  /// files; none of them waits for a peer. `handler` must outlive the server.
+  SelectServer(SelectHandler& handler, SelectServerOptions options);
   ~SelectServer();
   SelectServer(const SelectServer&) = delete;
   SelectServer& operator=(const SelectServer&) = delete;
@@ -53,7 +54,6 @@ class SelectServer {
   metrics::Counter& Counter(std::string_view name, std::string_view more_labels = {});
 
   SelectHandler& handler_;
-  net::Pool& pool_;
   const SelectServerOptions options_;
   metrics::Registry own_registry_;  // When none was given.
   metrics::Registry& registry_;

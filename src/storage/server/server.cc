@@ -305,8 +305,9 @@ struct StorageServer::Impl {
         options(std::move(options)),
         ingest_pool("ingest", this->options.ingest_threads > 0 ? this->options.ingest_threads
                                                                : sys::AvailableCpus()),
-        // A slot that waits for its peer needs no thread; those that read parts may wait for the disk.
-        search_pool("search", std::min(SearchSlots(this->options), 2 * sys::AvailableCpus())),
+        // A slot that waits for its peer needs no thread; those that read parts may wait for the disk. One more, so that
+        // somebody listens while all others search.
+        search_runtime(std::min(SearchSlots(this->options), 2 * sys::AvailableCpus()) + 1),
         background_pool("background", 2),
         force_merge_pool("force merge", 1),
         large_bodies(std::max<size_t>(1, this->options.allowed_memory_bytes / 4 / rpc::kMaxInsertBodySize)),
@@ -316,7 +317,7 @@ struct StorageServer::Impl {
         insert_metrics(registry),
         sink(engine, ingest_pool, registry, insert_metrics, insert_stop.get_token()),
         handler(engine, this->options, registry),
-        select_server(handler, search_pool, SelectOptions()),
+        select_server(handler, SelectOptions()),
         http(engine, background_pool, force_merge_pool, &registry) {
     registry.SetGaugeCallback("vm_concurrent_insert_capacity",
                               [this] { return static_cast<double>(insert_slots.capacity()); });
@@ -386,7 +387,9 @@ struct StorageServer::Impl {
   Engine& engine;
   const ServerOptions options;
   net::Pool ingest_pool;
-  net::Pool search_pool;
+  /// Connections of the select port live here, and what they ask for is searched on the same threads: a search begins
+  /// and is answered without waking up another one.
+  net::Runtime search_runtime;
   net::Pool background_pool;
   net::Pool force_merge_pool;
   std::stop_source insert_stop;  // Ends waiting packets.
@@ -415,7 +418,7 @@ Result<std::unique_ptr<StorageServer>> StorageServer::Start(net::Runtime& runtim
   auto impl = std::make_unique<Impl>(runtime, engine, std::move(options));
   VM_ASSIGN_OR_RETURN(impl->insert_listener, net::Listener::Open(runtime.executor(),
                                                                  impl->options.vminsert_addr));
-  VM_ASSIGN_OR_RETURN(impl->select_listener, net::Listener::Open(runtime.executor(),
+  VM_ASSIGN_OR_RETURN(impl->select_listener, net::Listener::Open(impl->search_runtime.executor(),
                                                                  impl->options.vmselect_addr));
   const auto count = [&](net::Listener& listener, std::string_view name, const std::string& addr) {
     listener.SetMetrics(
@@ -424,7 +427,7 @@ Result<std::unique_ptr<StorageServer>> StorageServer::Start(net::Runtime& runtim
   count(*impl->insert_listener, "vminsert", impl->options.vminsert_addr);
   count(*impl->select_listener, "vmselect", impl->options.vmselect_addr);
   impl->accept_tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop(*impl->insert_listener, true));
-  impl->accept_tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop(*impl->select_listener, false));
+  impl->accept_tasks.Spawn(impl->search_runtime.MakeStrand(), impl->AcceptLoop(*impl->select_listener, false));
   return std::unique_ptr<StorageServer>(new StorageServer(std::move(impl)));
 }
 
