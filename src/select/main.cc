@@ -17,6 +17,7 @@
 namespace {
 
 constexpr uint16_t kDefaultStoragePort = 8401;
+constexpr size_t kMaxEvaluatingThreads = 64;
 // Queries that are still running then would not end in the time the HTTP server gives them.
 constexpr auto kTimeForRunningQueries = std::chrono::seconds(5);
 
@@ -62,13 +63,15 @@ int main(int argc, char** argv) {
     return 1;
   }
   fanout_options.value().registry = &daemon.metrics();
+  auto options = flags.ToApiOptions();
+  options.version = vm::daemon::LongVersion("vmselect");
   {
+    // Requests are evaluated on these. One more, so that somebody listens while all others compute.
+    daemon.UseIoThreads(std::clamp(options.max_concurrent_requests, cpus, kMaxEvaluatingThreads) + 1);
     vm::net::Pool pool("search", cpus);
     vm::select::Fanout fanout(daemon.runtime(), nodes.value(), fanout_options.value());
     vm::Budget memory("-memory.allowedBytes", daemon.allowed_memory_bytes());
-    auto options = flags.ToApiOptions();
-    options.version = vm::daemon::LongVersion("vmselect");
-    vm::select::Api api(pool, fanout, std::move(options), daemon.metrics(), memory);
+    vm::select::Api api(daemon.runtime(), pool, fanout, std::move(options), daemon.metrics(), memory);
     daemon.StartHttp([&api](vm::http::Request& request, vm::http::Response& response) { return api.Handle(request, response); });
     daemon.LogStarted(Since(started));
     daemon.WaitForSignal();

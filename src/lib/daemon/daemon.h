@@ -30,6 +30,8 @@ class Daemon {
   metrics::Registry& metrics();
   /// After Init.
   net::Runtime& runtime();
+  /// Instead of one io thread per CPU. Between Init and the first use of runtime().
+  void UseIoThreads(size_t threads);
   /// After Init: -enableTCP6, for what the daemon listens on and dials itself.
   bool enable_tcp6() const;
   /// After Init: bytes for caches.

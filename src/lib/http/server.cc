@@ -4,10 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/status.hpp>
@@ -20,6 +17,7 @@
 #include "lib/base/mutex.h"
 #include "lib/http/gzip.h"
 #include "lib/log/log.h"
+#include "lib/net/event.h"
 #include "lib/net/proxy_protocol.h"
 #include "lib/net/run_on.h"
 #include "lib/net/stream.h"
@@ -52,7 +50,7 @@ size_t Put(Parser& parser, ByteView bytes, error_code& ec) {
 /// One connection: its stream and the bytes read ahead. Strand-confined, but for `gone`.
 struct Connection : std::enable_shared_from_this<Connection> {
   Connection(std::unique_ptr<net::Stream> s, net::TaskGroup& t)
-      : stream(std::move(s)), tasks(t), watch_ended(stream->executor(), std::chrono::steady_clock::time_point::max()) {}
+      : stream(std::move(s)), tasks(t) {}
 
   ByteView unread() const { return ByteView(in).subspan(in_pos); }
   void Drop(size_t n) {
@@ -71,7 +69,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
 
   /// Read up to `size` bytes more behind `unread`; false at the end of the stream.
   asio::awaitable<Result<bool>> Fill(size_t size = kReadSize) {
-    while (is_watching) co_await watch_ended.async_wait(asio::as_tuple(asio::use_awaitable));
+    while (is_watching) co_await watch_ended.Wait();
     if (is_at_end) co_return false;
     if (has_watched) {
       has_watched = false;
@@ -97,14 +95,20 @@ struct Connection : std::enable_shared_from_this<Connection> {
   }
 
   static asio::awaitable<void> Watch(std::shared_ptr<Connection> self) {
+    // Also when the coroutine is destroyed early.
+    struct End {
+      Connection& connection;
+      ~End() {
+        connection.is_watching = false;
+        connection.watch_ended.Set();
+      }
+    } end{*self};
     // Into a buffer of its own: meanwhile the connection has nothing unread.
     ByteBuffer ahead(kReadSize);
     auto n = co_await self->stream->Read(ahead);
     if (n.ok()) Append(self->in, ByteView(ahead).first(n.value()));
     self->is_at_end = !n.ok() || n.value() == 0;
     self->has_watched = !self->is_at_end;
-    self->is_watching = false;
-    self->watch_ended.cancel();
     if (self->is_at_end) self->StopRequest();
   }
 
@@ -130,7 +134,7 @@ struct Connection : std::enable_shared_from_this<Connection> {
   bool is_watching = false;
   bool has_watched = false;  // The watch has read something that no Fill has reported yet.
   bool is_at_end = false;
-  asio::steady_timer watch_ended;  // Cancelled to wake those who wait.
+  net::Event watch_ended;
   Mutex mutex;
   std::stop_source gone VM_GUARDED_BY(mutex){std::nostopstate};
 };

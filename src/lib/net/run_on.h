@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/defer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -36,10 +37,19 @@ asio::awaitable<std::invoke_result_t<Work&>> RunOn(Pool& pool, Work work) {
   return RunOn(pool.executor(), std::move(work));
 }
 
-/// Run a whole coroutine on `pool`, then resume on the executor of the caller.
+namespace detail {
 template <class T>
-asio::awaitable<T> SpawnOn(Pool& pool, asio::awaitable<T> task) {
-  co_return co_await asio::co_spawn(pool.executor(), std::move(task), asio::use_awaitable);
+asio::awaitable<T> Deferred(asio::awaitable<T> task) {
+  co_await asio::defer(asio::use_awaitable);
+  co_return co_await std::move(task);
+}
+}  // namespace detail
+
+/// Run a whole coroutine on `executor`, then resume on the executor of the caller. When that is a strand of the same
+/// runtime, no other thread need wake up, and the strand is free meanwhile.
+template <class T>
+asio::awaitable<T> SpawnOn(asio::any_io_executor executor, asio::awaitable<T> task) {
+  co_return co_await asio::co_spawn(executor, detail::Deferred(std::move(task)), asio::use_awaitable);
 }
 
 namespace detail {

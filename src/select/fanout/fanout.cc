@@ -4,18 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <charconv>
 #include <set>
 #include <variant>
 
+#include "lib/base/mutex.h"
 #include "lib/log/log.h"
+#include "lib/net/event.h"
 #include "select/fanout/block_collector.h"
 #include "select/fanout/gather_rules.h"
 #include "select/fanout/merge_stats.h"
@@ -61,44 +58,62 @@ class ReplySink : public rpc::ItemSink {
 
 // The calls of one request. Lives as long as its last call, which may end after the request did.
 struct Calls {
-  Calls(asio::any_io_executor strand_, rpc::SelectArgs args_, const Deadline& request_deadline,
-        std::vector<std::shared_ptr<rpc::ItemSink>> sinks_)
-      : strand(strand_), args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()), wake(strand) {
-    wake.expires_at(asio::steady_timer::time_point::max());
+  using Arrival = std::pair<size_t, rpc::CallResult>;  // Node and what it said.
+
+  Calls(rpc::SelectArgs args_, const Deadline& request_deadline, std::vector<std::shared_ptr<rpc::ItemSink>> sinks_)
+      : args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()) {}
+
+  void Add(size_t node, rpc::CallResult result) VM_EXCLUDES(mutex) {
+    {
+      MutexLock lock(mutex);
+      arrived.emplace_back(node, std::move(result));
+    }
+    wake.Set();
+  }
+  /// The next answer, in order of arrival, if it is there.
+  std::optional<Arrival> Take() VM_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    if (taken == arrived.size()) return std::nullopt;
+    return std::move(arrived[taken++]);
   }
 
-  const asio::any_io_executor strand;
   const rpc::SelectArgs args;
   const std::vector<std::shared_ptr<rpc::ItemSink>> sinks;  // None, or one per node.
   std::stop_source stop;                                    // Breaks the calls off.
   const Deadline deadline;
-  // Strand only.
-  asio::steady_timer wake;
-  std::vector<std::pair<size_t, rpc::CallResult>> arrived;  // Node and what it said, in order.
+  net::Event wake;  // Something has arrived, or the request is stopped.
+  Mutex mutex;
+  std::vector<Arrival> arrived VM_GUARDED_BY(mutex);
+  size_t taken VM_GUARDED_BY(mutex) = 0;
 };
 
 awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::SelectClient> client,
                          size_t node) {
+  // Also when the coroutine is destroyed early: nobody must wait for ever.
+  struct Outcome {
+    Calls& calls;
+    const size_t node;
+    rpc::CallResult result{rpc::CallOutcome::kNoConnection, "the call has ended without an answer", {}, {}};
+    ~Outcome() { calls.Add(node, std::move(result)); }
+  } outcome{*calls, node};
   std::shared_ptr<rpc::ItemSink> sink;
   if (!calls->sinks.empty()) sink = calls->sinks[node];
-  rpc::CallResult result;
   std::string exception;
   try {
-    result = co_await client->Call(calls->args, calls->deadline, std::move(sink));
+    outcome.result = co_await client->Call(calls->args, calls->deadline, std::move(sink));
   } catch (const std::exception& e) {
     // Out of memory, or a mistake of ours: the request ends with an error instead of waiting for this node.
     exception = e.what();
     if (exception.empty()) exception = "unknown exception";
   }
   if (!exception.empty()) {
+    rpc::CallResult& result = outcome.result;
     result.outcome = rpc::CallOutcome::kRefused;
     result.message = fmt::format("cannot execute funcName=\"{}\" on vmstorage \"{}\": exception: {}", rpc::MethodOf(calls->args).name, client->addr(),
                                  exception);
     result.refusal = Error(ErrorCode::kLimitExceeded, result.message);
     VM_LOG_ERROR("{}", result.message);
   }
-  calls->arrived.emplace_back(node, std::move(result));
-  calls->wake.cancel();
 }
 
 // Breaks the calls off when nobody waits for them anymore.
@@ -220,15 +235,14 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
     for (size_t i = 0; i < clients_.size(); ++i) reply_sinks.push_back(std::make_shared<ReplySink>(request.held));
     sinks.assign(reply_sinks.begin(), reply_sinks.end());
   }
-  auto calls = std::make_shared<Calls>(runtime_.MakeStrand(), std::move(args), request.deadline, std::move(sinks));
+  auto calls = std::make_shared<Calls>(std::move(args), request.deadline, std::move(sinks));
   const StopCalls stop_calls{*calls};
-  co_await asio::post(asio::bind_executor(calls->strand, asio::use_awaitable));
   for (size_t i = 0; i < clients_.size(); ++i) {
-    asio::co_spawn(calls->strand, CallNode(calls, clients_[i], i), [](std::exception_ptr failure) {
+    asio::co_spawn(home, CallNode(calls, clients_[i], i), [](std::exception_ptr failure) {
       if (failure) VM_LOG_ERROR("a call to a storage node ended with an exception");
     });
   }
-  const auto wake = [calls] { asio::post(calls->strand, [calls] { calls->wake.cancel(); }); };
+  const auto wake = [calls] { calls->wake.Set(); };
   const std::stop_callback on_stop(request.deadline.stop_token(), wake);
 
   const bool deny = request.deny_partial || options_.deny_partial_response;
@@ -241,14 +255,13 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
       fatal = Error(ErrorCode::kCancelled, "the request has been cancelled");
       break;
     }
-    if (seen == calls->arrived.size()) {
-      // Resumed on the strand, not on the caller's executor: otherwise a call that arrives between the check above
-      // and the wait would not be noticed.
-      co_await calls->wake.async_wait(
-          asio::bind_executor(calls->strand, asio::as_tuple(asio::use_awaitable)));
+    auto arrival = calls->Take();
+    if (!arrival) {
+      co_await calls->wake.Wait();
       continue;
     }
-    auto& [node, result] = calls->arrived[seen++];
+    ++seen;
+    auto& [node, result] = *arrival;
     const std::string& group = nodes_.nodes()[node].group;
     if (result.outcome != rpc::CallOutcome::kOk) {
       result.message = WithCallTexts(calls->args, nodes_.nodes()[node].addr, std::move(result.message));
@@ -277,7 +290,6 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
                   gathered.replies.size(), clients_.size(), first_error);
     }
   }
-  co_await asio::post(asio::bind_executor(home, asio::use_awaitable));
   if (fatal) co_return std::move(*fatal);
   co_return std::move(gathered);
 }

@@ -1,21 +1,13 @@
 #include "select/fanout/for_each_batch.h"
 
 #include <algorithm>
-#include <atomic>
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "lib/base/mutex.h"
+#include "lib/net/event.h"
 
 namespace vm::select {
 namespace {
@@ -24,44 +16,69 @@ namespace asio = boost::asio;
 using Work = std::function<Status(size_t, size_t, size_t)>;
 using Clock = std::chrono::steady_clock;
 
-// How long a worker keeps its thread before others get a turn.
+// How long a worker of the pool keeps its thread before others get a turn.
 constexpr auto kTurn = std::chrono::milliseconds(2);
 
 /// Owned by the workers and the one that waits for them.
-struct Batches {
-  Batches(net::Pool& pool_in, size_t workers_in, size_t count_in, size_t batch_size_in, Work work_in)
-      : pool(pool_in), count(count_in), batch_size(batch_size_in), work(std::move(work_in)), running(workers_in) {}
+class Batches {
+ public:
+  Batches(size_t count, size_t batch_size, Work work) : count_(count), batch_size_(batch_size), work_(std::move(work)) {}
 
-  net::Pool& pool;
-  const size_t count;
-  const size_t batch_size;
-  const Work work;
-  std::atomic<size_t> next{0};
-  std::atomic<bool> has_failed{false};
-  std::atomic<size_t> running;
-  std::function<void()> on_end;
-  Mutex mutex;
-  std::optional<Error> error VM_GUARDED_BY(mutex);
+  /// Work on the next batch. False: none is left, or one has failed.
+  bool RunNext(size_t worker) VM_EXCLUDES(mutex_) {
+    size_t begin = 0;
+    {
+      MutexLock lock(mutex_);
+      if (next_ >= count_ || error_) return false;
+      begin = next_;
+      next_ += batch_size_;
+      ++running_;
+    }
+    Status done = work_(worker, begin, std::min(begin + batch_size_, count_));
+    bool is_last = false;
+    {
+      MutexLock lock(mutex_);
+      if (!done.ok() && !error_) error_ = std::move(done).error();
+      --running_;
+      is_last = IsDone();
+    }
+    if (is_last) ended_.Set();
+    return true;
+  }
+
+  /// Wait until no batch is left and none runs. Workers that have not begun by then never call the work.
+  asio::awaitable<Status> WaitForEnd() VM_EXCLUDES(mutex_) {
+    for (;;) {
+      {
+        MutexLock lock(mutex_);
+        if (IsDone()) {
+          if (error_) co_return *error_;
+          co_return Ok();
+        }
+      }
+      co_await ended_.Wait();
+    }
+  }
+
+ private:
+  bool IsDone() const VM_REQUIRES(mutex_) { return running_ == 0 && (next_ >= count_ || error_); }
+
+  const size_t count_;
+  const size_t batch_size_;
+  const Work work_;
+  net::Event ended_;
+  Mutex mutex_;
+  size_t next_ VM_GUARDED_BY(mutex_) = 0;
+  size_t running_ VM_GUARDED_BY(mutex_) = 0;
+  std::optional<Error> error_ VM_GUARDED_BY(mutex_);
 };
 
-void Fail(Batches& batches, Error error) {
-  MutexLock lock(batches.mutex);
-  if (!batches.error) batches.error = std::move(error);
-  batches.has_failed = true;
-}
-
-void RunBatches(const std::shared_ptr<Batches>& batches, size_t worker) {
+void Help(net::Pool& pool, const std::shared_ptr<Batches>& batches, size_t worker) {
   const auto turn_end = Clock::now() + kTurn;
   do {
-    const size_t begin = batches->next.fetch_add(batches->batch_size);
-    if (begin >= batches->count || batches->has_failed) {
-      if (batches->running.fetch_sub(1) == 1) batches->on_end();
-      return;
-    }
-    Status done = batches->work(worker, begin, std::min(begin + batches->batch_size, batches->count));
-    if (!done.ok()) Fail(*batches, std::move(done).error());
+    if (!batches->RunNext(worker)) return;
   } while (Clock::now() < turn_end);
-  batches->pool.Post([batches, worker] { RunBatches(batches, worker); });
+  pool.Post([&pool, batches, worker] { Help(pool, batches, worker); });
 }
 
 }  // namespace
@@ -75,19 +92,11 @@ asio::awaitable<Status> ForEachBatch(net::Pool& pool, size_t workers, size_t cou
     }
     co_return Ok();
   }
-  auto batches = std::make_shared<Batches>(pool, workers, count, batch_size, std::move(work));
-  // The end is told on a strand of its own, so that it cannot be missed between a check and the wait.
-  const asio::any_io_executor strand = asio::make_strand(co_await asio::this_coro::executor);
-  auto ended = std::make_shared<asio::steady_timer>(strand, asio::steady_timer::time_point::max());
-  batches->on_end = [strand, ended] { asio::post(strand, [ended] { ended->cancel(); }); };
-  const auto home = co_await asio::this_coro::executor;
-  co_await asio::post(asio::bind_executor(strand, asio::use_awaitable));
-  for (size_t i = 0; i < workers; ++i) pool.Post([batches, i] { RunBatches(batches, i); });
-  co_await ended->async_wait(asio::bind_executor(strand, asio::as_tuple(asio::use_awaitable)));
-  co_await asio::post(asio::bind_executor(home, asio::use_awaitable));
-  MutexLock lock(batches->mutex);
-  if (batches->error) co_return std::move(*batches->error);
-  co_return Ok();
+  auto batches = std::make_shared<Batches>(count, batch_size, std::move(work));
+  for (size_t i = 1; i < workers; ++i) pool.Post([&pool, batches, i] { Help(pool, batches, i); });
+  while (batches->RunNext(0)) {
+  }
+  co_return co_await batches->WaitForEnd();
 }
 
 }  // namespace vm::select

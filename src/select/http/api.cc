@@ -71,8 +71,9 @@ struct StopWith {
 }  // namespace
 
 struct Api::Impl {
-  Impl(net::Pool& pool_in, Fanout& fanout_in, ApiOptions options_in, metrics::Registry& registry, Budget& memory_in)
-      : pool(pool_in),
+  Impl(net::Runtime& runtime, net::Pool& pool_in, Fanout& fanout_in, ApiOptions options_in, metrics::Registry& registry, Budget& memory_in)
+      : executor(runtime.executor()),
+        pool(pool_in),
         fanout(fanout_in),
         options(std::move(options_in)),
         memory(memory_in),
@@ -93,6 +94,7 @@ struct Api::Impl {
   int64_t QueueMs(const http::Args& args) const;
   void NoteSlow(const http::Request& request, const http::Args& url_args, Deadline::Clock::time_point from);
 
+  const boost::asio::any_io_executor executor;  // Of all threads that evaluate.
   net::Pool& pool;
   Fanout& fanout;
   const ApiOptions options;
@@ -213,7 +215,7 @@ awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& respons
   Answer answer;
   std::string exception;
   try {
-    answer = co_await net::SpawnOn(pool, route.handler(call));
+    answer = co_await net::SpawnOn(executor, route.handler(call));
   } catch (const std::exception& e) {
     // Out of memory, or a mistake of ours: it ends this request and no other.
     exception = e.what();
@@ -287,8 +289,8 @@ awaitable<bool> Api::Impl::ServeHeavy(http::Request& request, http::Response& re
   co_return is_known;
 }
 
-Api::Api(net::Pool& pool, Fanout& fanout, ApiOptions options, metrics::Registry& registry, Budget& memory)
-    : impl_(std::make_unique<Impl>(pool, fanout, std::move(options), registry, memory)) {}
+Api::Api(net::Runtime& runtime, net::Pool& pool, Fanout& fanout, ApiOptions options, metrics::Registry& registry, Budget& memory)
+    : impl_(std::make_unique<Impl>(runtime, pool, fanout, std::move(options), registry, memory)) {}
 
 Api::~Api() = default;
 

@@ -15,9 +15,10 @@ namespace vm::select {
 /// The HTTP side of vmselect: routes paths to endpoints, limits how many run, answers errors, counts. Thread-safe.
 class Api {
  public:
-  /// Evaluation and unpacking run on `pool`. `memory` is what all queries together may hold. All references outlive
-  /// the Api.
-  Api(net::Pool& pool, Fanout& fanout, ApiOptions options, metrics::Registry& registry, Budget& memory);
+  /// Evaluation runs on the threads of `runtime`, those of the connections and of `fanout`, so that a small query is
+  /// answered without waking up another thread: there should be more of them than requests may run. Threads of `pool`
+  /// help when there is much to unpack. `memory` is what all queries together may hold. All references outlive the Api.
+  Api(net::Runtime& runtime, net::Pool& pool, Fanout& fanout, ApiOptions options, metrics::Registry& registry, Budget& memory);
   ~Api();
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;

@@ -153,7 +153,7 @@ class ApiTest : public testing::Test {
       addrs.insert(addrs.end(), missing_addrs_.begin(), missing_addrs_.end());
       fanout_options_.registry = &registry_;
       fanout_ = std::make_unique<Fanout>(runtime_, rpc::NodeSet::Parse(addrs, 8401).value(), fanout_options_);
-      api_ = std::make_unique<Api>(pool_, *fanout_, options_, registry_, memory_);
+      api_ = std::make_unique<Api>(runtime_, pool_, *fanout_, options_, registry_, memory_);
     }
     return *api_;
   }
