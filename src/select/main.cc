@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
   options.version = vm::daemon::LongVersion("vmselect");
   {
     // Requests are evaluated on these. One more, so that somebody listens while all others compute.
-    daemon.UseIoThreads(std::clamp(options.max_concurrent_requests, cpus, kMaxEvaluatingThreads) + 1);
+    daemon.UseThreads(std::clamp(options.max_concurrent_requests, cpus, kMaxEvaluatingThreads) + 1, vm::net::Threads::kComputeToo);
     vm::net::Pool pool("search", cpus);
     vm::select::Fanout fanout(daemon.runtime(), nodes.value(), fanout_options.value());
     vm::Budget memory("-memory.allowedBytes", daemon.allowed_memory_bytes());

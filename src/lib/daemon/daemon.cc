@@ -410,7 +410,7 @@ Daemon::~Daemon() {
 flags::FlagSet& Daemon::flags() { return impl_->flags; }
 metrics::Registry& Daemon::metrics() { return impl_->metrics; }
 net::Runtime& Daemon::runtime() { return *impl_->runtime; }
-void Daemon::UseIoThreads(size_t threads) { impl_->runtime = std::make_unique<net::Runtime>(threads); }
+void Daemon::UseThreads(size_t threads, net::Threads kind) { impl_->runtime = std::make_unique<net::Runtime>(threads, kind); }
 bool Daemon::enable_tcp6() const { return *impl_->common.enable_tcp6; }
 int64_t Daemon::allowed_memory_bytes() const { return impl_->allowed_memory; }
 

@@ -30,8 +30,8 @@ class Daemon {
   metrics::Registry& metrics();
   /// After Init.
   net::Runtime& runtime();
-  /// Instead of one io thread per CPU. Between Init and the first use of runtime().
-  void UseIoThreads(size_t threads);
+  /// As many threads of this kind instead of one per CPU that only does io. Between Init and the first use of runtime().
+  void UseThreads(size_t threads, net::Threads kind);
   /// After Init: -enableTCP6, for what the daemon listens on and dials itself.
   bool enable_tcp6() const;
   /// After Init: bytes for caches.

@@ -278,6 +278,7 @@ class ServedResponse : public Response {
   void ForbidKeepAlive() { keep_alive_ = false; }
 
   asio::awaitable<Status> Write(std::string_view chunk) override {
+    if (chunk.size() >= kSendSize && !may_compress_) co_return co_await Send(false, chunk);
     body_ += chunk;
     if (body_.size() < kSendSize) co_return Ok();
     co_return co_await Send(false);
@@ -309,7 +310,8 @@ class ServedResponse : public Response {
  private:
   bool HasBody() const { return status_ != 204 && status_ != 304 && status_ >= 200; }
 
-  asio::awaitable<Status> Send(bool last) {
+  /// Send what is buffered, then `direct`, which is not copied and never compressed.
+  asio::awaitable<Status> Send(bool last, std::string_view direct = {}) {
     if (failed_) co_return Error(ErrorCode::kUnavailable, "the client went away");
     std::string out;
     if (!started_) {
@@ -323,7 +325,7 @@ class ServedResponse : public Response {
       out = fmt::format("HTTP/1.1 {} {}\r\n", status_,
                         std::string_view(reason.data(), reason.size()));
       if (HasBody()) {
-        if (headers_.Get("Content-Type").empty() && !body_.empty()) {
+        if (headers_.Get("Content-Type").empty() && !(body_.empty() && direct.empty())) {
           headers_.Set("Content-Type", "text/plain; charset=utf-8");
         }
         if (last) {
@@ -348,21 +350,31 @@ class ServedResponse : public Response {
       }
       out += "\r\n";
     }
-    if (HasBody() && !is_head_) {
-      if (!chunked_) {
+    if (!HasBody() || is_head_) {
+      direct = {};
+    } else if (!chunked_) {
+      out += body_;
+    } else {
+      const auto end_chunk = [&] {
+        if (std::exchange(is_chunk_open_, false)) out += "\r\n";
+      };
+      if (!body_.empty() || !direct.empty()) {
+        end_chunk();
+        out += fmt::format("{:x}\r\n", body_.size() + direct.size());
         out += body_;
-      } else {
-        if (!body_.empty()) {
-          out += fmt::format("{:x}\r\n", body_.size());
-          out += body_;
-          out += "\r\n";
-        }
-        if (last) out += "0\r\n\r\n";
+        is_chunk_open_ = true;
       }
+      if (direct.empty()) end_chunk();
+      if (last) out += "0\r\n\r\n";
     }
     body_.clear();
-    if (out.empty()) co_return Ok();
-    auto status = co_await connection_.stream->Write(AsBytes(out));
+    if (out.empty() && direct.empty()) co_return Ok();
+    Status status = Ok();
+    if (direct.empty()) {
+      status = co_await connection_.stream->Write(AsBytes(out));
+    } else {
+      status = co_await connection_.stream->WriteBoth(AsBytes(out), AsBytes(direct));
+    }
     if (!status.ok()) failed_ = true;
     co_return status;
   }
@@ -411,6 +423,7 @@ class ServedResponse : public Response {
   bool is_aborting_ = false;
   bool finished_ = false;
   bool chunked_ = false;
+  bool is_chunk_open_ = false;  // The last chunk still lacks its line end.
   bool failed_ = false;
 };
 

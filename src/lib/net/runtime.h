@@ -3,6 +3,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,11 +12,22 @@ namespace vm::net {
 
 namespace asio = boost::asio;
 
-/// One io_context with its threads. Only sockets, framing and routing run here. Thread-safe.
+/// What the threads of a Runtime do.
+enum class Threads : uint8_t {
+  /// Sockets, framing and routing. Each thread listens when it has nothing to do; what comes in meanwhile wakes up the
+  /// next one.
+  kOnlyIo,
+  /// Also what computes or reads files, if it calls StillBusy() (lib/base/still_busy.h) now and then. One thread listens
+  /// and does what comes in; the next one wakes up when that takes longer than waking it up is worth. So short work
+  /// is done without a change of threads.
+  kComputeToo,
+};
+
+/// One io_context with its threads. Thread-safe.
 class Runtime {
  public:
   /// 0 threads: one per available CPU.
-  explicit Runtime(size_t threads = 0);
+  explicit Runtime(size_t threads = 0, Threads kind = Threads::kOnlyIo);
   /// Stops.
   ~Runtime();
   Runtime(const Runtime&) = delete;

@@ -28,6 +28,8 @@ class Stream {
   virtual asio::awaitable<Result<size_t>> Read(std::span<uint8_t> dst) = 0;
   /// Write all of `src`. Errors: as Read.
   virtual asio::awaitable<Status> Write(ByteView src) = 0;
+  /// Write `head`, then `body`, if possible at once and without copying them together. Errors: as Read.
+  virtual asio::awaitable<Status> WriteBoth(ByteView head, ByteView body);
   /// Limit for the reads and writes that follow. Default: none.
   virtual void SetDeadline(const Deadline& deadline) = 0;
   /// Break what is pending and close. Thread-safe, may be called twice.

@@ -57,6 +57,18 @@ class CountedStream : public Stream {
     co_return status;
   }
 
+  asio::awaitable<Status> WriteBoth(ByteView head, ByteView body) override {
+    const auto metrics = metrics_;
+    metrics->write_calls.Inc();
+    auto status = co_await stream_->WriteBoth(head, body);
+    if (status.ok()) {
+      metrics->written_bytes.Add(head.size() + body.size());
+    } else {
+      (IsTimeout(status.error()) ? metrics->write_timeouts : metrics->write_errors).Inc();
+    }
+    co_return status;
+  }
+
   void SetDeadline(const Deadline& deadline) override { stream_->SetDeadline(deadline); }
   void Close() override { stream_->Close(); }
   asio::any_io_executor executor() override { return stream_->executor(); }

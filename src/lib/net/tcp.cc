@@ -1,5 +1,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -11,10 +12,13 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include <fmt/format.h>
 
+#include "lib/base/still_busy.h"
 #include "lib/net/stream.h"
 #include "lib/net/stream_errors.h"
 #include "lib/net/stream_metrics.h"
@@ -89,7 +93,10 @@ class TcpStream : public Stream {
     if (state->timed_out) co_return TimeoutError("read from");
     if (state->direct_reads++ < kMaxDirectCalls && !dst.empty()) {
       const ssize_t got = ::recv(state->socket.native_handle(), dst.data(), dst.size(), MSG_DONTWAIT);
-      if (got >= 0) co_return static_cast<size_t>(got);
+      if (got >= 0) {
+        StillBusy();
+        co_return static_cast<size_t>(got);
+      }
     }
     state->direct_reads = 0;
     auto [ec, n] = co_await state->socket.async_read_some(asio::buffer(dst.data(), dst.size()),
@@ -121,6 +128,23 @@ class TcpStream : public Stream {
                       fmt::format("cannot write to {}: {}", remote_addr_, ec.message()));
     }
     co_return Ok();
+  }
+
+  asio::awaitable<Status> WriteBoth(ByteView head, ByteView body) override {
+    const auto state = state_;
+    if (!state->timed_out && !head.empty() && !body.empty() && state->direct_writes++ < kMaxDirectCalls) {
+      iovec parts[] = {{const_cast<uint8_t*>(head.data()), head.size()}, {const_cast<uint8_t*>(body.data()), body.size()}};
+      msghdr message{};
+      message.msg_iov = parts;
+      message.msg_iovlen = std::size(parts);
+      const ssize_t sent = ::sendmsg(state->socket.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const size_t done = sent > 0 ? static_cast<size_t>(sent) : 0;
+      body = body.subspan(done - std::min(done, head.size()));
+      head = head.subspan(std::min(done, head.size()));
+    }
+    if (!head.empty()) VM_CO_TRY(co_await Write(head));
+    if (body.empty()) co_return Ok();
+    co_return co_await Write(body);
   }
 
   void SetDeadline(const Deadline& deadline) override {
@@ -348,6 +372,11 @@ void Listener::Close() {
 
 std::string Listener::addr() const { return impl_->addr; }
 uint16_t Listener::port() const { return impl_->port; }
+
+asio::awaitable<Status> Stream::WriteBoth(ByteView head, ByteView body) {
+  VM_CO_TRY(co_await Write(head));
+  co_return co_await Write(body);
+}
 
 asio::awaitable<Status> ReadFull(Stream& stream, std::span<uint8_t> dst) {
   size_t done = 0;

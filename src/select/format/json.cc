@@ -1,6 +1,9 @@
 #include "select/format/json.h"
 
 #include <cmath>
+#include <utility>
+
+#include "lib/base/still_busy.h"
 
 namespace vm::select {
 namespace {
@@ -31,6 +34,13 @@ std::string ListHead(bool is_partial) {
   return std::string("{\"status\":\"success\",\"isPartial\":") + (is_partial ? "true" : "false") + ",\"data\":[";
 }
 
+std::string EndOfList(std::string dst, const ResponseInfo& info) {
+  dst += ']';
+  dst += info.trace;
+  dst += '}';
+  return dst;
+}
+
 void AppendMatrixItem(std::string& dst, const TimeSeries& s) {
   dst += "{\"metric\":";
   AppendJsonMetric(dst, s.name);
@@ -56,6 +66,7 @@ std::string VectorResponse(const std::vector<TimeSeries>& series, const Response
     dst += ",\"value\":";
     AppendPoint(dst, s.timestamps[0], s.values[0]);
     dst += '}';
+    StillBusy();
   }
   AppendStats(dst, info);
   return dst;
@@ -66,6 +77,7 @@ std::string MatrixResponse(const std::vector<TimeSeries>& series, const Response
   for (const auto& s : series) {
     if (dst.back() != '[') dst += ',';
     AppendMatrixItem(dst, s);
+    StillBusy();
   }
   AppendStats(dst, info);
   return dst;
@@ -83,7 +95,7 @@ std::string StringListResponse(const std::vector<std::string>& items, const Resp
     if (dst.back() != '[') dst += ',';
     AppendJsonString(dst, item);
   }
-  return dst + "]" + info.trace + "}";
+  return EndOfList(std::move(dst), info);
 }
 
 std::string SeriesListResponse(const std::vector<model::MetricName>& names, const ResponseInfo& info) {
@@ -91,8 +103,9 @@ std::string SeriesListResponse(const std::vector<model::MetricName>& names, cons
   for (const auto& name : names) {
     if (dst.back() != '[') dst += ',';
     AppendJsonMetric(dst, name);
+    StillBusy();
   }
-  return dst + "]" + info.trace + "}";
+  return EndOfList(std::move(dst), info);
 }
 
 std::string SeriesCountResponse(uint64_t count, const ResponseInfo& info) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "lib/base/still_busy.h"
 #include "select/fanout/for_each_batch.h"
 #include "select/fanout/merge_stats.h"
 #include "select/http/tenant_filters.h"
@@ -110,6 +111,7 @@ class PackedSet : public SeriesSet {
     Scratch& scratch = scratches_[worker];
     TimeSeries& s = scratch.series;
     for (size_t i = begin; i < end; ++i) {
+      StillBusy();
       if (Status unpacked = packed.Unpack(i, scratch.unpack, s.timestamps, s.values); !unpacked.ok()) {
         return std::move(unpacked).error().WithContext(kUnpackContext);
       }
@@ -236,6 +238,7 @@ awaitable<Result<std::vector<model::MetricName>>> FanoutSource::FetchMetricNames
     FanoutRequest request = RequestBy(deadline);
     VM_CO_ASSIGN_OR_RETURN(const auto found, Note(co_await fanout_.SearchMetricNames(std::move(q), std::move(request))));
     for (const auto& bytes : found) {
+      StillBusy();
       VM_CO_ASSIGN_OR_RETURN(auto name, UnmarshalName(bytes));
       if (held_ != nullptr) VM_CO_TRY(held_->Take(static_cast<int64_t>(MemoryOf(name))));
       names.push_back(std::move(name));

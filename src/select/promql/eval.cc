@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "lib/base/still_busy.h"
 #include "lib/decimal/decimal.h"
 #include "lib/metricsql/optimizer.h"
 #include "select/promql/aggr.h"
@@ -243,6 +244,7 @@ TimeSeries MakeGridSeries(const EvalContext& c, double value) {
 
 Status CheckAlive(const EvalContext& c) {
   if (c.deadline.Cancelled()) return Error(ErrorCode::kCancelled, "the query is canceled");
+  StillBusy();
   if (c.deadline.Expired()) return Error(ErrorCode::kLimitExceeded, "timeout exceeded during query execution");
   return Ok();
 }

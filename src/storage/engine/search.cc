@@ -5,12 +5,15 @@
 
 #include <fmt/format.h>
 
+#include "lib/base/still_busy.h"
 #include "lib/log/log.h"
 #include "storage/engine/engine_impl.h"
 #include "storage/engine/time_limits.h"
 
 namespace vm::storage {
 namespace {
+
+constexpr size_t kNamesPerStillBusy = 32;
 
 /// What the reference says where an index fails: `failed to <operation> in indexDB "<month>"`.
 Error InIndex(Error error, std::string_view operation, const indexdb::IndexDb& index) {
@@ -124,7 +127,9 @@ class SeriesNames {
     std::iota(order_.begin(), order_.end(), 0);
     const auto id = [&](size_t i) { return tsids_[first_ + i].metric_id; };
     std::sort(order_.begin(), order_.end(), [&](uint32_t a, uint32_t b) { return id(a) < id(b); });
+    size_t names_read = 0;
     for (const uint32_t i : order_) {
+      if (names_read++ % kNamesPerStillBusy == 0) StillBusy();
       for (indexdb::IndexDb::NameReader& reader : readers_) {
         VM_ASSIGN_OR_RETURN(const bool found, reader.Read(id(i)));
         if (!found) continue;
@@ -183,10 +188,12 @@ class EngineImpl::Cursor final : public rpc::BlockCursor {
 
  private:
   static constexpr uint64_t kBlocksPerDeadlineCheck = 64;
+  static constexpr uint64_t kBlocksPerStillBusy = 16;
 
   Result<bool> FindNext() {
     for (;;) {
       // The clock is not free.
+      if (blocks_ % kBlocksPerStillBusy == 0) StillBusy();
       if (blocks_++ % kBlocksPerDeadlineCheck == 0 && (deadline_.Expired() || deadline_.Cancelled())) {
         return Error(ErrorCode::kCancelled, "deadline exceeded");
       }
@@ -284,10 +291,15 @@ Result<std::vector<ByteBuffer>> EngineImpl::SearchMetricNames(const model::Searc
     }
     indexdb::IndexDb::NameReader reader(*index, query.tenant);
     const bool is_last = index == indexes.all.back();
-    for (const model::MetricId id : ids.value()) {
+    for (size_t i = 0; i < ids.value().size(); ++i) {
+      const model::MetricId id = ids.value()[i];
       if (!seen.empty() && seen.contains(static_cast<uint64_t>(id))) continue;
-      if (deadline.Expired() || deadline.Cancelled()) {
-        return InIndex(Error(ErrorCode::kCancelled, "deadline exceeded"), "search metric names", *index);
+      // The clock is not free.
+      if (i % kNamesPerStillBusy == 0) {
+        StillBusy();
+        if (deadline.Expired() || deadline.Cancelled()) {
+          return InIndex(Error(ErrorCode::kCancelled, "deadline exceeded"), "search metric names", *index);
+        }
       }
       VM_ASSIGN_OR_RETURN(const bool found, reader.Read(id));
       if (!found) continue;

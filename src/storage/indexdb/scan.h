@@ -7,6 +7,7 @@
 
 #include "lib/base/deadline.h"
 #include "lib/base/result.h"
+#include "lib/base/still_busy.h"
 #include "lib/bytes/bytes.h"
 
 // Internals of indexdb: small things that all scans need.
@@ -15,19 +16,22 @@ namespace vm::indexdb {
 /// Metric ids, sorted and unique unless said otherwise.
 using Ids = std::vector<uint64_t>;
 
-/// Asks the clock once in a while.
+/// Asks the clock once in a while, and says that the search goes on.
 class Pacer {
  public:
   explicit Pacer(const Deadline& deadline) : deadline_(deadline) {}
 
   /// Errors: kCancelled, "deadline exceeded". The first call asks too.
   Status Check() {
-    if (count_++ % kCheckEvery != 0) return Ok();
+    const size_t count = count_++;
+    if (count % kTellEvery == 0) StillBusy();
+    if (count % kCheckEvery != 0) return Ok();
     if (deadline_.Expired() || deadline_.Cancelled()) return Error(ErrorCode::kCancelled, "deadline exceeded");
     return Ok();
   }
 
  private:
+  static constexpr size_t kTellEvery = 64;
   static constexpr size_t kCheckEvery = 4096;
 
   const Deadline& deadline_;

@@ -307,7 +307,7 @@ struct StorageServer::Impl {
                                                                : sys::AvailableCpus()),
         // A slot that waits for its peer needs no thread; those that read parts may wait for the disk. One more, so that
         // somebody listens while all others search.
-        search_runtime(std::min(SearchSlots(this->options), 2 * sys::AvailableCpus()) + 1),
+        search_runtime(std::min(SearchSlots(this->options), 2 * sys::AvailableCpus()) + 1, net::Threads::kComputeToo),
         background_pool("background", 2),
         force_merge_pool("force merge", 1),
         large_bodies(std::max<size_t>(1, this->options.allowed_memory_bytes / 4 / rpc::kMaxInsertBodySize)),
