@@ -5,8 +5,15 @@
 #include <atomic>
 
 #include <array>
+#include <atomic>
+#include <boost/asio/defer.hpp>
+#include <boost/asio/post.hpp>
 #include <future>
+#include <latch>
+#include <thread>
 
+#include "lib/base/still_busy.h"
+#include "lib/net/event.h"
 #include "lib/net/framed_stream.h"
 #include "lib/net/handshake.h"
 #include "lib/net/proxy_protocol.h"
@@ -250,6 +257,214 @@ TEST(TcpTest, ReadsEndAtTheDeadline) {
   EXPECT_FALSE(IsUnexpectedEof(status.error()));
   done.get_future().get();
   tasks.Wait();
+}
+
+/// Deadlines that come and go: only the last one counts.
+asio::awaitable<Status> ReadAfterManyDeadlines(std::string addr) {
+  DialOptions options;
+  auto dialed = co_await Dial(std::move(addr), options);
+  if (!dialed.ok()) co_return std::move(dialed).error();
+  Stream& stream = *dialed.value();
+  for (const auto timeout : {5ms, 3ms, 60'000ms}) stream.SetDeadline(Deadline::After(timeout));
+  co_await SleepFor(20ms);
+  auto written = co_await stream.Write(AsBytes("x"));
+  if (!written.ok()) co_return written;
+  stream.SetDeadline(Deadline());
+  co_await SleepFor(10ms);
+  stream.SetDeadline(Deadline::After(30ms));
+  std::array<uint8_t, 1> byte;
+  auto n = co_await stream.Read(byte);
+  if (!n.ok()) co_return std::move(n).error();
+  co_return Ok();
+}
+
+TEST(TcpTest, TheLastDeadlineCounts) {
+  Runtime runtime(2);
+  auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+  ASSERT_TRUE(listener.ok());
+  TaskGroup tasks("test");
+  std::unique_ptr<Stream> held;
+  std::promise<void> done;
+  tasks.Spawn(runtime.MakeStrand(), HoldOne(listener.value().get(), &held, &done));
+  const auto from = std::chrono::steady_clock::now();
+  const Status status = BlockOn(runtime.MakeStrand(), ReadAfterManyDeadlines(listener.value()->addr()));
+  ASSERT_FALSE(status.ok());
+  EXPECT_TRUE(IsTimeout(status.error())) << status.error().message();
+  EXPECT_EQ(status.error().message().find("cannot write"), std::string::npos) << status.error().message();
+  EXPECT_GE(std::chrono::steady_clock::now() - from, 60ms);
+  done.get_future().get();
+  tasks.Wait();
+}
+
+asio::awaitable<void> ReceiveAll(Listener* listener, size_t size, ByteBuffer* received) {
+  auto accepted = co_await listener->Accept();
+  if (!accepted.ok()) co_return;
+  co_await SleepFor(20ms);  // Until the writer's socket is full.
+  received->resize(size);
+  auto status = co_await ReadFull(*accepted.value(), *received);
+  if (!status.ok()) received->clear();
+}
+
+asio::awaitable<Status> SendBoth(std::string addr, const ByteBuffer* head, const ByteBuffer* body) {
+  DialOptions options;
+  auto dialed = co_await Dial(std::move(addr), options);
+  if (!dialed.ok()) co_return std::move(dialed).error();
+  co_return co_await dialed.value()->WriteBoth(*head, *body);
+}
+
+TEST(TcpTest, WritesTwoPiecesInOrder) {
+  for (const auto& [head_size, body_size] : {std::pair<size_t, size_t>{0, 3}, {3, 0}, {3, 4}, {20'000'000, 5}, {5, 20'000'000}}) {
+    ByteBuffer head(head_size), body(body_size);
+    for (size_t i = 0; i < head_size; ++i) head[i] = static_cast<uint8_t>(i * 7);
+    for (size_t i = 0; i < body_size; ++i) body[i] = static_cast<uint8_t>(i * 5 + 1);
+    Runtime runtime(2);
+    auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+    ASSERT_TRUE(listener.ok());
+    TaskGroup tasks("test");
+    ByteBuffer received;
+    tasks.Spawn(runtime.MakeStrand(), ReceiveAll(listener.value().get(), head_size + body_size, &received));
+    const Status status = BlockOn(runtime.MakeStrand(), SendBoth(listener.value()->addr(), &head, &body));
+    EXPECT_TRUE(status.ok()) << status.error().message();
+    tasks.Wait();
+    head.insert(head.end(), body.begin(), body.end());
+    EXPECT_TRUE(received == head) << head_size << " and " << body_size;
+  }
+}
+
+asio::awaitable<int> CountSignals(Event* event, std::atomic<bool>* may_end) {
+  int count = 0;
+  while (!*may_end) {
+    co_await event->Wait();
+    ++count;
+  }
+  co_return count;
+}
+
+asio::awaitable<int> WaitOnce(Event* event) {
+  co_await event->Wait();
+  co_return 1;
+}
+
+TEST(EventTest, KeepsASignalThatNobodyWaitsFor) {
+  Runtime runtime(2);
+  Event event;
+  event.Set();
+  event.Set();
+  EXPECT_EQ(BlockOn(runtime.MakeStrand(), WaitOnce(&event)), 1);
+  std::atomic<bool> may_end{false};
+  auto count = std::async(std::launch::async, [&] { return BlockOn(runtime.MakeStrand(), CountSignals(&event, &may_end)); });
+  EXPECT_EQ(count.wait_for(20ms), std::future_status::timeout) << "two signals at once are one";
+  may_end = true;
+  event.Set();
+  EXPECT_EQ(count.get(), 1);
+}
+
+asio::awaitable<int> PassOn(Event* in, Event* out) {
+  int count = 0;
+  while (count < 2000) {
+    co_await in->Wait();
+    ++count;
+    out->Set();
+  }
+  co_return count;
+}
+
+TEST(EventTest, LosesNoSignalOfAnotherThread) {
+  Runtime runtime(3, Threads::kComputeToo);
+  Event ping, pong;
+  auto first = std::async(std::launch::async, [&] { return BlockOn(runtime.executor(), PassOn(&ping, &pong)); });
+  ping.Set();
+  EXPECT_EQ(BlockOn(runtime.executor(), PassOn(&pong, &ping)), 2000);
+  EXPECT_EQ(first.get(), 2000);
+}
+
+/// Work that computes until it is let go.
+void ComputeUntil(const std::atomic<bool>& may_end) {
+  while (!may_end) StillBusy();
+}
+
+TEST(RuntimeTest, AnotherThreadListensWhileOneComputes) {
+  Runtime runtime(4, Threads::kComputeToo);
+  std::atomic<bool> may_end{false};
+  std::latch computing(3);
+  for (int i = 0; i < 3; ++i) {
+    asio::post(runtime.executor(), [&] {
+      computing.count_down();
+      ComputeUntil(may_end);
+    });
+  }
+  computing.wait();
+  // The fourth thread serves sockets and timers.
+  auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+  ASSERT_TRUE(listener.ok());
+  TaskGroup tasks("test");
+  tasks.Spawn(runtime.MakeStrand(), EchoServer(listener.value().get()));
+  Status status = BlockOn(runtime.MakeStrand(), EchoClient(listener.value()->addr(), {10, 100'000}));
+  EXPECT_TRUE(status.ok()) << status.error().message();
+  tasks.Wait();
+  may_end = true;
+  runtime.Stop();
+}
+
+TEST(RuntimeTest, WhatIsReadyWaitsForAThreadThatComes) {
+  Runtime runtime(2, Threads::kComputeToo);
+  std::atomic<bool> may_end{false};
+  std::atomic<int> done{0};
+  std::latch computing(2);
+  for (int i = 0; i < 2; ++i) {
+    asio::post(runtime.executor(), [&] {
+      computing.count_down();
+      ComputeUntil(may_end);
+      // What a handler posts is done after it, by the same thread or another one.
+      asio::defer(runtime.executor(), [&] { ++done; });
+    });
+  }
+  computing.wait();
+  std::latch all(10);
+  for (int i = 0; i < 10; ++i) {
+    asio::post(runtime.executor(), [&] {
+      ++done;
+      all.count_down();
+    });
+  }
+  may_end = true;
+  all.wait();
+  while (done < 12) std::this_thread::yield();
+  runtime.Stop();
+}
+
+TEST(RuntimeTest, ManyThreadsWorkAtOnce) {
+  Runtime runtime(4, Threads::kComputeToo);
+  // Each waits for all the others, as work that is short never would.
+  std::latch all(4);
+  for (int i = 0; i < 4; ++i) {
+    asio::post(runtime.executor(), [&] {
+      all.count_down();
+      while (!all.try_wait()) StillBusy();
+    });
+  }
+  all.wait();
+  runtime.Stop();
+}
+
+TEST(RuntimeTest, StopsWhileThreadsListenComputeAndSleep) {
+  std::atomic<bool> may_end{false};
+  Runtime runtime(4, Threads::kComputeToo);
+  std::latch computing(2);
+  for (int i = 0; i < 2; ++i) {
+    asio::post(runtime.executor(), [&] {
+      computing.count_down();
+      ComputeUntil(may_end);
+    });
+  }
+  computing.wait();
+  std::thread release([&] {
+    std::this_thread::sleep_for(20ms);
+    may_end = true;
+  });
+  runtime.Stop();
+  release.join();
+  EXPECT_TRUE(may_end) << "Stop waits for what runs";
 }
 
 asio::awaitable<Status> ReadMessage(Stream* stream) {
