@@ -5,6 +5,12 @@
 # SOURCES is an interface library.
 include(GoogleTest)
 
+# Sources whose loops over numbers are worth vector instructions: -O2 of GCC 12 hardly uses them.
+# Results stay the same bits: sums keep their order.
+macro(vm_vectorize)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:RelWithDebInfo>:-O3>")
+endmacro()
+
 function(vm_module name)
   cmake_parse_arguments(ARG "" "" "SOURCES;TESTS;DEPENDS;FUZZERS;BENCHMARKS" ${ARGN})
   set(target vm_${name})

@@ -191,6 +191,28 @@ double SpecialToFloat(int64_t v) {
   return StaleNaN();
 }
 
+/// From -kSmallMantissa / 2 up to below kSmallMantissa / 2: no special values, and SmallToFloat holds.
+constexpr uint64_t kSmallMantissa = uint64_t{1} << 51;
+
+/// The exact value, as static_cast gives it, by instructions that exist for vectors everywhere: with the bits of
+/// 1.5 * 2^52 in front of it the mantissa is the fraction of a number.
+double SmallToFloat(int64_t v) {
+  constexpr double kShift = 0x1.8p52;
+  return std::bit_cast<double>(std::bit_cast<int64_t>(kShift) + v) - kShift;
+}
+
+void SmallToFloats(std::span<const int64_t> mantissas, int16_t exponent, double* out) {
+  const size_t count = mantissas.size();
+  const double power = Pow10(exponent < 0 ? -exponent : exponent);
+  if (exponent == 0) {
+    for (size_t i = 0; i < count; ++i) out[i] = SmallToFloat(mantissas[i]);
+  } else if (exponent < 0) {
+    for (size_t i = 0; i < count; ++i) out[i] = SmallToFloat(mantissas[i]) / power;
+  } else {
+    for (size_t i = 0; i < count; ++i) out[i] = SmallToFloat(mantissas[i]) * power;
+  }
+}
+
 }  // namespace
 
 double ToFloat(int64_t mantissa, int16_t exponent) noexcept {
@@ -224,8 +246,17 @@ void AppendDecimalsToFloats(std::vector<double>& dst, std::span<const int64_t> m
   const size_t at = dst.size();
   dst.resize(at + mantissas.size());
   double* out = dst.data() + at;
-  if (std::all_of(mantissas.begin(), mantissas.end(), [](int64_t v) { return v == 0; })) {
+  uint64_t any = 0, any_large = 0;
+  for (const int64_t v : mantissas) {
+    any |= static_cast<uint64_t>(v);
+    any_large |= static_cast<uint64_t>(v) + (kSmallMantissa / 2);
+  }
+  if (any == 0) {
     std::fill_n(out, mantissas.size(), 0.0);
+    return;
+  }
+  if (any_large < kSmallMantissa) {
+    SmallToFloats(mantissas, exponent, out);
     return;
   }
   if (exponent == 0) {

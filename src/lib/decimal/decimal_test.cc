@@ -92,6 +92,32 @@ void ExpectSameBits(const std::vector<double>& got, const std::vector<double>& w
   }
 }
 
+// Small mantissas are converted by other instructions, many at a time.
+TEST(DecimalTest, ConvertsArraysAsSingleValues) {
+  constexpr int64_t kHalf = int64_t{1} << 50;
+  const std::vector<std::vector<int64_t>> arrays = {
+      {0, 0, 0},
+      {1, -1, 12345, 0, kHalf - 1, -kHalf},
+      {1, 2, 3, kHalf},
+      {-kHalf - 1, 5},
+      {2 * kHalf, -2 * kHalf, 3},
+      {INT64_MAX / 2, INT64_MIN / 2, 7},
+      {1, kStaleNaNMantissa, 2},
+      {kInfPos, kInfNeg, -3},
+  };
+  for (const auto& mantissas : arrays) {
+    for (const int16_t exponent : {-300, -17, -2, -1, 0, 1, 3, 20, 290}) {
+      std::vector<double> got = {1};
+      AppendDecimalsToFloats(got, mantissas, exponent);
+      ASSERT_EQ(got.size(), mantissas.size() + 1);
+      for (size_t i = 0; i < mantissas.size(); ++i) {
+        EXPECT_EQ(std::bit_cast<uint64_t>(got[i + 1]), std::bit_cast<uint64_t>(ToFloat(mantissas[i], exponent)))
+            << mantissas[i] << "e" << exponent;
+      }
+    }
+  }
+}
+
 TEST(DecimalTest, AgreesWithTheRecordedCases) {
   std::ifstream in(std::string(VM_SHARED_DIR) + "/conformance/encoding.jsonl");
   if (!in) GTEST_SKIP() << "no ../shared/conformance beside this checkout";

@@ -40,6 +40,36 @@ TEST(Int64ArrayTest, EncodesToTheKnownBytes) {
   EXPECT_EQ(ArrayHex({0, -64, -128}, MarshalType::kDeltaConst), "ff00");
 }
 
+// Runs of short deltas are read eight at a time.
+TEST(Int64ArrayTest, ReadsShortAndLongDeltasInAnyOrder) {
+  std::mt19937_64 random(7);
+  for (const size_t count : {2, 3, 8, 9, 10, 16, 17, 18, 100, 1000}) {
+    for (const uint64_t long_every : {1, 3, 9, 20, 1000}) {
+      std::vector<int64_t> values = {5};
+      for (int64_t d = 0; values.size() < count;) {
+        d = static_cast<int64_t>(random() % 127) - 63;
+        if (random() % long_every == 0) d = static_cast<int64_t>(random() >> random() % 64);
+        values.push_back(static_cast<int64_t>(static_cast<uint64_t>(values.back()) + static_cast<uint64_t>(d)));
+      }
+      for (const auto type : {MarshalType::kNearestDelta, MarshalType::kNearestDelta2}) {
+        ByteBuffer bytes;
+        const int64_t first = type == MarshalType::kNearestDelta ? MarshalInt64NearestDelta(bytes, values, 64)
+                                                                 : MarshalInt64NearestDelta2(bytes, values, 64);
+        std::vector<int64_t> back;
+        ASSERT_TRUE(UnmarshalInt64Array(back, bytes, type, first, count).ok());
+        EXPECT_EQ(back, values);
+        EXPECT_FALSE(UnmarshalInt64Array(back, bytes, type, first, count + 1).ok());
+        if (count > 2) {
+          EXPECT_FALSE(UnmarshalInt64Array(back, bytes, type, first, count - 1).ok());
+        }
+        bytes.pop_back();
+        EXPECT_FALSE(UnmarshalInt64Array(back, bytes, type, first, count).ok());
+        EXPECT_EQ(back, values) << "failed decoding must append nothing";
+      }
+    }
+  }
+}
+
 TEST(Int64ArrayTest, RefusesDelta2OfOneItemAndBytesLeftOver) {
   std::vector<int64_t> dst = {5};
   const uint8_t one[] = {2};

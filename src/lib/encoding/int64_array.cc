@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <string>
 
 #include "lib/encoding/int.h"
@@ -64,6 +65,17 @@ class VarIntReader {
     }
     return NextLong(v);
   }
+  /// The next eight, if each takes one byte; else nothing is taken. `use(v)` is called for each.
+  template <class Use>
+  bool NextEightShort(Use&& use) noexcept {
+    if (end_ - at_ < 8) return false;
+    uint64_t bytes = 0;
+    std::memcpy(&bytes, at_, 8);
+    if ((bytes & 0x8080808080808080u) != 0) return false;
+    for (size_t i = 0; i < 8; ++i) use(UnZigZag64(at_[i]));
+    at_ += 8;
+    return true;
+  }
   ByteView rest() const noexcept { return {at_, static_cast<size_t>(end_ - at_)}; }
 
  private:
@@ -101,11 +113,21 @@ Status UnmarshalNearestDelta(std::vector<int64_t>& dst, ByteView src, int64_t fi
   out[0] = first;
   int64_t v = first;
   VarIntReader reader(src);
-  for (size_t i = 1; i < count; ++i) {
-    int64_t d = 0;
-    if (!reader.Next(d)) return BadVarInt(reader);
+  const auto add = [&](int64_t d, size_t i) {
     v = WrapAdd(v, d);
     out[i] = v;
+  };
+  for (size_t i = 1; i < count;) {
+    size_t at_short = i;
+    if (count - i >= 8 && reader.NextEightShort([&](int64_t d) { add(d, at_short++); })) {
+      i += 8;
+      continue;
+    }
+    for (const size_t end = std::min(count, i + 8); i < end; ++i) {
+      int64_t d = 0;
+      if (!reader.Next(d)) return BadVarInt(reader);
+      add(d, i);
+    }
   }
   if (const size_t left = reader.rest().size(); left > 0) {
     return Corrupted(std::to_string(left) + " bytes left after the last delta");
@@ -124,12 +146,22 @@ Status UnmarshalNearestDelta2(std::vector<int64_t>& dst, ByteView src, int64_t f
   int64_t v = WrapAdd(first, d1);
   out[0] = first;
   out[1] = v;
-  for (size_t i = 2; i < count; ++i) {
-    int64_t d2 = 0;
-    if (!reader.Next(d2)) return BadVarInt(reader);
+  const auto add = [&](int64_t d2, size_t i) {
     d1 = WrapAdd(d1, d2);
     v = WrapAdd(v, d1);
     out[i] = v;
+  };
+  for (size_t i = 2; i < count;) {
+    size_t at_short = i;
+    if (count - i >= 8 && reader.NextEightShort([&](int64_t d) { add(d, at_short++); })) {
+      i += 8;
+      continue;
+    }
+    for (const size_t end = std::min(count, i + 8); i < end; ++i) {
+      int64_t d2 = 0;
+      if (!reader.Next(d2)) return BadVarInt(reader);
+      add(d2, i);
+    }
   }
   if (const size_t left = reader.rest().size(); left > 0) {
     return Corrupted(std::to_string(left) + " bytes left after the last delta");
@@ -151,8 +183,19 @@ Status UnmarshalInto(std::vector<int64_t>& dst, ByteView src, MarshalType type, 
       }
       const size_t at = dst.size();
       dst.resize(at + count);
+      int64_t* out = dst.data() + at;
+      int64_t* const end = out + count;
+      // Four at a time do not wait for each other.
+      const int64_t d2 = WrapAdd(d, d), d3 = WrapAdd(d2, d), d4 = WrapAdd(d3, d);
       int64_t v = first;
-      for (int64_t* out = dst.data() + at; out != dst.data() + at + count; ++out) {
+      for (; end - out >= 4; out += 4) {
+        out[0] = v;
+        out[1] = WrapAdd(v, d);
+        out[2] = WrapAdd(v, d2);
+        out[3] = WrapAdd(v, d3);
+        v = WrapAdd(v, d4);
+      }
+      for (; out != end; ++out) {
         *out = v;
         v = WrapAdd(v, d);
       }
