@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <random>
 
 #include "select/format/csv.h"
 #include "select/format/federate.h"
@@ -12,6 +15,29 @@
 
 namespace vm::select {
 namespace {
+
+// Values with few digits go another way than the others.
+TEST(JsonTextTest, WritesTheShortestDecimals) {
+  std::mt19937_64 random(3);
+  const auto check = [](double value) {
+    std::string got;
+    AppendJsonFloat(got, value);
+    std::array<char, 400> want;
+    const char* end = std::to_chars(want.data(), want.data() + want.size(), value, std::chars_format::fixed).ptr;
+    ASSERT_EQ(got, std::string_view(want.data(), static_cast<size_t>(end - want.data())));
+  };
+  for (const double value : {0.1, -0.1, 0.5, 0.05, -0.0001, 0.00001, 1e-300, 99999999999.9999, 999999999999999.9, 123456789012.3457,
+                             0.30000000000000004, 1.0 / 3, 4503599627370495.5, -1.005, 2.5e-4, 1234.56789}) {
+    check(value);
+  }
+  for (int i = 0; i < 100'000; ++i) {
+    const auto digits = static_cast<double>(static_cast<int64_t>(random()) >> (random() % 62));
+    const double value = digits / std::pow(10, random() % 7);
+    if (value == std::trunc(value)) continue;
+    check(value);
+    check(std::nextafter(value, 0));
+  }
+}
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 const double kNaN = std::nan("");

@@ -24,6 +24,33 @@ void AppendHugeFloat(std::string& dst, double value) {
   dst.append(exponent + 1 - digits, '0');
 }
 
+/// Most values have a few digits behind the point. With at most 15 digits in all, the number that divides to exactly this
+/// value is its shortest form: two decimals of 15 digits never share a double. False: there is none.
+bool AppendShortDecimal(std::string& dst, double value) {
+  constexpr double kMaxDigits = 1e15;
+  double power = 1;
+  for (int places = 1; places <= 4; ++places) {
+    power *= 10;
+    const double scaled = value * power;
+    if (!(std::fabs(scaled) < kMaxDigits)) return false;
+    const auto digits = static_cast<int64_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+    if (static_cast<double>(digits) / power != value) continue;
+    std::array<char, 24> buf;
+    char* at = buf.data() + buf.size();
+    uint64_t rest = static_cast<uint64_t>(digits < 0 ? -digits : digits);
+    for (int i = 0; i < places; ++i, rest /= 10) *--at = static_cast<char>('0' + rest % 10);
+    *--at = '.';
+    do {
+      *--at = static_cast<char>('0' + rest % 10);
+      rest /= 10;
+    } while (rest > 0);
+    if (digits < 0) *--at = '-';
+    dst.append(at, static_cast<size_t>(buf.data() + buf.size() - at));
+    return true;
+  }
+  return false;
+}
+
 void AppendUnicodeEscape(std::string& dst, unsigned char c) {
   static constexpr char kHex[] = "0123456789abcdef";
   dst += "\\u00";
@@ -110,7 +137,7 @@ void AppendJsonFloat(std::string& dst, double value) {
     AppendHugeFloat(dst, value);
   } else if (const auto whole = static_cast<int64_t>(value); static_cast<double>(whole) == value) {
     AppendInt(dst, whole);
-  } else {
+  } else if (!AppendShortDecimal(dst, value)) {
     // A small one has up to 323 zeros behind its point.
     std::array<char, 400> buf;
     dst.append(buf.data(), std::to_chars(buf.data(), buf.data() + buf.size(), value, std::chars_format::fixed).ptr);
