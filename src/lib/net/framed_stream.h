@@ -21,6 +21,10 @@ class FramedStream {
   asio::awaitable<Status> ReadFull(std::span<uint8_t> dst);
   /// As ReadFull, but false when the peer closed before the first byte.
   asio::awaitable<Result<bool>> ReadFullOrEof(std::span<uint8_t> dst);
+  /// What has been read from the peer and nobody has taken yet; valid until the next read.
+  ByteView buffered() const noexcept { return ByteView(in_).subspan(in_pos_, in_end_ - in_pos_); }
+  /// Take bytes off the front of buffered().
+  void DropBuffered(size_t size) noexcept { in_pos_ += size; }
   /// Append a message, or a piece of one. `src` is copied.
   asio::awaitable<Status> Write(ByteView src);
   /// Send what was written, ending on a zstd block boundary.

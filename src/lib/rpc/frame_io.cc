@@ -11,6 +11,19 @@ namespace {
 // Memory grows with what arrives, not with what a peer announces.
 constexpr size_t kReadStep = 1 << 20;
 
+/// Most frames are small and lie in the buffer with many others: they need no further coroutine.
+bool TakeBufferedFrame(net::FramedStream& stream, ByteBuffer& dst, size_t max_size) {
+  constexpr size_t kHeadSize = 8;
+  const ByteView buffered = stream.buffered();
+  if (buffered.size() < kHeadSize) return false;
+  const uint64_t size = LoadBigEndian<uint64_t>(buffered.data());
+  if (size > max_size || size > buffered.size() - kHeadSize) return false;
+  const ByteView body = buffered.subspan(kHeadSize, size);
+  dst.assign(body.begin(), body.end());
+  stream.DropBuffered(kHeadSize + body.size());
+  return true;
+}
+
 }  // namespace
 
 net::asio::awaitable<Status> ReadFrameBody(net::FramedStream& stream, ByteBuffer& dst, uint64_t size, size_t max_size) {
@@ -31,6 +44,7 @@ net::asio::awaitable<Status> ReadFrameBody(net::FramedStream& stream, ByteBuffer
 
 net::asio::awaitable<Status> ReadFrame(net::FramedStream& stream, ByteBuffer& dst,
                                        size_t max_size) {
+  if (TakeBufferedFrame(stream, dst, max_size)) co_return Ok();
   auto size = co_await ReadUint64(stream);
   if (!size.ok()) co_return std::move(size).error();
   co_return co_await ReadFrameBody(stream, dst, size.value(), max_size);
@@ -38,6 +52,7 @@ net::asio::awaitable<Status> ReadFrame(net::FramedStream& stream, ByteBuffer& ds
 
 net::asio::awaitable<Result<bool>> ReadFrameOrEof(net::FramedStream& stream, ByteBuffer& dst,
                                                   size_t max_size) {
+  if (TakeBufferedFrame(stream, dst, max_size)) co_return true;
   std::array<uint8_t, 8> head;
   auto got = co_await stream.ReadFullOrEof(head);
   if (!got.ok() || !got.value()) co_return got;
