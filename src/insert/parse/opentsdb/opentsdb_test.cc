@@ -42,6 +42,9 @@ TEST(OpentsdbTimestampTest, TellsSecondsFromMilliseconds) {
   EXPECT_EQ(OpentsdbTimestampMs(0xffffffff), 4294967295000);
   EXPECT_EQ(OpentsdbTimestampMs(1700000000123), 1700000000123);
   EXPECT_EQ(OpentsdbTimestampMs(5), 5000);
+  // The sign is none of the bits that are looked at.
+  EXPECT_EQ(OpentsdbTimestampMs(INT64_MIN), 0);
+  EXPECT_EQ(OpentsdbTimestampMs(INT64_MIN + 1), 1000);
 }
 
 }  // namespace
