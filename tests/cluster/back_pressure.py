@@ -100,7 +100,7 @@ def fill_until_refused(cluster):
     for thread in threads:
         thread.start()
     try:
-        assert refused.wait(60), "nothing was refused"
+        assert refused.wait(180), "nothing was refused"
         limit = metric(cluster.insert, "vm_concurrent_insert_limit_timeout_total")
         assert limit > 0, "refusals are not counted"
     finally:
@@ -152,14 +152,15 @@ def full_disk(bins, folder, seed):
         with Load(ledger, cluster) as load:
             load.wait_for_batches(20)
         limit = fill_until_refused(cluster)
-        assert metric(storage, "vm_storage_is_read_only") == 1, "the node without room is not read-only"
-        assert metric(cluster.insert, "vm_rpc_vmstorage_is_read_only") == 1
+        # A slow machine refuses before the node has noticed that it has no room.
+        harness.wait_for("the node without room is read-only", lambda: metric(storage, "vm_storage_is_read_only") == 1)
+        harness.wait_for("vminsert knows it", lambda: metric(cluster.insert, "vm_rpc_vmstorage_is_read_only") == 1)
         with open(f"/proc/{storage.process.pid}/status") as status:
             memory = int(next(line for line in status if line.startswith("RssAnon")).split()[1]) >> 10
         resource.prlimit(storage.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         # vminsert asks a read-only node each 30 s whether it takes rows again.
         harness.wait_for("the node takes rows again",
-                         lambda: metric(cluster.insert, "vm_rpc_vmstorage_is_read_only") == 0, 45)
+                         lambda: metric(cluster.insert, "vm_rpc_vmstorage_is_read_only") == 0, 180)
         for thread in cluster.fillers:
             thread.join()
         with Load(ledger, cluster) as load:
@@ -205,7 +206,7 @@ def answers(bins, folder, seed):
 
 
 def gradual_shutdown(bins, folder):
-    duration_s = 3
+    duration_s = 6
     cluster = harness.Cluster(folder, bins, storage_args=[f"-storage.vminsertConnsShutdownDuration={duration_s}s"])
     storage = cluster.storages[0]
     port = int(next(a for a in storage.command if a.startswith("-vminsertAddr=")).rsplit(":", 1)[1])
@@ -213,7 +214,7 @@ def gradual_shutdown(bins, folder):
     try:
         peers = []
         for number in range(4):
-            s = socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(f"127.0.0.{number + 2}", 0))
+            s = socket.create_connection(("127.0.0.1", port), timeout=90, source_address=(f"127.0.0.{number + 2}", 0))
             for piece, size in ((b"vminsert.03", 2), (b"\0", 3)):
                 s.sendall(piece)
                 got = b""
@@ -244,8 +245,9 @@ def gradual_shutdown(bins, folder):
     assert status == 0, f"exit status {status} after SIGTERM"
     took = sorted(end - begin for end in ends)
     steps = [later - earlier for earlier, later in zip(took, took[1:])]
-    assert took[-1] - took[0] > duration_s * 0.8, f"connections closed at {took}"
-    assert min(steps) > duration_s / 3 * 0.5, f"connections closed at {took}"
+    # Two seconds between them, of which a busy machine may hide three quarters.
+    assert took[-1] - took[0] > duration_s * 0.6, f"connections closed at {took}"
+    assert min(steps) > duration_s / 3 * 0.25, f"connections closed at {took}"
     print("ok: connections of four peers closed after " + ", ".join(f"{t:.1f}" for t in took) + " s", flush=True)
 
 

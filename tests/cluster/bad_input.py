@@ -29,7 +29,8 @@ MAX_REQUEST = 1 << 20
 ALLOWED_BYTES = 256 << 20
 CEILING_BYTES = 2 * ALLOWED_BYTES
 MEMORY = f"-memory.allowedBytes={ALLOWED_BYTES}"
-HANDSHAKE_S = 2
+HANDSHAKE_S = 4
+PATIENCE_S = 60  # For a machine that is slow and busy.
 INSERT_ARGS = [MEMORY, f"-maxInsertRequestSize={MAX_REQUEST}", "-maxLabelsPerTimeseries=10", "-maxLabelNameLen=20",
                "-maxLabelValueLen=40", f"-influx.maxRequestSize={MAX_REQUEST}", f"-datadog.maxInsertRequestSize={MAX_REQUEST}",
                f"-opentelemetry.maxRequestSize={MAX_REQUEST}", f"-newrelic.maxInsertRequestSize={MAX_REQUEST}"]
@@ -75,7 +76,7 @@ class Case:
             "latin-1") + self.body
 
 
-def exchange(port, request, seconds=30):
+def exchange(port, request, seconds=90):
     """(status, body) of the answer; (None, what came) when it is no HTTP."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as s:
         try:
@@ -246,7 +247,7 @@ def run_cases(cluster, peer):
             failures.append(f"{case.name}: {case.text!r} is not in {body[:300]!r}")
         for name, growth in case.counters.items():
             try:
-                harness.wait_for(name, lambda: value(counters(daemon), name) - value(before, name) >= growth, 3)
+                harness.wait_for(name, lambda: value(counters(daemon), name) - value(before, name) >= growth, 30)
             except AssertionError:
                 failures.append(f"{case.name}: {name} grew by {value(counters(daemon), name) - value(before, name)}, not {growth}")
         if peer is not None:
@@ -288,8 +289,8 @@ class Peers:
         self.daemon, self.port, self.hello = daemon, port, hello
 
     def connect(self):
-        s = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        s.settimeout(30)
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        s.settimeout(PATIENCE_S)
         return s
 
     def shake_hands(self):
@@ -329,43 +330,59 @@ class Peers:
                              ("TLS", bytes.fromhex("16030100c4010000c0030300") + b"\1" * 200)):
             with self.connect() as s:
                 s.sendall(bytes_)
-                got = self.wait_for_end(s, HANDSHAKE_S + 5)
+                got = self.wait_for_end(s, HANDSHAKE_S + PATIENCE_S)
                 assert got == b"", f"{name} is answered: {got[:100]!r}"
         with self.connect():
             pass  # And one that says nothing.
 
+    @staticmethod
+    def is_open(s):
+        """Whether the other side has not closed; what it has sent is read."""
+        s.setblocking(False)
+        try:
+            while s.recv(1 << 16):
+                pass
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def half_handshakes(self, count):
         """None of them stays longer than the timeout, and others get in meanwhile."""
-        waiting = []
-        for number in range(count):
-            s = self.connect()
-            s.sendall(self.hello[:number % (len(self.hello) + 1)])
-            waiting.append(s)
-        begin = time.monotonic()
-        self.shake_hands().close()
-        assert time.monotonic() - begin < HANDSHAKE_S, "half handshakes hold up whole ones"
-        for s in waiting:
-            self.wait_for_end(s, HANDSHAKE_S + 5)
-            s.close()
+        for _ in range(3):
+            waiting = []
+            for number in range(count):
+                s = self.connect()
+                s.sendall(self.hello[:number % (len(self.hello) + 1)])
+                waiting.append(s)
+            self.shake_hands().close()
+            # Were they served first, all would have been closed by now. A slow machine may have needed that long, but not always.
+            held_up = not any([self.is_open(s) for s in waiting])
+            for s in waiting:
+                self.wait_for_end(s, HANDSHAKE_S + PATIENCE_S)
+                s.close()
+            if not held_up:
+                return
+        raise AssertionError("half handshakes hold up whole ones")
 
     def slow_handshake(self):
         """A byte now and then does not make the time longer."""
         with self.connect() as s:
-            begin = time.monotonic()
             try:
                 for byte in self.hello:
                     s.sendall(bytes([byte]))
                     time.sleep(HANDSHAKE_S / 5)
             except OSError:
                 pass
-            self.wait_for_end(s, HANDSHAKE_S + 5)
-            assert time.monotonic() - begin < HANDSHAKE_S + 3, "a slow handshake goes on and on"
+            # The whole hello takes more than twice the time that it may take.
+            assert self.wait_for_end(s, HANDSHAKE_S + PATIENCE_S) == b"", "a slow handshake goes on and on"
 
     def huge_lengths(self):
         for length in (2**64 - 1, 2**63, 2**40, 200 << 20):
             with self.shake_hands() as s:
                 s.sendall(struct.pack(">Q", length) + b"x" * 100)
-                self.wait_for_end(s, 10)
+                self.wait_for_end(s, PATIENCE_S)
 
 
 def insert_port(peers):
@@ -379,12 +396,12 @@ def insert_port(peers):
     with peers.shake_hands() as s:
         s.sendall(frame(b"writeNothing_v1"))
         assert answer(s) == b"rpcName is not supported by server"
-        peers.wait_for_end(s, 10)
+        peers.wait_for_end(s, PATIENCE_S)
     with peers.shake_hands() as s:
         s.sendall(frame(b"writeRows_v1") + struct.pack(">Q", 104857601) + b"x" * 100)
         text = answer(s)
         assert text != b"", "a packet over the limit is taken"
-        peers.wait_for_end(s, 10)
+        peers.wait_for_end(s, PATIENCE_S)
     before = counters(peers.daemon)
     with peers.shake_hands() as s:
         # Neither zstd nor rows: acknowledged, counted, and the connection goes on.
@@ -397,7 +414,7 @@ def insert_port(peers):
         s.sendall(frame(b"writeRows_v1") + frame(b""))
         assert answer(s) == b""
     name = "vm_protoparser_parse_errors_total"
-    harness.wait_for("bad packets are counted", lambda: value(counters(peers.daemon), name) - value(before, name) >= 2, 5)
+    harness.wait_for("bad packets are counted", lambda: value(counters(peers.daemon), name) - value(before, name) >= 2)
 
 
 def slow_bodies(peers, count):
@@ -416,7 +433,7 @@ def slow_bodies(peers, count):
 def select_port(peers):
     with peers.shake_hands() as s:
         s.sendall(struct.pack(">Q", 10) + b"nothing_v1")
-        peers.wait_for_end(s, 10)
+        peers.wait_for_end(s, PATIENCE_S)
     for size in (0, 1, 5, 20):
         with peers.shake_hands() as s:
             # Name, trace flag, timeout, then a query of garbage.

@@ -27,12 +27,12 @@ DEPRECATED = ["-bigMergeConcurrency=1", "-smallMergeConcurrency=1", "-finalMerge
 
 def refused(folder, *command):
     """Exit status and output of a command line that must not start."""
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=90, check=False)
     return ended.returncode, ended.stdout + ended.stderr
 
 
 def flags_of(binary):
-    help_text = subprocess.run([f"{binary}", "-help"], capture_output=True, text=True, timeout=20, check=False)
+    help_text = subprocess.run([f"{binary}", "-help"], capture_output=True, text=True, timeout=90, check=False)
     return set(re.findall(r"^  -(\S+)", help_text.stdout + help_text.stderr, re.M))
 
 
@@ -281,9 +281,9 @@ def ports_and_logs(folder, binaries):
                 break
         expect(harness.http_get(f"http://{told['http']}/health"), (200, b"OK"), "health at the port that was told")
         for name in ("vminsert", "vmselect"):
-            socket.create_connection(("127.0.0.1", int(told[name].rpartition(":")[2])), 5).close()
+            socket.create_connection(("127.0.0.1", int(told[name].rpartition(":")[2])), 60).close()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=90)
         expect((process.returncode, errors), (0, ""), "exit status and standard error after SIGINT")
     print("ok: ports of the system's choice, JSON lines on standard output")
 

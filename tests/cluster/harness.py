@@ -1,4 +1,5 @@
 """Starts real daemons on free loopback ports and talks to them. Standard library only."""
+import http.client
 import json
 import os
 import pathlib
@@ -50,8 +51,9 @@ def free_ports(count):
     return ports
 
 
-def wait_for(what, condition, seconds=20.0):
-    """Poll `condition` until it returns something true; fail with `what` after `seconds`."""
+def wait_for(what, condition, seconds=90.0):
+    """Poll `condition` until it returns something true; fail with `what` after `seconds`. Those are for a machine that is
+    slow and busy with other things: they cost nothing where the condition comes soon."""
     end = time.monotonic() + seconds
     last = None
     while time.monotonic() < end:
@@ -59,7 +61,7 @@ def wait_for(what, condition, seconds=20.0):
             value = condition()
             if value:
                 return value
-        except (OSError, urllib.error.URLError, AssertionError, ValueError) as error:
+        except (OSError, http.client.HTTPException, AssertionError, ValueError) as error:
             last = error
         time.sleep(0.05)
     raise AssertionError(f"{what} did not happen within {seconds} s (last: {last})")
@@ -100,11 +102,11 @@ class Daemon:
         if self.process.poll() is None:
             self.process.send_signal(sig)
             try:
-                self.process.wait(timeout=30)
+                self.process.wait(timeout=90)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError(f"{self.name} did not end within 30 s after signal {sig}")
+                raise AssertionError(f"{self.name} did not end within 90 s after signal {sig}")
         status, self.process = self.process.returncode, None
         return status
 
@@ -211,7 +213,7 @@ def http_post(url, body, headers=None):
 
 def http_request(request):
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=90) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

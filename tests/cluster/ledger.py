@@ -223,7 +223,7 @@ class Load:
         assert not report.unknown, f"unknown: {report.unknown[:5]}"
         self.exports += 1
 
-    def wait_for_batches(self, count, seconds=30.0):
+    def wait_for_batches(self, count, seconds=120.0):
         """Wait until that many more batches are acknowledged."""
         want = self.ledger.acknowledged() + count
         harness.wait_for(f"{count} more batches acknowledged", lambda: self.ledger.acknowledged() >= want, seconds)
@@ -287,7 +287,7 @@ def main():
         report = ledger.compare(ledger.export(cluster))
         return not report.missing
     try:
-        harness.wait_for("all samples searchable", all_there, 60)
+        harness.wait_for("all samples searchable", all_there, 180)
     except AssertionError as error:
         print(error)
     print(report.summary())

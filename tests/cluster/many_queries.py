@@ -12,7 +12,7 @@ import harness
 
 
 def ask_on_one_connection(port, method, path, body, status):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.connect()
     first = connection.sock
     for number in range(30):

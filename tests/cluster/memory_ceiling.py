@@ -111,7 +111,7 @@ class Asker(threading.Thread):
             args.update(start=end_s - 3000, end=end_s, step=60)
         if api in ("export", "series"):
             args["match[]"] = args.pop("query")
-        connection = http.client.HTTPConnection("127.0.0.1", self.cluster.select.http_port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.cluster.select.http_port, timeout=180)
         connection.request("GET", f"/select/0/prometheus/api/v1/{api}?{urllib.parse.urlencode(args)}")
         answer = connection.getresponse()
         head = b""
@@ -171,10 +171,10 @@ def main():
             for sender in senders:
                 sender.start()
             askers = [Asker(cluster, number * 3, start_ms, scrapes) for number in range(args.askers)]
-            harness.wait_for("the first scrape", lambda: min(scrapes) > 0, 60)
+            harness.wait_for("the first scrape", lambda: min(scrapes) > 0, 180)
             # Queries that find nothing prove nothing.
             harness.wait_for("its first rows", lambda: cluster.query(
-                'count(last_over_time({job="node"}[1s]))', start_ms / 1000)["data"]["result"], 60)
+                'count(last_over_time({job="node"}[1s]))', start_ms / 1000)["data"]["result"], 180)
             for asker in askers:
                 asker.start()
             end = time.monotonic() + args.seconds
@@ -191,9 +191,9 @@ def main():
             for asker in askers:
                 asker.stopping.set()
             for sender in senders:
-                sender.join(60)
+                sender.join(180)
             for asker in askers:
-                asker.join(60)
+                asker.join(180)
             cpu = {daemon.name: cpu_seconds(daemon) for daemon in daemons}
             # All of it is over: something can still be written and read.
             now = int(time.time())
@@ -208,7 +208,7 @@ def main():
                     assert found and int(found[0]["value"][1]) == args.series, f"{found} of {args.series}"
                     return True
 
-                harness.wait_for(f"all series of scrape {scrape}", is_whole, 30)
+                harness.wait_for(f"all series of scrape {scrape}", is_whole, 120)
     samples = min(scrapes) * args.series
     answered, refused, failures = {}, {}, []
     for asker in askers:

@@ -109,7 +109,7 @@ class Process:
 
     def __exit__(self, *exc):
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=90)
 
 
 def ask(base, path, **args):
@@ -162,7 +162,7 @@ def quiet_fraction(prometheus, at):
 
 
 def promtool(tool, *args):
-    done = subprocess.run([str(tool), "query", *args], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([str(tool), "query", *args], capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         raise AssertionError(f"promtool query {args}: {done.stdout} {done.stderr}")
     return done.stdout
@@ -239,8 +239,8 @@ def run(root, tools, made):
     with Process([tools["prometheus-node-exporter"], f"--web.listen-address=127.0.0.1:{node_port}"], root / "node.log"), \
             Process([tools["prometheus"], f"--config.file={config}", f"--storage.tsdb.path={root / 'tsdb'}",
                      f"--web.listen-address=127.0.0.1:{prometheus_port}"], root / "prometheus.log"):
-        wait_for("Prometheus ready", lambda: http_get(theirs + "/-/ready")[0] == 200, 60)
-        wait_for("both targets up", lambda: ask(theirs, "query", query="sum(up) == 2")["data"]["result"], 60)
+        wait_for("Prometheus ready", lambda: http_get(theirs + "/-/ready")[0] == 200, 180)
+        wait_for("both targets up", lambda: ask(theirs, "query", query="sum(up) == 2")["data"]["result"], 180)
         first = time.time()
         start = int(first) + WARM_UP_SECONDS
         end = start + SPAN_SECONDS
