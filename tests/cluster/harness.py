@@ -151,8 +151,25 @@ class Cluster:
         return self
 
     def __exit__(self, *exc):
+        if exc and exc[0] is not None:
+            self.describe()
         for daemon in [self.select, self.insert, *self.storages]:
             daemon.stop()
+
+    def describe(self):
+        """Print what helps to understand a failure: the folder goes away with the test."""
+        for daemon in [self.select, self.insert, *self.storages]:
+            print(f"--- the end of the log of {daemon.log_path.name}:", flush=True)
+            print("\n".join(daemon.log_path.read_text(errors="replace").splitlines()[-40:]))
+            try:
+                _, body = http_get(daemon.url + "/metrics")
+            except OSError as error:
+                print(f"--- no metrics: {error}")
+                continue
+            print("--- its vm_* metrics that are not 0:")
+            shown = [line for line in body.decode().splitlines() if line.startswith("vm_") and not line.endswith(" 0")
+                     and not line.startswith("vm_log_") and "_bucket{" not in line]
+            print("\n".join(shown), flush=True)
 
     def flush(self):
         for storage in self.storages:

@@ -433,6 +433,31 @@ TEST(RuntimeTest, WhatIsReadyWaitsForAThreadThatComes) {
   runtime.Stop();
 }
 
+TEST(RuntimeTest, AnotherThreadListensWhileOneIsStuck) {
+  // Long enough that nobody looks often any more.
+  for (const auto idle : {std::chrono::milliseconds(0), std::chrono::milliseconds(1500)}) {
+    Runtime runtime(3, Threads::kComputeToo);
+    std::this_thread::sleep_for(idle);
+    std::latch stuck(2), may_end(1);
+    for (int i = 0; i < 2; ++i) {
+      asio::post(runtime.executor(), [&] {
+        stuck.count_down();
+        may_end.wait();
+      });
+    }
+    stuck.wait();
+    auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+    ASSERT_TRUE(listener.ok());
+    TaskGroup tasks("test");
+    tasks.Spawn(runtime.MakeStrand(), EchoServer(listener.value().get()));
+    Status status = BlockOn(runtime.MakeStrand(), EchoClient(listener.value()->addr(), {10, 100'000}));
+    EXPECT_TRUE(status.ok()) << status.error().message();
+    tasks.Wait();
+    may_end.count_down();
+    runtime.Stop();
+  }
+}
+
 TEST(RuntimeTest, ManyThreadsWorkAtOnce) {
   Runtime runtime(4, Threads::kComputeToo);
   // Each waits for all the others, as work that is short never would.

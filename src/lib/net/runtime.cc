@@ -1,5 +1,7 @@
 #include "lib/net/runtime.h"
 
+#include <algorithm>
+#include <atomic>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -27,6 +29,13 @@ namespace {
 /// After so long another thread takes over to listen.
 constexpr auto kListenerMayBeBusy = std::chrono::microseconds(100);
 
+/// So often somebody looks whether the listener is stuck in work that does not call StillBusy() or that waits for a disk:
+constexpr auto kWatchInterval = std::chrono::milliseconds(10);
+/// and so often when there was nothing to do
+constexpr auto kIdleWatchInterval = std::chrono::milliseconds(200);
+/// in so many looks.
+constexpr int kWatchesUntilIdle = 100;
+
 /// Lets one thread of an io_context listen at a time. The others sleep, or work off what they took while they listened:
 /// they come back to the queue for what is ready, but do not wait there. Asio itself would wake up a thread for each
 /// socket that gets ready, just to listen. Thread-safe.
@@ -36,17 +45,43 @@ class ListeningTurns {
 
   /// What each thread does, until Stop.
   void Run() VM_EXCLUDES(mutex_) {
-    while (WaitForTurn()) {
+    for (;;) {
       Turn turn(*this);
+      if (!WaitForTurn(turn)) return;
       BusyHook::Set(&turn);
       while (turn.is_listening() && context_.run_one() > 0) {
-        while (turn.is_listening() && context_.poll_one() > 0) turn.StillBusy();
+        CountHandler();
+        while (turn.is_listening() && context_.poll_one() > 0) {
+          CountHandler();
+          turn.StillBusy();
+        }
         turn.Rest();
       }
       BusyHook::Set(nullptr);
       turn.End();
-      while (context_.poll_one() > 0) {
+      while (context_.poll_one() > 0) CountHandler();
+    }
+  }
+
+  /// What one thread more does, until Stop: see that a listener which is stuck loses its turn.
+  void Watch() VM_EXCLUDES(mutex_) {
+    uint64_t asked = 0;
+    uint64_t handlers_before = 0;
+    int idle_watches = 0;
+    MutexLock lock(mutex_);
+    while (!has_stopped_) {
+      watch_ended_.WaitFor(mutex_, idle_watches < kWatchesUntilIdle ? kWatchInterval : kIdleWatchInterval);
+      if (answered_.load(std::memory_order_relaxed) < asked) {
+        // Nobody has come to the queue since the last look.
+        if (listener_ != nullptr && listener_->TakeAway()) PassOn();
+        idle_watches = 0;
+        continue;
       }
+      // The answer to the last question is one handler.
+      const uint64_t handlers = handlers_count_.load(std::memory_order_relaxed);
+      idle_watches = handlers - handlers_before <= 1 ? std::min(idle_watches + 1, kWatchesUntilIdle) : 0;
+      handlers_before = handlers;
+      asio::post(context_, [this, question = ++asked] { answered_.store(question, std::memory_order_relaxed); });
     }
   }
 
@@ -55,6 +90,7 @@ class ListeningTurns {
     MutexLock lock(mutex_);
     has_stopped_ = true;
     turn_ended_.NotifyAll();
+    watch_ended_.NotifyAll();
   }
 
  private:
@@ -63,7 +99,7 @@ class ListeningTurns {
    public:
     explicit Turn(ListeningTurns& turns) : turns_(turns) {}
 
-    bool is_listening() const noexcept { return is_listening_; }
+    bool is_listening() const noexcept { return is_listening_.load(std::memory_order_relaxed); }
     void StillBusy() noexcept override {
       const auto now = Clock::now();
       if (busy_since_ == Clock::time_point()) {
@@ -75,37 +111,46 @@ class ListeningTurns {
     /// There is nothing to do.
     void Rest() noexcept { busy_since_ = {}; }
     void End() noexcept {
-      if (!is_listening_) return;
-      is_listening_ = false;
+      if (!TakeAway()) return;
       BusyHook::Set(nullptr);
       turns_.EndTurn();
     }
+    /// False: it had ended already. Who gets true sees to it that another one listens. Any thread.
+    bool TakeAway() noexcept { return is_listening_.exchange(false, std::memory_order_relaxed); }
 
    private:
     using Clock = std::chrono::steady_clock;
 
     ListeningTurns& turns_;
-    bool is_listening_ = true;
+    std::atomic<bool> is_listening_{true};
     Clock::time_point busy_since_;
   };
 
   /// False: stopped.
-  bool WaitForTurn() VM_EXCLUDES(mutex_) {
+  bool WaitForTurn(Turn& turn) VM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    while (has_listener_ && !has_stopped_) turn_ended_.Wait(mutex_);
-    has_listener_ = true;
-    return !has_stopped_;
+    while (listener_ != nullptr && !has_stopped_) turn_ended_.Wait(mutex_);
+    if (has_stopped_) return false;
+    listener_ = &turn;
+    return true;
   }
   void EndTurn() VM_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    has_listener_ = false;
+    PassOn();
+  }
+  void PassOn() VM_REQUIRES(mutex_) {
+    listener_ = nullptr;
     turn_ended_.NotifyOne();
   }
+  void CountHandler() noexcept { handlers_count_.fetch_add(1, std::memory_order_relaxed); }
 
   asio::io_context& context_;
+  std::atomic<uint64_t> handlers_count_{0};
+  std::atomic<uint64_t> answered_{0};  // The last question of Watch that a thread has taken from the queue.
   Mutex mutex_;
   CondVar turn_ended_;
-  bool has_listener_ VM_GUARDED_BY(mutex_) = false;
+  CondVar watch_ended_;
+  Turn* listener_ VM_GUARDED_BY(mutex_) = nullptr;  // A thread ends its turn before the turn is destroyed.
   bool has_stopped_ VM_GUARDED_BY(mutex_) = false;
 };
 
@@ -131,6 +176,7 @@ Runtime::Runtime(size_t threads, Threads kind) {
       impl_->threads.emplace_back([this] { impl_->context.run(); });
     }
   }
+  if (kind == Threads::kComputeToo && threads > 1) impl_->threads.emplace_back([this] { impl_->turns.Watch(); });
 }
 
 Runtime::~Runtime() { Stop(); }

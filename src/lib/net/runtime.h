@@ -19,7 +19,8 @@ enum class Threads : uint8_t {
   kOnlyIo,
   /// Also what computes or reads files, if it calls StillBusy() (lib/base/still_busy.h) now and then. One thread listens
   /// and does what comes in; the next one wakes up when that takes longer than waking it up is worth. So short work
-  /// is done without a change of threads.
+  /// is done without a change of threads. Work that does not call it is noticed too, some 10 ms late, 200 ms when nothing had
+  /// been done for a second.
   kComputeToo,
 };
 

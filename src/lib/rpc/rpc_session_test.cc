@@ -285,10 +285,9 @@ class FullSink : public ItemSink {
 
 TEST(SelectClientTest, AFullSinkMakesTheNodeWait) {
   net::Runtime runtime(2);
-  net::Pool pool("search", 2);
   FixedHandler handler;
   handler.blocks = 10'000'000;  // More than buffers of sockets take.
-  SelectServer select_server(handler, pool, SelectServerOptions());
+  SelectServer select_server(handler, SelectServerOptions());
   std::atomic<size_t> written{0};
   auto serve = [&](std::unique_ptr<net::Stream> s) {
     return select_server.Serve(std::make_unique<CountingStream>(std::move(s), written));
