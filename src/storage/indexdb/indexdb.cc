@@ -15,6 +15,13 @@ namespace {
 
 constexpr uint64_t kMaxDaysForPerDaySearch = 40;
 
+/// Bytes of the marshalled name, unless something in it has to be escaped.
+size_t MarshalledSize(const model::MetricName& name) {
+  size_t size = 2 * sizeof(uint32_t) + name.metric_group.size() + 1;
+  for (const model::Tag& tag : name.tags) size += tag.key.size() + tag.value.size() + 2;
+  return size;
+}
+
 /// Go to the record of `id`, whose key becomes `key`. `last_id` is where the last call found one: ids follow each other
 /// often, and then the next record is the one wanted.
 bool SeekId(mergeset::Search& search, RecordKind kind, const model::Tenant& tenant, model::MetricId id,
@@ -93,10 +100,11 @@ bool IndexDb::IsDeleted(model::MetricId id) const {
 
 ByteBuffer IndexDb::NameKey(const model::MetricName& name, uint64_t date) const {
   ByteBuffer key;
+  key.reserve(MarshalledSize(name) + 64);  // Callers append the TSID.
   if (options_.disable_per_day_index) {
-    key = {static_cast<uint8_t>(RecordKind::kNameToTsid)};
+    key.push_back(static_cast<uint8_t>(RecordKind::kNameToTsid));
   } else {
-    key = {static_cast<uint8_t>(RecordKind::kDateNameToTsid)};
+    key.push_back(static_cast<uint8_t>(RecordKind::kDateNameToTsid));
     AppendBigEndian(key, date);
   }
   name.Marshal(key);
@@ -106,6 +114,7 @@ ByteBuffer IndexDb::NameKey(const model::MetricName& name, uint64_t date) const 
 
 void IndexDb::AddGlobalItems(mergeset::ItemRun& items, const model::MetricName& name, const model::Tsid& tsid) const {
   ByteBuffer item = RecordPrefix(RecordKind::kIdToName, name.tenant);
+  item.reserve(MarshalledSize(name) + 32);
   AppendBigEndian(item, static_cast<uint64_t>(tsid.metric_id));
   name.Marshal(item);
   items.Add(item);
@@ -140,6 +149,9 @@ Status IndexDb::AddSeries(const model::MetricName& name, const model::Tsid& tsid
                           std::optional<uint64_t> date) {
   const bool by_day = date.has_value() && !options_.disable_per_day_index;
   mergeset::ItemRun items, tails;
+  const size_t name_size = MarshalledSize(name);
+  items.Reserve(2 * name_size + 256, 8);  // The name itself and the key by which it is found.
+  tails.Reserve(2 * name_size + name.tags.size() * (name.metric_group.size() + 8), 2 * name.tags.size() + 2);
   ByteBuffer prefixes[2];
   size_t prefixes_count = 0;
   if (global) {
