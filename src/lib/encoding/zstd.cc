@@ -75,6 +75,16 @@ std::optional<size_t> ZstdContentSize(ByteView src) {
   return static_cast<size_t>(size);
 }
 
+Status DecompressZstdTo(std::span<uint8_t> dst, ByteView src) {
+  const size_t n = ZSTD_decompressDCtx(ThreadDecompressor(), dst.data(), dst.size(), src.data(), src.size());
+  if (ZSTD_isError(n)) return ZstdError(n);
+  if (n != dst.size()) {
+    return Error(ErrorCode::kCorrupted, "cannot decompress zstd data: content of " + std::to_string(n) + " bytes instead of " +
+                                            std::to_string(dst.size()));
+  }
+  return Ok();
+}
+
 Status DecompressZstd(ByteBuffer& dst, ByteView src, size_t max_size) {
   const size_t start = dst.size();
   const auto fail = [&](Error error) {

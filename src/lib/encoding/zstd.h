@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
@@ -13,6 +14,9 @@ namespace vm::encoding {
 /// are found as far back as 2^window_log bytes instead of what the level looks at (512 KiB at level 1); readers that take the
 /// frame whole need no more memory for that, others need that much (all take 8 MiB, 23).
 void CompressZstd(ByteBuffer& dst, ByteView src, int level, int window_log = 0);
+
+/// Fill `dst` with the content of the frame in `src`. Errors: kCorrupted for a broken frame or another size; `dst` holds anything then.
+Status DecompressZstdTo(std::span<uint8_t> dst, ByteView src);
 
 /// What the only frame in `src` says it unpacks to; none when it does not say, or when `src` is something else.
 std::optional<size_t> ZstdContentSize(ByteView src);

@@ -38,6 +38,12 @@ Status UnpackSnappy(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions
 }
 
 Status UnpackZstd(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& options) {
+  if (const std::optional<size_t> size = encoding::ZstdContentSize(body); size && *size <= options.max_size_bytes) {
+    dst.resize(*size);  // As above.
+    Status status = encoding::DecompressZstdTo(dst, body);
+    if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());
+    return Ok();
+  }
   dst.clear();
   Status status = encoding::DecompressZstd(dst, body, options.max_size_bytes);
   if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());

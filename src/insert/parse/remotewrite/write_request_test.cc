@@ -110,6 +110,27 @@ TEST(RemoteWriteBodyTest, TriesTheOtherCompression) {
   }
 }
 
+TEST(RemoteWriteBodyTest, OldContentIsReplaced) {
+  RemoteWriteBodyOptions options;
+  ByteBuffer dst;
+  for (const size_t size : {1000, 10, 100000, 0, 500}) {
+    const std::string text(size, static_cast<char>('a' + size % 7));
+    std::string packed;
+    snappy::Compress(text.data(), text.size(), &packed);
+    ByteBuffer zstd;
+    encoding::CompressZstd(zstd, AsBytes(text), 1);
+    options.prefer_zstd = true;
+    ASSERT_TRUE(UnpackRemoteWriteBody(dst, zstd, options).ok());
+    EXPECT_EQ(AsText(dst), text);
+    zstd.back() ^= 0x55;
+    zstd.push_back(1);
+    EXPECT_FALSE(UnpackRemoteWriteBody(dst, zstd, options).ok());
+    options.prefer_zstd = false;
+    ASSERT_TRUE(UnpackRemoteWriteBody(dst, AsBytes(packed), options).ok());
+    EXPECT_EQ(AsText(dst), text);
+  }
+}
+
 TEST(RemoteWriteBodyTest, SaysWhatABodyAnnounces) {
   const std::string text(1000, 'x');
   std::string packed;
