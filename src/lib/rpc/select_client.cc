@@ -182,10 +182,10 @@ awaitable<Status> ReadReply(net::FramedStream& stream, const SelectMethod& metho
 // Runs on the strand of `stream`.
 template <class Reader>
 awaitable<Status> Exchange(net::FramedStream& stream, const SelectArgs& args, Deadline deadline,
-                           Reader& reader) {
+                           Reader& reader, bool is_traced) {
   stream.SetDeadline(SocketDeadline(deadline));
   ByteBuffer request;
-  AppendSelectRequest(request, args, false, TimeoutSeconds(deadline));
+  AppendSelectRequest(request, args, is_traced, TimeoutSeconds(deadline));
   VM_CO_TRY(co_await stream.Write(request));
   VM_CO_TRY(co_await stream.Flush());
   VM_CO_TRY(co_await ReadReply(stream, MethodOf(args), reader));
@@ -195,8 +195,8 @@ awaitable<Status> Exchange(net::FramedStream& stream, const SelectArgs& args, De
 
 template <class Reader>
 awaitable<void> ExchangeInto(net::FramedStream& stream, const SelectArgs& args, Deadline deadline,
-                             Reader& reader, Status& status) {
-  status = co_await Exchange(stream, args, deadline, reader);
+                             Reader& reader, bool is_traced, Status& status) {
+  status = co_await Exchange(stream, args, deadline, reader, is_traced);
 }
 
 awaitable<void> DialInto(std::string addr, const SelectClientOptions& options,
@@ -297,7 +297,8 @@ awaitable<Result<std::unique_ptr<net::FramedStream>>> SelectClient::DialNode() {
   co_return std::move(result);
 }
 
-awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh) {
+awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh,
+                                            bool is_traced) {
   CallResult result;
   const auto call_error = [&](const std::string& reason) {
     return fmt::format("cannot execute funcName=\"{}\" on vmstorage \"{}\": {}", MethodOf(args).name, addr_, reason);
@@ -323,7 +324,7 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
     const auto close = [&stream] { stream->Close(); };
     const std::stop_callback on_stop(deadline.stop_token(), close);
     co_await net::asio::co_spawn(stream->executor(),
-                                 ExchangeInto(*stream, args, deadline, reader, status),
+                                 ExchangeInto(*stream, args, deadline, reader, is_traced, status),
                                  net::asio::use_awaitable);
   }
   if (!status.ok()) {
@@ -346,15 +347,15 @@ awaitable<CallResult> SelectClient::Attempt(const SelectArgs& args, Deadline dea
   co_return result;
 }
 
-awaitable<CallResult> SelectClient::Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink) {
+awaitable<CallResult> SelectClient::Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink, bool is_traced) {
   ReplyReader reader;
   reader.sink = std::move(sink);
   const Running running(figures_.get(), MethodOf(args));
   if (figures_ != nullptr && std::holds_alternative<SearchRequest>(args)) reader.items_read = &figures_->blocks_read;
-  auto result = co_await Attempt(args, deadline, reader, false);
+  auto result = co_await Attempt(args, deadline, reader, false, is_traced);
   if (result.outcome == CallOutcome::kBroken && !reader.has_passed_items) {
     reader.reply = SelectReply();
-    result = co_await Attempt(args, deadline, reader, true);
+    result = co_await Attempt(args, deadline, reader, true, is_traced);
   }
   if (result.outcome != CallOutcome::kOk) running.CountError();
   co_return result;

@@ -56,9 +56,10 @@ class SelectClient {
 
   /// Ask, and read the whole reply; with a sink its items go there. A connection that fails is replaced once, unless
   /// the sink has got something. While dials of the node time out, one call a second waits for it and the others fail
-  /// at once. A requested stop breaks the call off. May be called on any executor. Requires that
+  /// at once. With `is_traced` the reply tells what the node did. A requested stop breaks the call off. May be called on any executor. Requires that
   /// `args` stays until the end.
-  net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink = nullptr);
+  net::asio::awaitable<CallResult> Call(const SelectArgs& args, Deadline deadline, std::shared_ptr<ItemSink> sink = nullptr,
+                                      bool is_traced = false);
   const std::string& addr() const noexcept { return addr_; }
 
  private:
@@ -79,7 +80,7 @@ class SelectClient {
   void EndDial(const Error* failure, std::chrono::steady_clock::duration took) VM_EXCLUDES(mutex_);
   void PutIdle(std::unique_ptr<net::FramedStream> stream) VM_EXCLUDES(mutex_);
   net::asio::awaitable<Result<std::unique_ptr<net::FramedStream>>> DialNode();
-  net::asio::awaitable<CallResult> Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh);
+  net::asio::awaitable<CallResult> Attempt(const SelectArgs& args, Deadline deadline, ReplyReader& reader, bool fresh, bool is_traced);
 
   net::Runtime& runtime_;
   const std::string addr_;

@@ -7,6 +7,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <charconv>
+#include <chrono>
 #include <set>
 #include <variant>
 
@@ -58,15 +59,19 @@ class ReplySink : public rpc::ItemSink {
 
 // The calls of one request. Lives as long as its last call, which may end after the request did.
 struct Calls {
-  using Arrival = std::pair<size_t, rpc::CallResult>;  // Node and what it said.
+  struct Arrival {
+    size_t node;
+    rpc::CallResult result;  // What it said.
+    double duration_ms;
+  };
 
   Calls(rpc::SelectArgs args_, const Deadline& request_deadline, std::vector<std::shared_ptr<rpc::ItemSink>> sinks_)
       : args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()) {}
 
-  void Add(size_t node, rpc::CallResult result) VM_EXCLUDES(mutex) {
+  void Add(size_t node, rpc::CallResult result, double duration_ms) VM_EXCLUDES(mutex) {
     {
       MutexLock lock(mutex);
-      arrived.emplace_back(node, std::move(result));
+      arrived.push_back({node, std::move(result), duration_ms});
     }
     wake.Set();
   }
@@ -85,6 +90,7 @@ struct Calls {
   Mutex mutex;
   std::vector<Arrival> arrived VM_GUARDED_BY(mutex);
   size_t taken VM_GUARDED_BY(mutex) = 0;
+  bool is_traced = false;  // Fixed before the calls start.
 };
 
 awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::SelectClient> client,
@@ -94,13 +100,17 @@ awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::Sele
     Calls& calls;
     const size_t node;
     rpc::CallResult result{rpc::CallOutcome::kNoConnection, "the call has ended without an answer", {}, {}};
-    ~Outcome() { calls.Add(node, std::move(result)); }
+    const std::chrono::steady_clock::time_point from = std::chrono::steady_clock::now();
+    ~Outcome() {
+      const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - from;
+      calls.Add(node, std::move(result), took.count());
+    }
   } outcome{*calls, node};
   std::shared_ptr<rpc::ItemSink> sink;
   if (!calls->sinks.empty()) sink = calls->sinks[node];
   std::string exception;
   try {
-    outcome.result = co_await client->Call(calls->args, calls->deadline, std::move(sink));
+    outcome.result = co_await client->Call(calls->args, calls->deadline, std::move(sink), calls->is_traced);
   } catch (const std::exception& e) {
     // Out of memory, or a mistake of ours: the request ends with an error instead of waiting for this node.
     exception = e.what();
@@ -242,6 +252,7 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
     sinks.assign(reply_sinks.begin(), reply_sinks.end());
   }
   auto calls = std::make_shared<Calls>(std::move(args), request.deadline, std::move(sinks));
+  calls->is_traced = request.trace != nullptr;
   const StopCalls stop_calls{*calls};
   for (size_t i = 0; i < clients_.size(); ++i) {
     asio::co_spawn(home, CallNode(calls, clients_[i], i), [](std::exception_ptr failure) {
@@ -267,10 +278,14 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
       continue;
     }
     ++seen;
-    auto& [node, result] = *arrival;
+    auto& [node, result, duration_ms] = *arrival;
     const std::string& group = nodes_.nodes()[node].group;
     if (result.outcome != rpc::CallOutcome::kOk) {
       result.message = WithCallTexts(calls->args, nodes_.nodes()[node].addr, std::move(result.message));
+    }
+    if (request.trace != nullptr) {
+      request.trace->nodes.push_back(
+          {nodes_.nodes()[node].addr, std::string(rpc::MethodOf(calls->args).name), duration_ms, result.message, result.reply.trace});
     }
     if (result.outcome == rpc::CallOutcome::kOk) {
       if (!reply_sinks.empty()) reply_sinks[node]->MoveTo(result.reply);

@@ -21,6 +21,7 @@
 #include "lib/rpc/node_set.h"
 #include "lib/rpc/select_client.h"
 #include "select/fanout/block_queue.h"
+#include "select/fanout/call_trace.h"
 #include "select/fanout/held_memory.h"
 #include "select/fanout/packed_series.h"
 #include "select/fanout/read_metrics.h"
@@ -48,6 +49,7 @@ struct FanoutRequest {
   std::shared_ptr<Budget> budget;  // Charged for the blocks that nodes send as long as they are kept; may be null.
   /// Charged for lists and tables that nodes send and what becomes of them; may be null.
   std::shared_ptr<HeldMemory> held = nullptr;
+  std::shared_ptr<CallTrace> trace = nullptr;  // Null: nodes are not asked what they do.
 };
 
 /// A value with a word on whether nodes were missing.

@@ -188,11 +188,11 @@ awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& respons
   const int64_t query_limit = options.max_memory_per_query > 0 ? options.max_memory_per_query : memory.limit_bytes();
   auto budget = std::make_shared<Budget>("-search.maxMemoryPerQuery", query_limit, &memory);
   const bool is_multitenant = !target.tenant && route.scope != Scope::kTenantless;
-  SourceOptions source_options{pool.threads(), deny_partial, is_multitenant, std::move(budget)};
-  FanoutSource source(fanout, pool, tenants, std::move(source_options));
-  BodyWriter body(co_await boost::asio::this_coro::executor, response);
   const bool is_traced = !options.deny_tracing && ParseBoolArg(request.query.Get("trace"));
   Trace trace(is_traced, fmt::format("{}: {}", options.version, request.path));
+  SourceOptions source_options{pool.threads(), deny_partial, is_multitenant, std::move(budget), &trace};
+  FanoutSource source(fanout, pool, tenants, std::move(source_options));
+  BodyWriter body(co_await boost::asio::this_coro::executor, response);
   Call call{.options = options,
             .active_queries = active_queries,
             .top_queries = top_queries,

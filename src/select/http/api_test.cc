@@ -98,6 +98,7 @@ class ApiTest : public testing::Test {
   rpc::SelectReply Reply(const rpc::SelectArgs& args) {
     rpc::SelectReply reply;
     std::lock_guard lock(mutex_);
+    reply.trace = node_trace_;
     asked_.push_back(args);
     if (!node_error_.empty()) {
       reply.error = node_error_;
@@ -203,6 +204,7 @@ class ApiTest : public testing::Test {
   std::vector<ByteBuffer> blocks_;
   std::vector<rpc::SelectArgs> asked_;
   std::string node_error_;
+  std::string node_trace_;
   std::unique_ptr<FakeNode> node_;
   std::vector<std::string> missing_addrs_;  // Nodes that nobody serves.
   FanoutOptions fanout_options_;
@@ -636,6 +638,23 @@ TEST_F(ApiTest, FederationNeedsAllNodesAndTenantsHaveAPage) {
   ExpectPlainError(Get("/select/0/prometheus/federate?match[]=foo"), 400,
                    "cannot export federated metrics, because some of vmstorage nodes are unavailable");
   ExpectPlainError(Get("/select/0/prometheus/federate?match[]=foo&deny_partial_response=1"), 503, "cannot fetch data for \"accountID=0");
+}
+
+TEST_F(ApiTest, TracesWhatNodesDo) {
+  node_trace_ = R"({"duration_msec":0.5,"message":"vmstorage"})";
+  const Json trace = Json::parse(Get(Url("query?query=count(foo)&nocache=1&trace=1&time=") + std::to_string(kTime)).body)["trace"];
+  const Json& eval = trace["children"][0];
+  EXPECT_EQ(eval["message"], "eval: query=count(foo), timeRange=[2026-11-21T19:13:07Z..2026-11-21T19:13:07Z], step=300000: "
+                             "series=1, points=1, pointsPerSeries=1");
+  const Json& fetch = eval["children"][0];
+  EXPECT_EQ(fetch["message"], "fetch matching series: accountID=0, projectID=0, filters=[{__name__=\"foo\"}], "
+                              "timeRange=[2026-11-21T19:03:07Z..2026-11-21T19:13:07Z]");
+  EXPECT_EQ(fetch["children"][0]["message"], "rpc at vmstorage " + node_->addr());
+  EXPECT_EQ(fetch["children"][0]["children"][0]["message"], "rpc call search_v7()");
+  EXPECT_EQ(fetch["children"][0]["children"][0]["children"][0]["message"], "vmstorage");
+  const Json labels = Json::parse(Get(Url("labels?trace=1")).body)["trace"];
+  EXPECT_EQ(labels["children"][0]["message"].get<std::string>().substr(0, 11), "get labels:");
+  EXPECT_EQ(labels["children"][1]["message"], "generate response for 3 items");
 }
 
 TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <set>
 #include <span>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "lib/base/still_busy.h"
 #include "select/fanout/for_each_batch.h"
 #include "select/fanout/merge_stats.h"
+#include "select/http/search_args.h"
 #include "select/http/tenant_filters.h"
 
 namespace vm::select {
@@ -150,7 +152,26 @@ Result<T> FanoutSource::Note(Result<Partial<T>> found) {
   return std::move(found.value().value);
 }
 
-FanoutRequest FanoutSource::RequestBy(Deadline deadline) const { return {std::move(deadline), options_.deny_partial, false, options_.budget, held_}; }
+FanoutRequest FanoutSource::RequestBy(Deadline deadline) const {
+  const bool is_traced = options_.trace != nullptr && options_.trace->enabled();
+  return {std::move(deadline), options_.deny_partial, false, options_.budget, held_, is_traced ? std::make_shared<CallTrace>() : nullptr};
+}
+
+void FanoutSource::NoteTrace(const char* what, const model::SearchQuery& query, const FanoutRequest& request, Deadline::Clock::time_point from) {
+  if (request.trace == nullptr) return;
+  std::string nodes;
+  for (const auto& node : request.trace->nodes) {
+    const std::string call = "rpc call " + node.rpc_name + "()";
+    std::string rpc = "[";
+    AppendTraceJson(rpc, node.duration_ms, call, node.json.empty() ? std::string() : "[" + node.json + "]");
+    rpc += ']';
+    nodes += nodes.empty() ? '[' : ',';
+    AppendTraceJson(nodes, node.duration_ms, "rpc at vmstorage " + node.addr + (node.error.empty() ? "" : ": error: " + node.error), rpc);
+  }
+  if (!nodes.empty()) nodes += ']';
+  const std::chrono::duration<double, std::milli> took = Deadline::Clock::now() - from;
+  options_.trace->AddDone(std::string(what) + ": " + SearchQueryText(query, options_.is_multitenant), took.count(), std::move(nodes));
+}
 
 awaitable<Result<std::vector<model::Tenant>>> FanoutSource::KnownTenants(model::TimeRange range, Deadline deadline) {
   range.min_timestamp = std::max<int64_t>(0, range.min_timestamp);
@@ -196,8 +217,11 @@ Status FanoutSource::UnmarshalNameTo(ByteView bytes, model::MetricName& dst) con
 }
 
 awaitable<Result<PackedSeries>> FanoutSource::FetchPacked(model::SearchQuery query, Deadline deadline) {
-  FanoutRequest request = RequestBy(std::move(deadline));
-  co_return Note(co_await fanout_.Search(std::move(query), std::move(request)));
+  const FanoutRequest request = RequestBy(std::move(deadline));
+  const auto from = Deadline::Clock::now();
+  auto found = co_await fanout_.Search(query, request);
+  NoteTrace("fetch matching series", query, request, from);
+  co_return Note(std::move(found));
 }
 
 awaitable<Status> FanoutSource::StreamBlocks(model::SearchQuery query, Deadline deadline, BlockConsumer& consumer) {
@@ -235,8 +259,11 @@ awaitable<Result<std::vector<model::MetricName>>> FanoutSource::FetchMetricNames
   VM_CO_ASSIGN_OR_RETURN(auto queries, co_await PerTenant(std::move(query), deadline));
   std::vector<model::MetricName> names;
   for (auto& q : queries) {
-    FanoutRequest request = RequestBy(deadline);
-    VM_CO_ASSIGN_OR_RETURN(const auto found, Note(co_await fanout_.SearchMetricNames(std::move(q), std::move(request))));
+    const FanoutRequest request = RequestBy(deadline);
+    const auto from = Deadline::Clock::now();
+    auto answer = co_await fanout_.SearchMetricNames(q, request);
+    NoteTrace("fetch metric names", q, request, from);
+    VM_CO_ASSIGN_OR_RETURN(const auto found, Note(std::move(answer)));
     for (const auto& bytes : found) {
       StillBusy();
       VM_CO_ASSIGN_OR_RETURN(auto name, UnmarshalName(bytes));
@@ -252,8 +279,11 @@ awaitable<Result<std::vector<std::string>>> FanoutSource::FetchLabelNames(model:
   std::set<std::string> names;
   if (options_.is_multitenant) names = {"vm_account_id", "vm_project_id"};
   for (auto& q : queries) {
-    FanoutRequest request = RequestBy(deadline);
-    VM_CO_ASSIGN_OR_RETURN(auto found, Note(co_await fanout_.LabelNames(std::move(q), static_cast<uint32_t>(limit), std::move(request))));
+    const FanoutRequest request = RequestBy(deadline);
+    const auto from = Deadline::Clock::now();
+    auto answer = co_await fanout_.LabelNames(q, static_cast<uint32_t>(limit), request);
+    NoteTrace("get labels", q, request, from);
+    VM_CO_ASSIGN_OR_RETURN(auto found, Note(std::move(answer)));
     names.insert(std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
   }
   co_return std::vector<std::string>(names.begin(), names.end());
@@ -269,9 +299,11 @@ awaitable<Result<std::vector<std::string>>> FanoutSource::FetchLabelValues(model
       values.insert(std::to_string(label == "vm_account_id" ? q.tenant.account_id : q.tenant.project_id));
       continue;
     }
-    FanoutRequest request = RequestBy(deadline);
-    VM_CO_ASSIGN_OR_RETURN(auto found,
-                           Note(co_await fanout_.LabelValues(label, std::move(q), static_cast<uint32_t>(limit), std::move(request))));
+    const FanoutRequest request = RequestBy(deadline);
+    const auto from = Deadline::Clock::now();
+    auto answer = co_await fanout_.LabelValues(label, q, static_cast<uint32_t>(limit), request);
+    NoteTrace(("get values for label " + label).c_str(), q, request, from);
+    VM_CO_ASSIGN_OR_RETURN(auto found, Note(std::move(answer)));
     values.insert(std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
   }
   co_return std::vector<std::string>(values.begin(), values.end());

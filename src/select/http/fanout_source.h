@@ -10,6 +10,7 @@
 #include "lib/net/runtime.h"
 #include "select/fanout/fanout.h"
 #include "select/http/tenant_cache.h"
+#include "select/http/trace.h"
 #include "select/promql/series.h"
 
 namespace vm::select {
@@ -27,6 +28,7 @@ struct SourceOptions {
   /// these names; the tenant of the query does not matter.
   bool is_multitenant = false;
   std::shared_ptr<Budget> budget;  // May be null.
+  Trace* trace = nullptr;          // Null: none. Outlives the source.
 };
 
 /// The fanout as one request sees it: remembers whether an answer was partial, unpacks on the pool and charges the
@@ -79,6 +81,8 @@ class FanoutSource : public SeriesSource {
   template <class T>
   Result<T> Note(Result<Partial<T>> found);
   FanoutRequest RequestBy(Deadline deadline) const;
+  /// The step of a call, once it has returned.
+  void NoteTrace(const char* what, const model::SearchQuery& query, const FanoutRequest& request, Deadline::Clock::time_point from);
   boost::asio::awaitable<Result<std::vector<model::Tenant>>> KnownTenants(model::TimeRange range, Deadline deadline);
 
   Fanout& fanout_;

@@ -72,12 +72,17 @@ awaitable<Status> Execute(Call& call, const std::string& query, const QueryArgs&
   const EvalContext& c = execution.context;
   const ActiveQueryGuard active(call.active_queries, {call.tenant, query, call.remote_addr, c.start, c.end, c.step, call.now_ms});
   const auto from = Deadline::Clock::now();
+  if (call.trace.enabled()) {
+    call.trace.Begin(fmt::format("eval: query={}, timeRange=[{}..{}], step={}", query, model::TimestampToString(c.start),
+                                 model::TimestampToString(c.end), c.step));
+  }
   auto series = co_await Exec(c, expr);
   if (!series.ok()) co_return std::move(series).error();
   execution.series = std::move(series).value();
   execution.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - from).count();
   Register(call, query, execution, from);
-  call.trace.Add(fmt::format("eval: query={}, timeRange=[{}..{}], step={}: series={}", query, c.start, c.end, c.step, execution.series.size()));
+  call.trace.End(fmt::format("series={}, points={}, pointsPerSeries={}", execution.series.size(), c.PointsCount() * execution.series.size(),
+                             c.PointsCount()));
   co_return Ok();
 }
 

@@ -54,7 +54,7 @@ Result<SearchArgs> ParseSearchArgs(const ApiOptions& options, const http::Args& 
   return parsed;
 }
 
-std::string QuotedSearchQuery(const model::SearchQuery& query, bool is_multitenant) {
+std::string SearchQueryText(const model::SearchQuery& query, bool is_multitenant) {
   std::string text;
   if (!is_multitenant) text += fmt::format("accountID={}, projectID={}, ", query.tenant.account_id, query.tenant.project_id);
   text += "filters=[";
@@ -71,8 +71,12 @@ std::string QuotedSearchQuery(const model::SearchQuery& query, bool is_multitena
   }
   text += fmt::format("], timeRange=[{}..{}]", model::TimestampToString(query.time_range.min_timestamp),
                       model::TimestampToString(query.time_range.max_timestamp));
+  return text;
+}
+
+std::string QuotedSearchQuery(const model::SearchQuery& query, bool is_multitenant) {
   std::string quoted;
-  metricsql::AppendGoQuoted(quoted, text);
+  metricsql::AppendGoQuoted(quoted, SearchQueryText(query, is_multitenant));
   return quoted;
 }
 

@@ -28,7 +28,9 @@ enum class SearchKind : uint8_t { kSeries, kLabels };
 Result<SearchArgs> ParseSearchArgs(const ApiOptions& options, const http::Args& url_args, const http::Args& args, int64_t now_ms,
                                    SearchKind kind, bool needs_match);
 
-/// `"accountID=0, projectID=0, filters=[{__name__=\"m\"}], timeRange=[...]"`, in quotes, for errors. Long values are cut.
+/// `accountID=0, projectID=0, filters=[{__name__="m"}], timeRange=[...]`, for traces; long values are cut. The same in
+/// quotes, for errors.
+std::string SearchQueryText(const model::SearchQuery& query, bool is_multitenant);
 std::string QuotedSearchQuery(const model::SearchQuery& query, bool is_multitenant);
 
 }  // namespace vm::select

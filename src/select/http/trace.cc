@@ -1,6 +1,6 @@
 #include "select/http/trace.h"
 
-#include <fmt/format.h>
+#include <utility>
 
 #include "select/format/json.h"
 
@@ -11,43 +11,85 @@ double MsBetween(std::chrono::steady_clock::time_point from, std::chrono::steady
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-// Three digits after the point, without trailing zeros.
-void AppendStep(std::string& dst, double duration_ms, std::string_view message) {
+}  // namespace
+
+void AppendTraceJson(std::string& dst, double duration_ms, std::string_view message, std::string_view children) {
+  // Three digits after the point, without trailing zeros.
   dst += "{\"duration_msec\":";
   AppendJsonFloat(dst, static_cast<double>(static_cast<int64_t>(duration_ms * 1000 + 0.5)) / 1000);
   dst += ",\"message\":";
   AppendGoJsonString(dst, message);
+  if (!children.empty()) {
+    dst += ",\"children\":";
+    dst += children;
+  }
+  dst += '}';
 }
 
-}  // namespace
+Trace::Trace(bool enabled, std::string message) : enabled_(enabled), last_(Clock::now()) {
+  if (!enabled_) return;
+  steps_.push_back({std::move(message), last_, -1, {}, {}});
+  open_.push_back(0);
+}
 
-Trace::Trace(bool enabled, std::string message) : enabled_(enabled), message_(std::move(message)) {}
+Trace::Step& Trace::Push(std::string message) {
+  steps_[open_.back()].children.push_back(steps_.size());
+  steps_.push_back({std::move(message), last_, -1, {}, {}});
+  return steps_.back();
+}
+
+void Trace::Begin(std::string message) {
+  if (open_.empty()) return;
+  last_ = Clock::now();
+  Push(std::move(message));
+  open_.push_back(steps_.size() - 1);
+}
+
+void Trace::End(std::string_view message) {
+  if (open_.size() < 2) return;
+  Step& step = steps_[open_.back()];
+  open_.pop_back();
+  last_ = Clock::now();
+  step.duration_ms = MsBetween(step.started, last_);
+  if (!message.empty()) step.message.append(": ").append(message);
+}
 
 void Trace::Add(std::string message) {
-  if (!enabled_ || duration_ms_ >= 0) return;
-  const auto now = Clock::now();
-  steps_.push_back({MsBetween(last_, now), std::move(message)});
-  last_ = now;
+  if (open_.empty()) return;
+  const auto from = std::exchange(last_, Clock::now());
+  Push(std::move(message)).duration_ms = MsBetween(from, last_);
+}
+
+void Trace::AddDone(std::string message, double duration_ms, std::string children) {
+  if (open_.empty()) return;
+  last_ = Clock::now();
+  Step& step = Push(std::move(message));
+  step.duration_ms = duration_ms;
+  step.done_children = std::move(children);
 }
 
 void Trace::Finish(std::string_view message) {
-  if (!enabled_ || duration_ms_ >= 0) return;
-  if (!message.empty()) message_ += fmt::format(": {}", message);
-  duration_ms_ = MsBetween(started_, Clock::now());
+  if (open_.empty()) return;
+  while (open_.size() > 1) End();
+  steps_[0].duration_ms = MsBetween(steps_[0].started, Clock::now());
+  if (!message.empty()) steps_[0].message.append(": ").append(message);
+  open_.clear();
+}
+
+void Trace::AppendStep(std::string& dst, const Step& step) const {
+  std::string children = step.done_children;
+  for (const size_t child : step.children) {
+    children += children.empty() ? '[' : ',';
+    AppendStep(children, steps_[child]);
+  }
+  if (!step.children.empty()) children += ']';
+  AppendTraceJson(dst, step.duration_ms >= 0 ? step.duration_ms : MsBetween(step.started, Clock::now()), step.message, children);
 }
 
 void Trace::AppendJson(std::string& dst) const {
   if (!enabled_) return;
   dst += ",\"trace\":";
-  AppendStep(dst, duration_ms_ >= 0 ? duration_ms_ : MsBetween(started_, Clock::now()), message_);
-  const char* separator = ",\"children\":[";
-  for (const auto& step : steps_) {
-    dst += separator;
-    AppendStep(dst, step.duration_ms, step.message);
-    dst += '}';
-    separator = ",";
-  }
-  dst += steps_.empty() ? "}" : "]}";
+  AppendStep(dst, steps_[0]);
 }
 
 }  // namespace vm::select
