@@ -655,6 +655,8 @@ TEST_F(ApiTest, TracesWhatNodesDo) {
   const Json labels = Json::parse(Get(Url("labels?trace=1")).body)["trace"];
   EXPECT_EQ(labels["children"][0]["message"].get<std::string>().substr(0, 11), "get labels:");
   EXPECT_EQ(labels["children"][1]["message"], "generate response for 3 items");
+  node_trace_ = "{broken";
+  EXPECT_FALSE(Json::parse(Get(Url("labels?trace=1")).body, nullptr, false).is_discarded());
 }
 
 TEST_F(ApiTest, QueuesAndRefusesWhatIsTooMuch) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 #include <utility>
@@ -163,7 +164,9 @@ void FanoutSource::NoteTrace(const char* what, const model::SearchQuery& query, 
   for (const auto& node : request.trace->nodes) {
     const std::string call = "rpc call " + node.rpc_name + "()";
     std::string rpc = "[";
-    AppendTraceJson(rpc, node.duration_ms, call, node.json.empty() ? std::string() : "[" + node.json + "]");
+    // What is no JSON would break the answer.
+    const bool is_json = nlohmann::json::accept(node.json);
+    AppendTraceJson(rpc, node.duration_ms, call, is_json ? "[" + node.json + "]" : std::string());
     rpc += ']';
     nodes += nodes.empty() ? '[' : ',';
     AppendTraceJson(nodes, node.duration_ms, "rpc at vmstorage " + node.addr + (node.error.empty() ? "" : ": error: " + node.error), rpc);
