@@ -6,6 +6,8 @@
 #include <protozero/pbf_reader.hpp>
 #include <stdexcept>
 
+#include "insert/parse/prometheus/number.h"
+
 namespace vm::insert {
 namespace {
 
@@ -144,7 +146,7 @@ Status DatadogRequest::TakePointsV1(const JsonValue& points) {
     for (const JsonValue number : item) {
       const std::optional<double> value = number.AsNumber();
       if (!value) return Bad("a point must be two numbers");
-      if (position == 0) point.timestamp = static_cast<int64_t>(*value * 1000);
+      if (position == 0) point.timestamp = TruncateToInt64(*value * 1000);
       if (position == 1) point.value = *value;
       ++position;
     }

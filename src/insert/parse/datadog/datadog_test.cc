@@ -102,6 +102,12 @@ TEST(DatadogTest, ReadsProtobuf) {
   }
 }
 
+TEST(DatadogTest, TakesTimesOfAnySize) {
+  DatadogRequest request;
+  ASSERT_TRUE(request.ParseV1("{\"series\":[{\"points\":[[1e300,1],[NaN,1]]}]}").ok());
+  for (const DatadogPoint& point : request.points(request.series()[0])) EXPECT_EQ(point.timestamp, INT64_MIN);
+}
+
 TEST(DatadogTest, RefusesOtherTypes) {
   DatadogRequest request;
   for (const char* bad : {"[]", "{\"series\":{}}", "{\"series\":[1]}", "{\"series\":[{\"metric\":1}]}", "{\"series\":[{\"tags\":[1]}]}",

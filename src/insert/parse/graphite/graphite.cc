@@ -59,7 +59,7 @@ std::string ParseLine(ParsedRows& rows, std::string_view line, const GraphiteOpt
   if (!timestamp_text.empty()) {
     const std::optional<double> timestamp = ParseNumber(timestamp_text);
     if (!timestamp) return "cannot unmarshal timestamp from \"" + std::string(timestamp_text) + "\"";
-    row.timestamp = static_cast<int64_t>(*timestamp);
+    row.timestamp = TruncateToInt64(*timestamp);
   }
   const std::optional<double> value = ParseNumber(value_text);
   if (!value) return "cannot unmarshal metric value from \"" + std::string(value_text) + "\"";

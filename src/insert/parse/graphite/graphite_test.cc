@@ -52,5 +52,12 @@ TEST(GraphiteTest, SaysWhatIsWrong) {
   EXPECT_EQ(rows.rows[0].metric, "ok");
 }
 
+TEST(GraphiteTest, TakesTimesOfAnySize) {
+  ParsedRows rows;
+  ParseGraphite(rows, "a 1 1e300\nb 1 NaN\nc 1 -Inf", {}, nullptr);
+  ASSERT_EQ(rows.rows.size(), 3u);
+  for (const ParsedRow& row : rows.rows) EXPECT_EQ(row.timestamp, INT64_MIN);
+}
+
 }  // namespace
 }  // namespace vm::insert

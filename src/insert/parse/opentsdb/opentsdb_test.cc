@@ -38,6 +38,17 @@ TEST(OpentsdbPutTest, AgreesWithTheConformanceRows) {
   }
 }
 
+TEST(OpentsdbTest, TakesTimesOfAnySize) {
+  ParsedRows rows;
+  ParseOpentsdbTelnet(rows, "put a 1e300 1\nput b NaN 1", nullptr);
+  ASSERT_EQ(rows.rows.size(), 2u);
+  for (const ParsedRow& row : rows.rows) EXPECT_EQ(row.timestamp, INT64_MIN);
+  JsonDocument document;
+  ASSERT_TRUE(ParseOpentsdbPut(rows, document, "[{\"metric\":\"a\",\"timestamp\":\"-Inf\",\"value\":1}]", nullptr).ok());
+  ASSERT_EQ(rows.rows.size(), 1u);
+  EXPECT_EQ(rows.rows[0].timestamp, INT64_MIN);
+}
+
 TEST(OpentsdbTimestampTest, TellsSecondsFromMilliseconds) {
   EXPECT_EQ(OpentsdbTimestampMs(0xffffffff), 4294967295000);
   EXPECT_EQ(OpentsdbTimestampMs(1700000000123), 1700000000123);

@@ -18,7 +18,7 @@ std::string ParseObject(ParsedRows& rows, const JsonValue& object) {
   if (const auto timestamp = object.Find("timestamp")) {
     const std::optional<double> number = NumberOf(*timestamp);
     if (!number) return "invalid `timestamp`";
-    row.timestamp = static_cast<int64_t>(*number);
+    row.timestamp = TruncateToInt64(*number);
   }
   const auto value = object.Find("value");
   if (!value) return "missing `value`";

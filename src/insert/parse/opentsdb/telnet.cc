@@ -34,7 +34,7 @@ std::string ParseLine(ParsedRows& rows, std::string_view line) {
   if (!timestamp_text) return "cannot find whitespace between timestamp and value";
   const std::optional<double> timestamp = ParseNumber(*timestamp_text);
   if (!timestamp) return "cannot parse timestamp from \"" + std::string(*timestamp_text) + "\"";
-  row.timestamp = static_cast<int64_t>(*timestamp);
+  row.timestamp = TruncateToInt64(*timestamp);
   // A line without tags is taken, although OpenTSDB asks for one.
   std::string_view tags;
   std::string_view value_text = rest;

@@ -84,4 +84,10 @@ std::optional<int64_t> ParseInteger(std::string_view text) {
   return value;
 }
 
+int64_t TruncateToInt64(double value) {
+  constexpr double kTwoTo63 = 9223372036854775808.0;
+  if (!(value >= -kTwoTo63 && value < kTwoTo63)) return std::numeric_limits<int64_t>::min();
+  return static_cast<int64_t>(value);
+}
+
 }  // namespace vm::insert

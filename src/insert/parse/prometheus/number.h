@@ -14,4 +14,7 @@ std::optional<double> ParseNumber(std::string_view text);
 /// A decimal integer with an optional minus and nothing else.
 std::optional<int64_t> ParseInteger(std::string_view text);
 
+/// `value` without its fraction; the least integer for what does not fit and for NaN, as in the reference on amd64.
+int64_t TruncateToInt64(double value);
+
 }  // namespace vm::insert

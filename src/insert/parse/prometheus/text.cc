@@ -1,6 +1,5 @@
 #include "insert/parse/prometheus/text.h"
 
-#include <limits>
 
 #include "insert/parse/prometheus/number.h"
 
@@ -32,10 +31,7 @@ size_t TrailingBackslashes(std::string_view s) {
 // Numbers in the range of int32 are seconds (OpenMetrics), all others milliseconds.
 int64_t TimestampFromNumber(double number) {
   if (number >= -2147483648.0 && number < 2147483648.0) number *= 1000;
-  if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0)) {
-    return std::numeric_limits<int64_t>::min();
-  }
-  return static_cast<int64_t>(number);
+  return TruncateToInt64(number);
 }
 
 bool TypeFromWord(std::string_view word, uint32_t& type) {

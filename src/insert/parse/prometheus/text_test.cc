@@ -51,6 +51,14 @@ TEST(ParseNumberTest, FollowsTheTextFormats) {
   }
 }
 
+TEST(TruncateToInt64Test, HasAValueForEveryNumber) {
+  EXPECT_EQ(TruncateToInt64(-1.9), -1);
+  EXPECT_EQ(TruncateToInt64(-9223372036854775808.0), INT64_MIN);
+  for (const double number : {9223372036854775808.0, -1e19, 1e300, static_cast<double>(INFINITY), static_cast<double>(NAN)}) {
+    EXPECT_EQ(TruncateToInt64(number), INT64_MIN) << number;
+  }
+}
+
 TEST(PrometheusTextTest, AgreesWithTheConformanceRows) {
   const auto cases = LoadCases("parse");
   if (cases.empty()) GTEST_SKIP() << "no shared conformance data";
