@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "insert/parse/prometheus/number.h"
+
 namespace vm::insert {
 namespace {
 
@@ -46,7 +48,7 @@ Status NewrelicEvents::TakeEvent(const JsonValue& object) {
       }
       if (!number) return Bad("cannot parse `timestamp` field");
       constexpr double kFirstMillisecond = 4294967296;  // Of 32 bits; below are seconds.
-      event.timestamp = static_cast<int64_t>(*number < kFirstMillisecond ? *number * 1000 : *number);
+      event.timestamp = TruncateToInt64(*number < kFirstMillisecond ? *number * 1000 : *number);
     }
   }
   event.labels_count = labels_.size() - event.first_label;

@@ -44,5 +44,11 @@ TEST(NewrelicTest, TakesTextsAsLabelsAndNumbersAsSamples) {
   EXPECT_FALSE(events.Parse("[{\"Events\":[1]}]").ok());
 }
 
+TEST(NewrelicTest, TakesTimesOfAnySize) {
+  NewrelicEvents events;
+  ASSERT_TRUE(events.Parse("[{\"Events\":[{\"timestamp\":1e300},{\"timestamp\":NaN}]}]").ok());
+  for (const NewrelicEvent& event : events.events()) EXPECT_EQ(event.timestamp, INT64_MIN);
+}
+
 }  // namespace
 }  // namespace vm::insert
