@@ -7,12 +7,12 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/none.hpp>
 #include <boost/optional.hpp>
+#include <stdexcept>
 #include <stop_token>
 #include <utility>
 
 #include "lib/http/args.h"
 #include "lib/http/tls.h"
-#include "lib/net/stream.h"
 
 namespace vm::http {
 namespace {
@@ -93,6 +93,16 @@ asio::awaitable<Status> PassOn(AnswerParser& parser, bool& has_passed_header, An
   co_return co_await sink.TakeBody(piece);
 }
 
+/// Parse as much of `bytes` as possible. The parser throws for fields of 64 KiB and more.
+size_t Put(AnswerParser& parser, ByteView bytes, boost::system::error_code& ec) {
+  try {
+    return parser.put(asio::buffer(bytes.data(), bytes.size()), ec);
+  } catch (const std::length_error&) {
+    ec = beast_http::error::header_limit;
+    return bytes.size();
+  }
+}
+
 }  // namespace
 
 asio::awaitable<Result<ClientResponse>> Fetch(std::string method, std::string url, Headers headers,
@@ -151,7 +161,10 @@ asio::awaitable<Status> FetchTo(std::string method, std::string url, Headers hea
   request += "\r\n";
   request += body;
   VM_CO_TRY(co_await stream->Write(AsBytes(request)));
+  co_return co_await ReadAnswerTo(*stream, std::move(method), std::move(url), sink);
+}
 
+asio::awaitable<Status> ReadAnswerTo(net::Stream& stream, std::string method, std::string url, AnswerSink& sink) {
   AnswerParser parser;
   parser.body_limit(boost::none);
   parser.header_limit(1 << 20);
@@ -162,7 +175,7 @@ asio::awaitable<Status> FetchTo(std::string method, std::string url, Headers hea
   while (!parser.is_done()) {
     const size_t at = in.size();
     in.resize(at + 64 * 1024);
-    auto n = co_await stream->Read(std::span<uint8_t>(in).subspan(at));
+    auto n = co_await stream.Read(std::span<uint8_t>(in).subspan(at));
     if (!n.ok()) co_return std::move(n).error();
     in.resize(at + n.value());
     boost::system::error_code ec;
@@ -173,7 +186,7 @@ asio::awaitable<Status> FetchTo(std::string method, std::string url, Headers hea
       }
       break;
     }
-    const size_t used = parser.put(asio::buffer(in.data(), in.size()), ec);
+    const size_t used = Put(parser, in, ec);
     in.erase(in.begin(), in.begin() + static_cast<ptrdiff_t>(used));
     if (ec && ec != beast_http::error::need_more) {
       co_return Error(ErrorCode::kUnavailable, fmt::format("cannot parse the answer of {}: {}", url, ec.message()));
@@ -181,6 +194,12 @@ asio::awaitable<Status> FetchTo(std::string method, std::string url, Headers hea
     VM_CO_TRY(co_await PassOn(parser, has_passed_header, sink));
   }
   co_return co_await PassOn(parser, has_passed_header, sink);
+}
+
+asio::awaitable<Result<ClientResponse>> ReadResponse(net::Stream& stream, std::string method, std::string url) {
+  Collector collector(url);
+  VM_CO_TRY(co_await ReadAnswerTo(stream, std::move(method), std::move(url), collector));
+  co_return std::move(collector.response);
 }
 
 }  // namespace vm::http

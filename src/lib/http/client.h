@@ -6,6 +6,7 @@
 #include "lib/base/deadline.h"
 #include "lib/base/result.h"
 #include "lib/http/message.h"
+#include "lib/net/stream.h"
 
 namespace vm::http {
 
@@ -34,5 +35,9 @@ asio::awaitable<Status> FetchTo(std::string method, std::string url, Headers hea
 /// The same with the whole answer. Errors: also kLimitExceeded above 1 GiB.
 asio::awaitable<Result<ClientResponse>> Fetch(std::string method, std::string url, Headers headers,
                                               std::string body, std::chrono::milliseconds timeout);
+
+/// The second half of FetchTo and of Fetch: read the answer to a request of `method` off `stream`. `url` is for error texts.
+asio::awaitable<Status> ReadAnswerTo(net::Stream& stream, std::string method, std::string url, AnswerSink& sink);
+asio::awaitable<Result<ClientResponse>> ReadResponse(net::Stream& stream, std::string method, std::string url);
 
 }  // namespace vm::http

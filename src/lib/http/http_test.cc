@@ -6,8 +6,11 @@
 #include <zlib.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
@@ -560,6 +563,32 @@ TEST_F(TlsTest, ReadsChangedFilesAndKeepsOldKeysWhenTheyAreBroken) {
   EXPECT_TRUE(TlsContext::ForServer(options).ok());
   options.cipher_suites = {"NONE"};
   EXPECT_FALSE(TlsContext::ForServer(options).ok());
+}
+
+/// Puts what ReadResponse makes of `answer` into `result`.
+net::asio::awaitable<void> ReadInto(net::asio::any_io_executor strand, std::string answer,
+                                    Result<ClientResponse>& result) {
+  auto ends = net::MakePipe(strand);
+  auto sent = co_await ends.first->Write(AsBytes(answer));
+  EXPECT_TRUE(sent.ok());
+  ends.first->Close();
+  result = co_await ReadResponse(*ends.second, "GET", "http://h/");
+}
+
+TEST(HttpClientTest, RefusesAnswersWithFieldsThatAreTooLong) {
+  const std::string long_value(70'000, 'x');
+  for (const std::string& answer : {"HTTP/1.1 200 OK\r\nA: " + long_value + "\r\nContent-Length: 0\r\n\r\n",
+                                    "HTTP/1.1 200 OK\r\n" + long_value + ": b\r\nContent-Length: 0\r\n\r\n"}) {
+    net::asio::io_context context;
+    Result<ClientResponse> result = Error(ErrorCode::kCancelled, "not run");
+    net::asio::co_spawn(context, ReadInto(net::asio::make_strand(context), answer, result), [](std::exception_ptr failure) {
+      EXPECT_FALSE(failure) << "an exception left the coroutine";
+    });
+    context.run();
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code(), ErrorCode::kUnavailable);
+    EXPECT_NE(result.error().message().find("header limit"), std::string::npos) << result.error().message();
+  }
 }
 
 }  // namespace
