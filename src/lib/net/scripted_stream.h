@@ -49,7 +49,9 @@ class ScriptedStream : public Stream {
 /// For fuzz targets: runs `task(executor)` to its end on this thread. An exception is a finding.
 template <class Task>
 void RunToEnd(Task task) {
-  asio::io_context context(1);
+  // Lives on: a thread of a pool may still hold a strand of it when the task has ended.
+  static asio::io_context& context = *new asio::io_context(1);
+  context.restart();
   const asio::any_io_executor strand = asio::make_strand(context);
   bool has_ended = false;
   asio::co_spawn(strand, task(strand), [&](std::exception_ptr failure) {
