@@ -45,6 +45,11 @@ def command_lines(binaries, peer, folder):
         status, text = refused(folder, f"{binaries}/vmstorage", f"-retentionPeriod={retention}")
         expect(f"-retentionPeriod cannot be smaller than a day; got {retention}" in text, True, text)
         expect(status != 0, True, f"a retention of {retention}")
+    for flag, text_part in {"-memory.allowedPercent=500": "-memory.allowedPercent must be in the range [1...100]; got 500",
+                            "-memory.allowedPercent=-1": "-memory.allowedPercent must be in the range [1...100]; got -1",
+                            "-httpListenAddr=127.0.0.1:99999": "cannot start http server at 127.0.0.1:99999"}.items():
+        status, text = refused(folder, f"{binaries}/vminsert", "-storageNode=127.0.0.1:1", flag)
+        expect((status, text_part in text), (255, True), f"{flag}: {text}")
     if peer is None:
         print("skipped: the flags of the original, VM_PEER_BIN names no original binaries")
         return

@@ -447,7 +447,15 @@ void Daemon::Init(int argc, char** argv) {
   for (const auto& [flag, value] : impl_->flags.SetFlags()) {
     VM_LOG_INFO("  -{}={}", flag, Quote(value));
   }
+  if (const double percent = *impl_->common.memory_percent;
+      *impl_->common.memory_bytes <= 0 && !(percent >= 1 && percent <= 100)) {
+    VM_FATAL("FATAL: -memory.allowedPercent must be in the range [1...100]; got {}", percent);
+  }
   impl_->allowed_memory = sys::AllowedMemoryBytes(*impl_->common.memory_bytes, *impl_->common.memory_percent);
+  if (impl_->allowed_memory < (1 << 20)) {
+    VM_LOG_WARN("allowed memory {} bytes set by -memory.allowedBytes is low. The process may behave unexpectedly.",
+                impl_->allowed_memory);
+  }
   const int64_t total = sys::AvailableMemoryBytes();
   VM_LOG_INFO("limiting caches to {} bytes, leaving {} bytes to the OS according to {}, system "
               "memory limit {} bytes",

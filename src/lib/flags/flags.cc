@@ -462,10 +462,12 @@ Result<int64_t> ParseBytes(std::string_view text) {
     }
   }
   double value = 0;
-  if (!ParseFloat(number, value) || std::isnan(value) || std::abs(value * factor) > 9.2e18) {
+  if (!ParseFloat(number, value) || std::isnan(value)) {
     return Invalid(fmt::format("cannot parse bytes \"{}\"", text));
   }
-  return static_cast<int64_t>(value * factor);
+  // More than anybody has means no limit; with room for sums.
+  constexpr double kMax = 4611686018427387904.0;
+  return static_cast<int64_t>(std::clamp(value * factor, -kMax, kMax));
 }
 
 Result<int64_t> ParseRetention(std::string_view text) {

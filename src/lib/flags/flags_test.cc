@@ -113,6 +113,9 @@ TEST(ValueTest, ParsesUnits) {
   EXPECT_EQ(ParseGoDuration("0").value(), 0ns);
   EXPECT_EQ(ParseBytes("1.5MB").value(), 1500000);
   EXPECT_FALSE(ParseBytes("x").ok());
+  EXPECT_EQ(ParseBytes("99999999999999999999").value(), int64_t{1} << 62);
+  EXPECT_EQ(ParseBytes("-9e18GB").value(), -(int64_t{1} << 62));
+  EXPECT_FALSE(ParseBytes("10EB").ok());
 }
 
 }  // namespace

@@ -563,5 +563,17 @@ TEST(NormalizeAddrTest, AddsThePort) {
   EXPECT_FALSE(NormalizeAddr("", 8400).ok());
 }
 
+TEST(ListenerTest, ReadsPortsStrictly) {
+  Runtime runtime(1);
+  for (const char* addr : {"127.0.0.1:", "127.0.0.1:0", ":", ""}) {
+    auto listener = Listener::Open(runtime.executor(), addr);
+    ASSERT_TRUE(listener.ok()) << addr << ": " << listener.error().message();
+    EXPECT_NE(listener.value()->port(), 0) << addr;
+  }
+  for (const char* addr : {"127.0.0.1:99999", ":99999", ":x", "127.0.0.1"}) {
+    EXPECT_FALSE(Listener::Open(runtime.executor(), addr).ok()) << addr;
+  }
+}
+
 }  // namespace
 }  // namespace vm::net

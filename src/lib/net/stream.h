@@ -62,7 +62,7 @@ asio::awaitable<Result<std::unique_ptr<Stream>>> Dial(std::string addr, DialOpti
 /// A TCP listening socket. Thread-safe.
 class Listener {
  public:
-  /// `addr` is ":8400" or "host:port"; port 0 takes a free one. Errors: kIo.
+  /// `addr` is ":8400" or "host:port"; port 0 or none takes a free one. Errors: kIo, kInvalidInput.
   static Result<std::unique_ptr<Listener>> Open(asio::any_io_executor executor, std::string addr,
                                                 bool enable_tcp6 = false);
   ~Listener();

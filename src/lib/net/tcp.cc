@@ -296,17 +296,20 @@ Listener::~Listener() { Close(); }
 
 Result<std::unique_ptr<Listener>> Listener::Open(asio::any_io_executor executor, std::string addr,
                                                  bool enable_tcp6) {
-  VM_ASSIGN_OR_RETURN(auto host_port, SplitAddr(addr));
+  VM_ASSIGN_OR_RETURN(auto host_port, SplitAddr(addr.empty() ? ":" : addr));
+  if (host_port.second.empty()) host_port.second = "0";
   auto impl = std::make_shared<Impl>(executor);
   error_code ec;
   tcp::endpoint endpoint;
+  // The resolver would take a bigger number modulo 65536.
+  uint16_t port = 0;
+  const auto& text = host_port.second;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
+  const bool is_number = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+  if (!is_number && (host_port.first.empty() || text.find_first_not_of("0123456789") == std::string::npos)) {
+    return Error(ErrorCode::kInvalidInput, fmt::format("cannot parse port in \"{}\"", addr));
+  }
   if (host_port.first.empty()) {
-    uint16_t port = 0;
-    const auto& text = host_port.second;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-      return Error(ErrorCode::kInvalidInput, fmt::format("cannot parse port in \"{}\"", addr));
-    }
     endpoint = tcp::endpoint(enable_tcp6 ? tcp::v6() : tcp::v4(), port);
   } else {
     tcp::resolver resolver(executor);
