@@ -137,9 +137,8 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static net::Pool pool("fuzz", 1);
   static Handler handler;
-  static SelectServer server(handler, pool, {});
+  static SelectServer server(handler, {});
   ByteView src(data, size);
   const bool is_insert = fuzz::TakeChoice(src, 2) == 0;
   Sink sink;
