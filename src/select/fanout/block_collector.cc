@@ -37,6 +37,7 @@ Status BlockCollector::Charge(size_t bytes) {
 }
 
 Result<ByteView> BlockCollector::Keep(ByteView bytes) {
+  if (bytes.empty()) return ByteView();  // A name that a node leaves out; there may be no chunk yet.
   if (chunk_size_ - chunk_used_ < bytes.size()) {
     const size_t size = std::max(bytes.size(), std::clamp(chunk_size_ * 2, kMinChunkSize, kMaxChunkSize));
     VM_TRY(Charge(size));
@@ -46,7 +47,7 @@ Result<ByteView> BlockCollector::Keep(ByteView bytes) {
     chunk_used_ = 0;
   }
   uint8_t* const at = chunks_.back().get() + chunk_used_;
-  if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
+  std::memcpy(at, bytes.data(), bytes.size());
   chunk_used_ += bytes.size();
   return ByteView(at, bytes.size());
 }

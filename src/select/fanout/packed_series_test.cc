@@ -122,6 +122,17 @@ TEST_F(PackedSeriesTest, ChargesTheBudgetAndGivesItBack) {
   EXPECT_EQ(limits_->budget->used_bytes(), 0);
 }
 
+TEST_F(PackedSeriesTest, TakesAnEmptyNameAsAnyOther) {
+  auto node = Node();
+  MustAdd(*node, "", {1}, {5});  // Before there is any memory.
+  MustAdd(*node, "a", {1}, {6});
+  MustAdd(*node, "", {2}, {7});
+  const PackedSeries packed(options_, {node});
+  ASSERT_EQ(packed.size(), 2u);
+  ExpectSeries(packed, 0, "", {1, 2}, {5, 7});
+  ExpectSeries(packed, 1, "a", {1}, {6});
+}
+
 TEST_F(PackedSeriesTest, RefusesEveryTruncation) {
   const ByteBuffer block = MarshalledBlock({'a'}, {1, 2, 4}, {1, 5, 2});
   for (size_t size = 0; size < block.size(); ++size) {
