@@ -38,7 +38,8 @@ Status UnpackSnappy(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions
 }
 
 Status UnpackZstd(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& options) {
-  if (const std::optional<size_t> size = encoding::ZstdContentSize(body); size && *size <= options.max_size_bytes) {
+  if (const std::optional<size_t> size = encoding::ZstdContentSize(body)) {
+    if (*size > options.max_size_bytes) return TooBig(options);
     dst.resize(*size);  // As above.
     Status status = encoding::DecompressZstdTo(dst, body);
     if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());

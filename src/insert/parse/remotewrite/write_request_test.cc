@@ -159,6 +159,14 @@ TEST(RemoteWriteBodyTest, ChecksTheAnnouncedLengthBeforeUnpacking) {
   EXPECT_NE(status.error().message().find("-maxInsertRequestSize=100"), std::string::npos);
   options.max_size_bytes = size_t{8} << 30;
   EXPECT_FALSE(UnpackRemoteWriteBody(dst, liar, options).ok());
+
+  ByteBuffer zstd;
+  encoding::CompressZstd(zstd, ByteBuffer(10'000), 1);
+  options.max_size_bytes = 9'999;
+  options.prefer_zstd = true;
+  const Status bomb = UnpackRemoteWriteBody(dst, zstd, options);
+  ASSERT_FALSE(bomb.ok());
+  EXPECT_NE(bomb.error().message().find("-maxInsertRequestSize=9999"), std::string::npos) << bomb.error().message();
 }
 
 // The usual form is read by a shortcut; everything else must give the same.
