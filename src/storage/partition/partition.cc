@@ -180,7 +180,8 @@ Error Partition::LastingError(Error error) const {
     const auto entries = options_.fs->ListDirectory(fs::Join(options_.data_path, kind));
     if (!entries.ok()) continue;
     for (const fs::DirEntry& entry : entries.value()) {
-      if (entry.name == name_ && !entry.is_directory) return Error(ErrorCode::kCorrupted, error.message());
+      // The volume behind a link may come back.
+      if (entry.name == name_ && !entry.is_directory && !entry.is_symlink) return Error(ErrorCode::kCorrupted, error.message());
     }
   }
   return error;

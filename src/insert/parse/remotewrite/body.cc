@@ -58,6 +58,9 @@ std::optional<size_t> AnnouncedBodySize(ByteView body) {
   if (body.size() >= sizeof kZstdMagic && Equal(body.first(sizeof kZstdMagic), kZstdMagic)) {
     return encoding::ZstdContentSize(body);
   }
+  // Frames that zstd skips (0x184D2A50 to 5F) look like a short snappy block; what follows says nothing here.
+  constexpr uint8_t kSkippableMagic[] = {0x2a, 0x4d, 0x18};
+  if (body.size() >= 4 && (body[0] & 0xf0) == 0x50 && Equal(body.subspan(1, sizeof kSkippableMagic), kSkippableMagic)) return std::nullopt;
   size_t size = 0;
   if (!snappy::GetUncompressedLength(reinterpret_cast<const char*>(body.data()), body.size(), &size)) return std::nullopt;
   return size;

@@ -144,6 +144,9 @@ TEST(RemoteWriteBodyTest, SaysWhatABodyAnnounces) {
   Append(two, ByteView(zstd));  // A second frame may hold anything.
   EXPECT_EQ(AnnouncedBodySize(two), std::nullopt);
   EXPECT_EQ(AnnouncedBodySize({}), std::nullopt);
+  ByteBuffer skipped = {0x53, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 'x'};
+  Append(skipped, zstd);
+  EXPECT_EQ(AnnouncedBodySize(skipped), std::nullopt);
   const ByteBuffer endless(11, 0xff);
   EXPECT_EQ(AnnouncedBodySize(endless), std::nullopt);
 }
