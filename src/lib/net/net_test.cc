@@ -1,3 +1,7 @@
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 #include <thread>
 #include <memory>
@@ -222,6 +226,33 @@ TEST(TcpTest, CompressedMessagesTravelOverLoopback) {
       BlockOn(runtime.MakeStrand(), EchoClient(listener.value()->addr(), sizes));
   EXPECT_TRUE(status.ok()) << status.error().message();
   tasks.Wait();
+}
+
+/// A connection of which the client breaks off in the middle: reset, not closed. What the server reads.
+asio::awaitable<Result<size_t>> ReadAfterReset(Listener* listener) {
+  const std::string addr = listener->addr();
+  const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(addr.substr(addr.rfind(':') + 1))));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::connect(client, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  auto accepted = co_await listener->Accept();
+  const linger at_once{1, 0};
+  ::setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  ::close(client);
+  if (!accepted.ok()) co_return std::move(accepted).error();
+  ByteBuffer bytes(10);
+  co_return co_await accepted.value()->Read(bytes);
+}
+
+TEST(TcpTest, AResetIsNoEnd) {
+  Runtime runtime(2);
+  auto listener = Listener::Open(runtime.executor(), "127.0.0.1:0");
+  ASSERT_TRUE(listener.ok());
+  const Result<size_t> read = BlockOn(runtime.MakeStrand(), ReadAfterReset(listener.value().get()));
+  ASSERT_FALSE(read.ok()) << read.value();
+  EXPECT_NE(read.error().message().find("reset by peer"), std::string::npos) << read.error().message();
 }
 
 asio::awaitable<void> HoldOne(Listener* listener, std::unique_ptr<Stream>* held,

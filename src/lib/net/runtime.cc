@@ -111,8 +111,8 @@ class ListeningTurns {
     /// There is nothing to do.
     void Rest() noexcept { busy_since_ = {}; }
     void End() noexcept {
-      if (!TakeAway()) return;
       BusyHook::Set(nullptr);
+      if (!TakeAway()) return;
       turns_.EndTurn();
     }
     /// False: it had ended already. Who gets true sees to it that another one listens. Any thread.

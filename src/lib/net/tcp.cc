@@ -13,6 +13,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <iterator>
 
@@ -97,6 +98,8 @@ class TcpStream : public Stream {
         StillBusy();
         co_return static_cast<size_t>(got);
       }
+      // An error is told once: the next try would see the end of the stream instead.
+      if (!IsWorthWaiting(errno)) co_return IoError("read from", errno);
     }
     state->direct_reads = 0;
     auto [ec, n] = co_await state->socket.async_read_some(asio::buffer(dst.data(), dst.size()),
@@ -115,7 +118,10 @@ class TcpStream : public Stream {
     if (state->timed_out) co_return TimeoutError("write to");
     while (!src.empty() && state->direct_writes++ < kMaxDirectCalls) {
       const ssize_t sent = ::send(state->socket.native_handle(), src.data(), src.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (sent < 0) break;
+      if (sent < 0) {
+        if (!IsWorthWaiting(errno)) co_return IoError("write to", errno);
+        break;
+      }
       src = src.subspan(static_cast<size_t>(sent));
     }
     if (src.empty()) co_return Ok();
@@ -138,6 +144,7 @@ class TcpStream : public Stream {
       message.msg_iov = parts;
       message.msg_iovlen = std::size(parts);
       const ssize_t sent = ::sendmsg(state->socket.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent < 0 && !IsWorthWaiting(errno)) co_return IoError("write to", errno);
       const size_t done = sent > 0 ? static_cast<size_t>(sent) : 0;
       body = body.subspan(done - std::min(done, head.size()));
       head = head.subspan(std::min(done, head.size()));
@@ -166,6 +173,12 @@ class TcpStream : public Stream {
   std::string local_addr() const override { return local_addr_; }
 
  private:
+  static bool IsWorthWaiting(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+  Error IoError(std::string_view what, int error) const {
+    if (state_->timed_out) return TimeoutError(what);
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("cannot {} {}: {}", what, remote_addr_, error_code(error, boost::system::system_category()).message()));
+  }
   Error TimeoutError(std::string_view what) const {
     return Error(ErrorCode::kUnavailable, fmt::format("cannot {} {}: {}", what, remote_addr_, kTimeoutText));
   }

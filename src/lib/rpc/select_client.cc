@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <map>
 
 #include "lib/net/handshake.h"
@@ -278,8 +279,15 @@ void SelectClient::EndDial(const Error* failure, std::chrono::steady_clock::dura
 awaitable<Result<std::unique_ptr<net::FramedStream>>> SelectClient::Connect() {
   if (auto failure = BeginDial()) co_return std::move(*failure);
   const auto from = std::chrono::steady_clock::now();
-  auto dialed = co_await DialNode();
+  Result<std::unique_ptr<net::FramedStream>> dialed = Error(ErrorCode::kUnavailable, "an exception ended the dial");
+  std::exception_ptr thrown;
+  try {
+    dialed = co_await DialNode();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
   EndDial(dialed.ok() ? nullptr : &dialed.error(), std::chrono::steady_clock::now() - from);
+  if (thrown) std::rethrow_exception(thrown);
   co_return std::move(dialed);
 }
 

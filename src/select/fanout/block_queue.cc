@@ -18,7 +18,7 @@ Status BlockQueue::Add(ByteView metric_block) {
   bool is_awaited = false;
   {
     MutexLock lock(mutex_);
-    if (is_closed_) return Error(ErrorCode::kCancelled, "nobody takes blocks anymore");
+    if (is_closed_ || has_ended_) return Error(ErrorCode::kCancelled, "nobody takes blocks anymore");
     blocks_.Add(metric_block);
     if (blocks_.bytes() >= max_bytes_) is_full_.store(true, std::memory_order_relaxed);
     // Whoever waits while there is something to take has been told already.
@@ -31,16 +31,19 @@ Status BlockQueue::Add(ByteView metric_block) {
 asio::awaitable<Status> BlockQueue::WaitForRoom() {
   co_await Wait(Event::kRoom);
   MutexLock lock(mutex_);
-  if (is_closed_) co_return Error(ErrorCode::kCancelled, "nobody takes blocks anymore");
+  if (is_closed_ || has_ended_) co_return Error(ErrorCode::kCancelled, "nobody takes blocks anymore");
   co_return Ok();
 }
 
 asio::awaitable<bool> BlockQueue::Take(BlockBatch& batch) {
   batch.Clear();
-  co_await Wait(Event::kBlocks);
   bool has_waiters = false;
-  {
+  for (bool is_done = false; !is_done;) {
+    co_await Wait(Event::kBlocks);
     MutexLock lock(mutex_);
+    // Close may have taken away what was waited for; the end is still to come then.
+    is_done = blocks_.size() > 0 || has_ended_;
+    if (!is_done) continue;
     std::swap(batch, blocks_);
     has_waiters = waiting_ > 0 && is_full_.load(std::memory_order_relaxed);
     is_full_.store(false, std::memory_order_relaxed);

@@ -57,6 +57,7 @@ TEST_F(BlockQueueTest, CarriesBlocksInOrder) {
   EXPECT_TRUE(adding.get().ok());
   for (size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<uint8_t>(i));
   queue_->End();
+  EXPECT_FALSE(queue_->Add(Block(1, 1)).ok());
   EXPECT_FALSE(TakeInto(batch));
 }
 

@@ -415,6 +415,8 @@ awaitable<Result<bool>> Fanout::StreamBlocks(model::SearchQuery query, FanoutReq
   if (thrown) std::rethrow_exception(thrown);
   if (!consumed.ok()) co_return std::move(consumed).error();
   if (streamed->error) co_return std::move(*streamed->error);
+  // Blocks may have been thrown away: what was consumed is not the whole.
+  if (request.deadline.Cancelled()) co_return Error(ErrorCode::kCancelled, "the request has been cancelled");
   co_return streamed->is_partial;
 }
 

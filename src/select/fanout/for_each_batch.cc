@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "lib/base/mutex.h"
 #include "lib/net/event.h"
@@ -34,7 +37,13 @@ class Batches {
       next_ += batch_size_;
       ++running_;
     }
-    Status done = work_(worker, begin, std::min(begin + batch_size_, count_));
+    // An exception must not leave: others still work on what the caller holds until all have ended.
+    Status done = Ok();
+    try {
+      done = work_(worker, begin, std::min(begin + batch_size_, count_));
+    } catch (const std::exception& exception) {
+      done = Error(ErrorCode::kLimitExceeded, fmt::format("an exception ended the work on series: {}", exception.what()));
+    }
     bool is_last = false;
     {
       MutexLock lock(mutex_);
