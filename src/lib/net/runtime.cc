@@ -116,7 +116,8 @@ class ListeningTurns {
       turns_.EndTurn();
     }
     /// False: it had ended already. Who gets true sees to it that another one listens. Any thread.
-    bool TakeAway() noexcept { return is_listening_.exchange(false, std::memory_order_relaxed); }
+    /// Ordered: the thread whose turn it was goes on to destroy it when somebody else has taken it away.
+    bool TakeAway() noexcept { return is_listening_.exchange(false, std::memory_order_acq_rel); }
 
    private:
     using Clock = std::chrono::steady_clock;
