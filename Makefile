@@ -21,7 +21,7 @@ test: build
 
 # Unit tests of everything that decodes bytes from outside, and the three daemons.
 SANITIZED = base bytes hash encoding decimal fs model storage_part storage_partset storage_mergeset \
-            storage_indexdb metricsql insert_parse_prometheus insert_parse_remotewrite
+            storage_indexdb metricsql insert_parse_prometheus insert_parse_remotewrite insert_parse_vmimport
 empty :=
 space := $(empty) $(empty)
 
