@@ -209,6 +209,35 @@ TEST(ZstdTest, StreamHasTheHeaderOfTheReferenceAndReadsCompleteFrames) {
   EXPECT_FALSE(decompressor.Decompress(out, src, 1 << 20).ok());
 }
 
+TEST(ZstdTest, FramesFromBeforeOneAreRefused) {
+  // A frame of 0.7 without content: some builds of the library take it, in one piece or in several.
+  const uint8_t old[] = {0x27, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0xc0, 0x00, 0x00};
+  ByteBuffer modern;
+  CompressZstd(modern, AsBytes("one"), 1);
+  ByteBuffer behind = modern;
+  Append(behind, old);
+  ByteBuffer out;
+  for (const ByteView src : {ByteView(old), ByteView(behind)}) {
+    EXPECT_FALSE(DecompressZstd(out, src, 1000).ok());
+    for (const size_t step : {size_t{1}, src.size()}) {
+      ZstdStreamDecompressor stream;
+      Status status = Ok();
+      for (ByteView rest = src; status.ok() && !rest.empty();) {
+        ByteView piece = rest.first(std::min(step, rest.size()));
+        rest = rest.subspan(piece.size());
+        do {
+          const size_t before = piece.size();
+          status = stream.Decompress(out, piece, 1000);
+          if (piece.size() == before) break;
+        } while (status.ok() && !piece.empty());
+      }
+      EXPECT_FALSE(status.ok()) << step;
+    }
+  }
+  EXPECT_FALSE(DecompressZstdTo({}, old).ok());
+  EXPECT_FALSE(ZstdContentSize(old).has_value());
+}
+
 TEST(ZstdTest, StreamStopsAtTheLimitAndGoesOn) {
   ZstdStreamCompressor compressor(1);
   ByteBuffer wire, out;

@@ -33,9 +33,13 @@ Error ZstdError(size_t code) {
 
 constexpr size_t kChunkSize = 128 * 1024;
 
-}  // namespace
+/// Whether these bytes begin with a frame of a zstd before 1.0. The library may be built with the decoders of those; the
+/// reference's is not, and what they take depends on how the input is cut. Only frames with the magics 28 B5 2F FD and
+/// 5? 2A 4D 18 (to be skipped) exist since.
+bool IsLegacyFrame(ByteView src) { return !src.empty() && src[0] != 0x28 && (src[0] & 0xf0) != 0x50; }
 
-namespace {
+Error LegacyError() { return Error(ErrorCode::kCorrupted, "cannot decompress zstd data: unknown frame descriptor"); }
+
 
 size_t Compress(uint8_t* dst, size_t room, ByteView src, int level, int window_log) {
   ZSTD_CCtx* context = ThreadCompressor();
@@ -69,6 +73,7 @@ void CompressZstd(ByteBuffer& dst, ByteView src, int level, int window_log) {
 }
 
 std::optional<size_t> ZstdContentSize(ByteView src) {
+  if (IsLegacyFrame(src)) return std::nullopt;
   const unsigned long long size = ZSTD_getFrameContentSize(src.data(), src.size());
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) return std::nullopt;
   if (ZSTD_findFrameCompressedSize(src.data(), src.size()) != src.size()) return std::nullopt;
@@ -76,6 +81,7 @@ std::optional<size_t> ZstdContentSize(ByteView src) {
 }
 
 Status DecompressZstdTo(std::span<uint8_t> dst, ByteView src) {
+  if (IsLegacyFrame(src)) return LegacyError();
   const size_t n = ZSTD_decompressDCtx(ThreadDecompressor(), dst.data(), dst.size(), src.data(), src.size());
   if (ZSTD_isError(n)) return ZstdError(n);
   if (n != dst.size()) {
@@ -92,6 +98,7 @@ Status DecompressZstd(ByteBuffer& dst, ByteView src, size_t max_size) {
     return error;
   };
   if (src.empty()) return Ok();
+  if (IsLegacyFrame(src)) return LegacyError();
   // The common case: one frame that says its size.
   const unsigned long long size = ZSTD_getFrameContentSize(src.data(), src.size());
   if (size == ZSTD_CONTENTSIZE_ERROR) {
@@ -119,6 +126,7 @@ Status DecompressZstd(ByteBuffer& dst, ByteView src, size_t max_size) {
     const size_t at = dst.size();
     dst.resize(at + kChunkSize);
     ZSTD_outBuffer out{dst.data() + at, kChunkSize, 0};
+    if (last == 0 && IsLegacyFrame(src.subspan(in.pos))) return fail(LegacyError());
     last = ZSTD_decompressStream(context, &out, &in);
     dst.resize(at + out.pos);
     if (ZSTD_isError(last)) return fail(ZstdError(last));
@@ -189,6 +197,7 @@ Status ZstdStreamDecompressor::Decompress(ByteBuffer& dst, ByteView& src, size_t
   ZSTD_inBuffer in{src.data(), src.size(), 0};
   size_t appended = 0;
   while (appended < max_size) {
+    if (context_->at_frame_end && IsLegacyFrame(src.subspan(in.pos))) return LegacyError();
     const size_t at = dst.size();
     const size_t room = std::min(kChunkSize, max_size - appended);
     dst.resize(at + room);
