@@ -3,6 +3,7 @@
 
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/version.h"
+#include "lib/fs/file_system.h"
 #include "lib/log/log.h"
 #include "storage/engine/engine.h"
 #include "storage/flags.h"
@@ -50,6 +51,7 @@ int main(int argc, char** argv) {
       parts.small.size_bytes + parts.big.size_bytes);
   // The registry may call into the engine until the HTTP server is gone.
   vm::storage::RegisterEngineMetrics(daemon.metrics(), *engine, metrics_options);
+  vm::fs::RegisterPathMetrics(daemon.metrics(), flags.data_path());
 
   vm::storage::ServerOptions server_options = flags.MakeServerOptions();
   server_options.registry = &daemon.metrics();

@@ -22,6 +22,7 @@
 #include "lib/daemon/common_flags.h"
 #include "lib/daemon/favicon.h"
 #include "lib/daemon/push_metrics.h"
+#include "lib/fs/file_system.h"
 #include "lib/daemon/version.h"
 #include "lib/http/server.h"
 #include "lib/log/log.h"
@@ -88,6 +89,7 @@ struct Daemon::Impl {
         favicon_requests(metrics.GetCounter("vm_http_requests_total{path=\"*/favicon.ico\"}")),
         metrics_requests(metrics.GetCounter("vm_http_requests_total{path=\"/metrics\"}")),
         metrics_duration(metrics.GetHistogram("vm_http_request_duration_seconds{path=\"/metrics\"}")) {
+    fs::RegisterFileMetrics(metrics);
     metrics.GetCounter(PprofMetric(""));
     for (const std::string_view known : kPprofNames) metrics.GetCounter(PprofMetric(known));
   }

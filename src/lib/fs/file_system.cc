@@ -6,17 +6,20 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "lib/base/mutex.h"
+#include "lib/metrics/metrics.h"
 
 namespace vm::fs {
 namespace {
@@ -29,6 +32,58 @@ Error IoError(std::string_view what, const std::string& path) {
   const char* reason = strerror_r(code, text, sizeof(text));
   return Error(ErrorCode::kIo, "cannot " + std::string(what) + " \"" + path + "\": " + reason);
 }
+
+/// What the real file systems did. Counted per call of the operating system or per block, never per sample.
+struct Figures {
+  struct Stream {
+    metrics::Counter buffered_calls;
+    metrics::Counter buffered_bytes;
+    metrics::Counter real_calls;
+    metrics::Counter real_bytes;
+    metrics::Counter nanoseconds;
+    std::atomic<int64_t> open{0};
+  };
+  Stream writes;
+  Stream reads;
+  metrics::Counter sync_calls;
+  metrics::Counter sync_nanoseconds;
+  metrics::Counter random_read_calls;
+  metrics::Counter random_read_bytes;
+  std::atomic<int64_t> random_readers{0};
+};
+
+Figures& AllFigures() {
+  static auto* const figures = new Figures;  // Files in static objects may outlive every other one.
+  return *figures;
+}
+
+/// Adds its lifetime to a counter.
+class Stopwatch {
+ public:
+  explicit Stopwatch(metrics::Counter& nanoseconds) : nanoseconds_(nanoseconds) {}
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+  ~Stopwatch() {
+    const std::chrono::nanoseconds taken = std::chrono::steady_clock::now() - start_;
+    nanoseconds_.Add(static_cast<uint64_t>(taken.count()));
+  }
+
+ private:
+  metrics::Counter& nanoseconds_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// Counts itself as long as it lives.
+class Presence {
+ public:
+  explicit Presence(std::atomic<int64_t>& count) : count_(count) { count_.fetch_add(1, std::memory_order_relaxed); }
+  Presence(const Presence&) = delete;
+  Presence& operator=(const Presence&) = delete;
+  ~Presence() { count_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int64_t>& count_;
+};
 
 /// A file descriptor that is closed when it goes away.
 class Fd {
@@ -51,6 +106,8 @@ class RealWriter final : public FileWriter {
   RealWriter(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
   Status Append(ByteView bytes) override {
+    figures_.buffered_calls.Inc();
+    figures_.buffered_bytes.Add(bytes.size());
     if (buffer_.size() + bytes.size() > kWriteBufferSize) VM_TRY(FlushBuffer());
     if (bytes.size() >= kWriteBufferSize) return WriteAll(bytes);
     vm::Append(buffer_, bytes);
@@ -58,6 +115,8 @@ class RealWriter final : public FileWriter {
   }
   Status Sync() override {
     VM_TRY(FlushBuffer());
+    AllFigures().sync_calls.Inc();
+    Stopwatch watch(AllFigures().sync_nanoseconds);
     if (::fsync(fd_.get()) != 0) return IoError("sync", path_);
     return Ok();
   }
@@ -74,17 +133,23 @@ class RealWriter final : public FileWriter {
     return status;
   }
   Status WriteAll(ByteView bytes) {
+    if (bytes.empty()) return Ok();
+    Stopwatch watch(figures_.nanoseconds);
     while (!bytes.empty()) {
+      figures_.real_calls.Inc();
       const ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
       if (n < 0) {
         if (errno == EINTR) continue;
         return IoError("write to", path_);
       }
+      figures_.real_bytes.Add(static_cast<uint64_t>(n));
       bytes = bytes.subspan(static_cast<size_t>(n));
     }
     return Ok();
   }
 
+  Figures::Stream& figures_ = AllFigures().writes;
+  const Presence presence_{figures_.open};
   Fd fd_;
   const std::string path_;
   ByteBuffer buffer_;
@@ -180,6 +245,7 @@ class RealReader final : public FileReader {
 
   Status ReadAt(uint64_t offset, std::span<uint8_t> dst) const override {
     VM_TRY(CheckRange(offset, dst.size()));
+    Count(dst.size());
     if (mapping_ != nullptr) {
       if (!dst.empty()) std::memcpy(dst.data(), mapping_ + offset, dst.size());
       return Ok();
@@ -201,13 +267,20 @@ class RealReader final : public FileReader {
 
   Result<ByteView> View(uint64_t offset, size_t size, ByteBuffer& scratch) const override {
     VM_TRY(CheckRange(offset, size));
-    if (mapping_ != nullptr) return ByteView(mapping_ + offset, size);
+    if (mapping_ != nullptr) {
+      Count(size);
+      return ByteView(mapping_ + offset, size);
+    }
     scratch.resize(size);
     VM_TRY(ReadAt(offset, scratch));
     return ByteView(scratch);
   }
 
  private:
+  void Count(uint64_t size) const {
+    figures_.random_read_calls.Inc();
+    figures_.random_read_bytes.Add(size);
+  }
   Status CheckRange(uint64_t offset, uint64_t size) const {
     if (offset > size_ || size > size_ - offset) {
       return Error(ErrorCode::kCorrupted, "cannot read " + std::to_string(size) + " bytes at offset " +
@@ -217,6 +290,8 @@ class RealReader final : public FileReader {
     return Ok();
   }
 
+  Figures& figures_ = AllFigures();
+  const Presence presence_{figures_.random_readers};
   const Fd fd_;
   const std::string path_;
   const uint64_t size_;
@@ -260,15 +335,23 @@ class RealFiles final : public FileSystem {
   Result<ByteBuffer> ReadFile(const std::string& path) override {
     Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (fd.get() < 0) return IoError("open", path);
+    Figures::Stream& figures = AllFigures().reads;
+    const Presence presence(figures.open);
+    Stopwatch watch(figures.nanoseconds);
     ByteBuffer bytes;
     for (;;) {
       const size_t at = bytes.size();
       bytes.resize(at + kWriteBufferSize);
+      figures.real_calls.Inc();
       const ssize_t n = ::read(fd.get(), bytes.data() + at, kWriteBufferSize);
       if (n < 0 && errno != EINTR) return IoError("read", path);
       bytes.resize(at + (n > 0 ? static_cast<size_t>(n) : 0));
-      if (n == 0) return bytes;
+      if (n == 0) break;
     }
+    figures.real_bytes.Add(bytes.size());
+    figures.buffered_calls.Inc();
+    figures.buffered_bytes.Add(bytes.size());
+    return bytes;
   }
 
   Status AtomicWriteFile(const std::string& path, ByteView bytes) override {
@@ -402,6 +485,58 @@ void ReportBusErrors() {
   action.sa_sigaction = OnBusError;
   action.sa_flags = SA_SIGINFO;
   ::sigaction(SIGBUS, &action, nullptr);
+}
+
+void RegisterFileMetrics(metrics::Registry& registry) {
+  const auto counter = [&](const char* name, const metrics::Counter& value, double per_unit = 1) {
+    registry.SetCounterCallback(name, [&value, per_unit] { return static_cast<double>(value.Get()) / per_unit; });
+  };
+  // The reference counts these as counters too.
+  const auto level = [&](const char* name, const std::atomic<int64_t>& value) {
+    registry.SetCounterCallback(name, [&value] { return static_cast<double>(value.load(std::memory_order_relaxed)); });
+  };
+  constexpr double kNanosecondsPerSecond = 1e9;
+  Figures& f = AllFigures();
+  counter("vm_filestream_buffered_write_calls_total", f.writes.buffered_calls);
+  counter("vm_filestream_buffered_written_bytes_total", f.writes.buffered_bytes);
+  counter("vm_filestream_real_write_calls_total", f.writes.real_calls);
+  counter("vm_filestream_real_written_bytes_total", f.writes.real_bytes);
+  counter("vm_filestream_write_duration_seconds_total", f.writes.nanoseconds, kNanosecondsPerSecond);
+  level("vm_filestream_writers", f.writes.open);
+  counter("vm_filestream_fsync_calls_total", f.sync_calls);
+  counter("vm_filestream_fsync_duration_seconds_total", f.sync_nanoseconds, kNanosecondsPerSecond);
+  counter("vm_filestream_buffered_read_calls_total", f.reads.buffered_calls);
+  counter("vm_filestream_buffered_read_bytes_total", f.reads.buffered_bytes);
+  counter("vm_filestream_real_read_calls_total", f.reads.real_calls);
+  counter("vm_filestream_real_read_bytes_total", f.reads.real_bytes);
+  counter("vm_filestream_read_duration_seconds_total", f.reads.nanoseconds, kNanosecondsPerSecond);
+  level("vm_filestream_readers", f.reads.open);
+  counter("vm_fs_read_calls_total", f.random_read_calls);
+  counter("vm_fs_read_bytes_total", f.random_read_bytes);
+  level("vm_fs_readers", f.random_readers);
+}
+
+void RegisterPathMetrics(metrics::Registry& registry, const std::string& path) {
+  // linux/magic.h; the names that the reference shows, all others are "unknown" there too.
+  struct Kind {
+    uint32_t magic;
+    const char* name;
+  };
+  static constexpr Kind kKinds[] = {
+      {0xEF53, "ext2/ext3/ext4"}, {0x9123683E, "btrfs"},     {0x58465342, "xfs"},    {0xF2F52010, "f2fs"},
+      {0xca451a4e, "bcachefs"},   {0x794c7630, "overlayfs"}, {0x65735546, "fuse"},   {0x6969, "nfs"},
+      {0xFF534D42, "cifs"},       {0x3434, "nilfs"},         {0xf15f, "ecryptfs"},   {0xE0F5E1E2, "erofs"},
+      {0x9660, "isofs"},          {0x72b6, "jffs2"},         {0x5346414F, "afs"},    {0x0187, "autofs"},
+      {0xf995e849, "hpfs"},       {0x00c0ffee, "hostfs"},    {0xabba1974, "xenfs"},
+  };
+  const char* name = "unknown";
+  struct statfs info;
+  if (::statfs(path.c_str(), &info) == 0) {
+    const auto kind = std::find_if(std::begin(kKinds), std::end(kKinds),
+                                   [&](const Kind& k) { return k.magic == static_cast<uint32_t>(info.f_type); });
+    if (kind != std::end(kKinds)) name = kind->name;
+  }
+  registry.SetGaugeCallback("vm_fs_info{path=\"" + path + "\", fs_type=\"" + name + "\"}", [] { return 1.0; });
 }
 
 std::unique_ptr<FileSystem> NewRealFileSystem(const RealFileSystemOptions& options) {

@@ -10,6 +10,10 @@
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 
+namespace vm::metrics {
+class Registry;
+}
+
 namespace vm::fs {
 
 /// Appends to one new file. Bytes are buffered; they are durable after Sync. Not thread-safe.
@@ -99,6 +103,12 @@ void ReportBusErrors();
 std::unique_ptr<FileSystem> NewRealFileSystem(const RealFileSystemOptions& options = {});
 /// A process-wide instance with default options.
 FileSystem& RealFileSystem();
+
+/// Show what all real file systems of the process did: `vm_filestream_*` (files written from front to back or read whole)
+/// and `vm_fs_*` (reads at an offset). Names are the reference's (lib/filestream, lib/fs). They are the process's.
+void RegisterFileMetrics(metrics::Registry& registry);
+/// Show `vm_fs_info{path,fs_type}` for a directory that exists.
+void RegisterPathMetrics(metrics::Registry& registry, const std::string& path);
 
 /// Name of the file that marks a directory as being removed.
 inline constexpr std::string_view kDeleteMarker = ".delete-this-dir";

@@ -2,7 +2,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <map>
+
 #include "lib/fs/file_system.h"
+#include "lib/metrics/metrics.h"
 
 namespace vm::fs {
 namespace {
@@ -123,6 +126,58 @@ TEST_P(FileSystemTest, AnUnreadablePageIsReportedWithFileAndOffset) {
 }
 
 INSTANTIATE_TEST_SUITE_P(MmapAndPread, FileSystemTest, testing::Bool());
+
+TEST(FileMetricsTest, CountWhatTheFileSystemsDid) {
+  metrics::Registry registry;
+  RegisterFileMetrics(registry);
+  const auto value = [&](const std::string& name) {
+    std::string text;
+    registry.Write(text);
+    const size_t at = ("\n" + text).find("\n" + name + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size() + 1));
+  };
+  // Other tests of the process counted too.
+  const std::vector<std::string> names = {
+      "vm_filestream_buffered_write_calls_total", "vm_filestream_buffered_written_bytes_total",
+      "vm_filestream_real_write_calls_total",     "vm_filestream_real_written_bytes_total",
+      "vm_filestream_fsync_calls_total",          "vm_filestream_real_read_bytes_total",
+      "vm_fs_read_calls_total",                   "vm_fs_read_bytes_total"};
+  std::map<std::string, double> before;
+  for (const std::string& name : names) before[name] = value(name);
+  const double waited = value("vm_filestream_fsync_duration_seconds_total");
+  const std::string path = testing::TempDir() + "vm_file_metrics_" + std::to_string(getpid());
+  for (const bool use_mmap : {true, false}) {
+    const auto files = NewRealFileSystem({.use_mmap = use_mmap});
+    auto writer = files->CreateWriter(path);
+    ASSERT_TRUE(writer.ok());
+    EXPECT_EQ(value("vm_filestream_writers"), 1);
+    const ByteBuffer bytes(100);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(writer.value()->Append(bytes).ok());
+    ASSERT_TRUE(writer.value()->Sync().ok());
+    ASSERT_TRUE(writer.value()->Close().ok());
+    writer.value().reset();
+    EXPECT_EQ(value("vm_filestream_writers"), 0);
+    ASSERT_TRUE(files->ReadFile(path).ok());
+    const auto reader = files->OpenReader(path);
+    ASSERT_TRUE(reader.ok());
+    EXPECT_EQ(value("vm_fs_readers"), 1);
+    ByteBuffer scratch(20);
+    ASSERT_TRUE(reader.value()->View(10, 30, scratch).ok());
+    scratch.resize(20);
+    ASSERT_TRUE(reader.value()->ReadAt(0, scratch).ok());
+    ASSERT_FALSE(reader.value()->ReadAt(290, scratch).ok());
+  }
+  EXPECT_EQ(value("vm_fs_readers"), 0);
+  const std::vector<double> expected = {6, 600, 2, 600, 2, 600, 4, 100};
+  for (size_t i = 0; i < names.size(); ++i) EXPECT_EQ(value(names[i]) - before[names[i]], expected[i]) << names[i];
+  EXPECT_GT(value("vm_filestream_fsync_duration_seconds_total"), waited);
+  ASSERT_TRUE(RealFileSystem().RemoveFile(path).ok());
+
+  RegisterPathMetrics(registry, testing::TempDir());
+  std::string text;
+  registry.Write(text);
+  EXPECT_NE(text.find("vm_fs_info{path=\"" + testing::TempDir() + "\", fs_type=\""), std::string::npos) << text;
+}
 
 TEST(PathTest, JoinsAndSplits) {
   EXPECT_EQ(Join("a", "b"), "a/b");
