@@ -43,6 +43,10 @@ InsertFlags::InsertFlags(flags::FlagSet& set) {
   datadog_max_request_size_ = set.Bytes("datadog.maxInsertRequestSize", 64 << 20, "The maximum size in bytes of a single DataDog POST request to /datadog/api/v2/series");
   datadog_sanitize_ = set.Bool("datadog.sanitizeMetricName", true, "Sanitize metric names for the ingested DataDog data to comply with DataDog behaviour");
   newrelic_max_request_size_ = set.Bytes("newrelic.maxInsertRequestSize", 64 << 20, "The maximum size in bytes of a single NewRelic request to /newrelic/infra/v2/metrics/events/bulk");
+  zabbix_max_line_len_ = set.Bytes("zabbixconnector.maxLineLen", 32 << 20, "The maximum length in bytes of a single line accepted by /zabbixconnector/api/v1/history");
+  zabbix_groups_value_ = set.String("zabbixconnector.addGroupsValue", "", "If set to non-empty value, enables adding Zabbix host groups to labels and set value for these labels");
+  zabbix_empty_tags_value_ = set.String("zabbixconnector.addEmptyTagsValue", "", "If set to non-empty value, enables adding Zabbix tags without values to labels and set value for these labels");
+  zabbix_duplicate_tags_separator_ = set.String("zabbixconnector.addDuplicateTagsSeparator", "", "If set to non-empty value, enables merging of duplicate Zabbix tag values and set a separator for the values of these labels");
   otlp_max_request_size_ = set.Bytes("opentelemetry.maxRequestSize", 64 << 20, "The maximum size in bytes of a single OpenTelemetry request");
   otlp_promote_scope_ = set.Bool("opentelemetry.promoteScopeMetadata", true, "Whether to promote OTel scope metadata (i.e. name, version, schema URL, and attributes) to metric labels");
   otlp_promote_all_ = set.Bool("opentelemetry.promoteAllResourceAttributes", true, "Whether to promote all resource attributes to labels, except for the ones configured with -opentelemetry.ignoreResourceAttributes");
@@ -134,6 +138,8 @@ InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_
   options.max_datadog_request_bytes = size_of(datadog_max_request_size_);
   options.sanitize_datadog_names = *datadog_sanitize_;
   options.max_newrelic_request_bytes = size_of(newrelic_max_request_size_);
+  options.max_zabbix_line_bytes = size_of(zabbix_max_line_len_);
+  options.zabbix = {*zabbix_groups_value_, *zabbix_empty_tags_value_, *zabbix_duplicate_tags_separator_};
   options.max_otlp_request_bytes = size_of(otlp_max_request_size_);
   if (*otlp_promote_all_ && !otlp_promote_->empty()) {
     VM_FATAL("cannot set both '-opentelemetry.promoteAllResourceAttributes' and '-opentelemetry.promoteResourceAttributes'");

@@ -64,6 +64,10 @@ class InsertFlags {
   const int64_t* datadog_max_request_size_;
   const bool* datadog_sanitize_;
   const int64_t* newrelic_max_request_size_;
+  const int64_t* zabbix_max_line_len_;
+  const std::string* zabbix_groups_value_;
+  const std::string* zabbix_empty_tags_value_;
+  const std::string* zabbix_duplicate_tags_separator_;
   const int64_t* otlp_max_request_size_;
   const bool* otlp_promote_scope_;
   const bool* otlp_promote_all_;

@@ -13,6 +13,7 @@
 #include "insert/http/path.h"
 #include "insert/parse/native/native.h"
 #include "lib/log/log.h"
+#include "lib/regex/unicode.h"
 
 namespace vm::insert {
 
@@ -157,6 +158,16 @@ asio::awaitable<bool> InsertHandler::Impl::Route(http::Request& request, http::R
     const Status status = co_await Insert(request, tenant.value(), kind, endpoint->what.kind);
     if (!status.ok()) {
       endpoint->errors->Inc();
+      if (kind == BodyKind::kZabbix) {
+        // The connector shows its users the text of this object.
+        VM_LOG_WARN("{}; {}", http::DescribeRequest(request), status.error().message());
+        std::string type(kJson);
+        std::string answer = "{\"error\":";
+        regex::AppendGoQuoted(answer, status.error().message());
+        answer += '}';
+        co_await http::WriteText(response, StatusOf(status.error()), std::move(type), std::move(answer));
+        co_return true;
+      }
       co_await Fail(request, response, StatusOf(status.error()), status.error().message());
       co_return true;
     }
@@ -284,6 +295,15 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
                                                     std::move(whole));
       co_return WithContext(std::move(status), "cannot decode DataDog protocol data");
     }
+    case BodyKind::kDatadogSketches: {
+      whole.limit = SizeLimit{options.max_datadog_request_bytes, "datadog.maxInsertRequestSize"};
+      whole.parse = [&options, &context](ByteView body) {
+        return IngestDatadogSketches(body, options.sanitize_datadog_names, context);
+      };
+      Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
+                                                    std::move(whole));
+      co_return WithContext(std::move(status), "cannot decode DataDog protocol data");
+    }
     case BodyKind::kNewrelic: {
       whole.limit = SizeLimit{options.max_newrelic_request_bytes, "newrelic.maxInsertRequestSize"};
       whole.parse = [this, &context](ByteView body) { return IngestNewrelic(AsText(body), ingester.NowMs(), context); };
@@ -291,6 +311,12 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
                                                     std::move(whole));
       co_return WithContext(std::move(status), "cannot decode NewRelic data");
     }
+    case BodyKind::kZabbix:
+      stream = LinesFormat(options.max_zabbix_line_bytes, [&options, &context](std::string_view lines, bool) {
+        return IngestZabbix(lines, options.zabbix, context);
+      });
+      stream.too_long = "cannot read zabbixconnector data: " + stream.too_long;
+      break;
     case BodyKind::kOtlp: {
       const bool is_json = request.headers.Get("Content-Type") == "application/json";
       const bool is_firehose = is_json && !request.headers.Get("X-Amz-Firehose-Protocol-Version").empty();

@@ -690,6 +690,59 @@ TEST_F(InsertHandlerTest, TakesNewrelicEvents) {
   EXPECT_EQ(Rows(), (Strings{"1:0 up eventType=S 1 @5000", "1:0 x 2 @1700000000000"}));
 }
 
+TEST_F(InsertHandlerTest, TakesDatadogSketches) {
+  std::string point, sketch, body;
+  protozero::pbf_writer point_writer(point);
+  point_writer.add_int64(1, 5);
+  point_writer.add_int64(2, 2);
+  point_writer.add_double(3, 0.5);
+  point_writer.add_double(4, 8);
+  point_writer.add_double(6, 9);
+  const std::vector<int32_t> keys = {1338, 1339};
+  const std::vector<uint32_t> counts = {1, 1};
+  point_writer.add_packed_sint32(7, keys.begin(), keys.end());
+  point_writer.add_packed_uint32(8, counts.begin(), counts.end());
+  protozero::pbf_writer sketch_writer(sketch);
+  sketch_writer.add_string(1, "a-b.c");
+  sketch_writer.add_string(2, "h");
+  sketch_writer.add_string(4, "t:v");
+  sketch_writer.add_message(7, point);
+  protozero::pbf_writer(body).add_message(1, sketch);
+  const std::string url = "/insert/1/datadog/api/beta/sketches";
+  EXPECT_EQ(Ask(url + "/?extra_label=x=y", body), "202 ");
+  EXPECT_EQ(Ask(url, body.substr(1)).substr(0, 3), "400");
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"datadogsketches\"}"), 9u);
+  EXPECT_EQ(Counter("vm_protoparser_unmarshal_errors_total{type=\"datadogsketches\"}"), 1u);
+  EXPECT_EQ(Rows(), (Strings{"1:0 a_b.c host=h quantile=0.5 t=v x=y 0.5 @5000", "1:0 a_b.c host=h quantile=0.75 t=v x=y 1.015625 @5000",
+                             "1:0 a_b.c host=h quantile=0.9 t=v x=y 1.015625 @5000",
+                             "1:0 a_b.c host=h quantile=0.95 t=v x=y 1.015625 @5000",
+                             "1:0 a_b.c host=h quantile=0.99 t=v x=y 1.015625 @5000", "1:0 a_b.c.count host=h t=v x=y 2 @5000",
+                             "1:0 a_b.c.max host=h t=v x=y 8 @5000", "1:0 a_b.c.min host=h t=v x=y 0.5 @5000",
+                             "1:0 a_b.c.sum host=h t=v x=y 9 @5000"}));
+}
+
+TEST_F(InsertHandlerTest, TakesZabbixHistory) {
+  InsertOptions options;
+  options.zabbix.groups_value = "yes";
+  options.max_zabbix_line_bytes = 300;
+  Start(options);
+  const std::string url = "/insert/1/zabbixconnector/api/v1/history";
+  const std::string item =
+      R"({"host":{"host":"h","name":"n"},"groups":["g"],"item_tags":[{"tag":"a","value":"b"}],"name":"m","clock":5,"ns":7000000,)"
+      R"("value":1.5,"type":0})";
+  EXPECT_EQ(Ask(url + "?extra_label=x=y", item + "\n{}\n"), "200 ");
+  EXPECT_EQ(Ask(url, Snappy(item), Header("Content-Encoding", "snappy")), "200 ");
+  EXPECT_EQ(Counter("vm_rows_invalid_total{type=\"zabbixconnector\"}"), 1u);
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"zabbixconnector\"}"), 2u);
+  EXPECT_EQ(Ask(url, std::string(1000, ' ')), R"(400 {"error":"cannot read zabbixconnector data: too long line: more than 300 bytes"})");
+  EXPECT_EQ(response_.headers.Get("Content-Type"), "application/json");
+  EXPECT_EQ(Counter("vm_http_request_errors_total{path=\"/insert/{}/zabbixconnector/api/v1/history\", "
+                    "protocol=\"zabbixconnector\"}"),
+            1u);
+  EXPECT_EQ(Rows(), (Strings{"1:0 m host=h hostname=n group_g=yes tag_a=b 1.5 @5007",
+                             "1:0 m host=h hostname=n group_g=yes tag_a=b x=y 1.5 @5007"}));
+}
+
 TEST_F(InsertHandlerTest, TakesRowsOfAnotherInsertNode) {
   ASSERT_EQ(Ask("/insert/3:4/prometheus/api/v1/import/prometheus", "a{b=\"c\"} 1 1\na{b=\"c\"} 2 2\nd 3 3\n# TYPE a gauge\n"),
             "204 ");

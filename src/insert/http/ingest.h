@@ -16,6 +16,7 @@
 #include "insert/parse/influx/influx.h"
 #include "insert/parse/native/native.h"
 #include "insert/parse/remotewrite/body.h"
+#include "insert/parse/zabbix/zabbix.h"
 #include "insert/prepare/extra_labels.h"
 #include "insert/prepare/prepare.h"
 #include "insert/shard/shard.h"
@@ -110,8 +111,14 @@ enum class DatadogFormat : uint8_t { kV1, kV2Json, kV2Protobuf };
 Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool sanitize_names, int64_t now_ms,
                                    const IngestContext& context);
 
+/// DataDog sketches: each becomes series of quantiles, sum, count, min and max. Errors: kInvalidInput.
+Result<IngestOutput> IngestDatadogSketches(ByteView body, bool sanitize_names, const IngestContext& context);
+
 /// New Relic events; those without a time get `now_ms`, in whole seconds. Errors: kInvalidInput.
 Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const IngestContext& context);
+
+/// Lines of the Zabbix connector.
+IngestOutput IngestZabbix(std::string_view lines, const ZabbixOptions& options, const IngestContext& context);
 
 /// An OpenTelemetry request, inside of an AWS Firehose envelope or not. Errors: kInvalidInput.
 Result<IngestOutput> IngestOtlp(ByteView body, bool is_firehose, const OtlpOptions& options, const IngestContext& context);

@@ -61,6 +61,9 @@ VM_FUZZ_SEEDS("00m{a=\"b\"} 1\n# TYPE m counter\nn 2 3\n", "11{\"metric\":{\"__n
               "60[{\"metric\":\"m\",\"timestamp\":-9e18,\"value\":1}]",
               "71{\"series\":[{\"metric\":\"m.n\",\"points\":[[1e300,2]],\"tags\":[\"a:b\"]}]}",
               "80[{\"Events\":[{\"a\":\"b\",\"n\":1.5,\"timestamp\":9e18}]}]", ":0" + Rows(), ";0" + Metadata(),
+              "=0{\"host\":{\"host\":\"h\",\"name\":\"n\"},\"item_tags\":[{\"tag\":\"a\",\"value\":\"b\"}],\"groups\":[],"
+              "\"name\":\"m\",\"clock\":1,\"ns\":2000000,\"value\":1.5,\"type\":0}",
+              ">0\n\x0c\n\x01m\"\x03" "a:b:\x02\x08\x05",
               "<1/insert/42:7/prometheus/metrics/job/x/a@base64/YmM=")
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -69,7 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const auto columns = ParseCsvFormat("1:metric:m,2:time:unix_s,3:label:l,4:metric:n");
   static const auto rules = relabel::Rules::Parse("- {action: labeldrop, regex: drop.*}\n- {source_labels: [a], target_label: c}\n");
   ByteView src(data, size);
-  const size_t choice = fuzz::TakeChoice(src, 13);
+  const size_t choice = fuzz::TakeChoice(src, 15);
   const size_t variant = fuzz::TakeChoice(src, 4);
   const std::string_view text = AsText(src);
   IngestContext context;
@@ -100,6 +103,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 9: CheckIfGood(IngestOtlp(src, false, {}, context)); break;
     case 10: CheckIfGood(IngestMetricRows(src, context)); break;
     case 11: CheckIfGood(IngestMetadataRows(src, context)); break;
+    case 13: Check(IngestZabbix(text, {"1", "none", ","}, context)); break;
+    case 14: CheckIfGood(IngestDatadogSketches(src, variant != 2, context)); break;
     default: {
       const auto path = ParseInsertPath(text, variant == 1, "7", "8");
       if (path.ok()) static_cast<void>(ParseTenant(path.value().tenant).ok());

@@ -5,6 +5,7 @@
 #include "insert/http/series_writer.h"
 #include "insert/parse/csv/csv.h"
 #include "insert/parse/datadog/datadog.h"
+#include "insert/parse/datadog/sketches.h"
 #include "insert/parse/json/json.h"
 #include "insert/parse/newrelic/newrelic.h"
 #include "insert/parse/opentsdb/put.h"
@@ -233,6 +234,41 @@ Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool san
   return output;
 }
 
+Result<IngestOutput> IngestDatadogSketches(ByteView body, bool sanitize_names, const IngestContext& context) {
+  IngestOutput output;
+  SeriesWriter writer(context, output);
+  DatadogSketches request;
+  VM_TRY(request.Parse(body));
+  std::string name;
+  for (const DatadogSketch& sketch : request.sketches()) {
+    const auto points = request.points(sketch);
+    if (points.empty()) continue;
+    name = sanitize_names ? SanitizeDatadogName(sketch.metric) : std::string(sketch.metric);
+    const size_t name_size = name.size();
+    const auto write = [&](std::string_view suffix, std::string_view quantile, auto value_of) {
+      name.resize(name_size);
+      name += suffix;
+      output.rows_count += points.size();
+      writer.BeginLabels();
+      writer.Add(model::LabelView{"host", sketch.host});
+      writer.Add(model::LabelView{"", name});
+      writer.Add(model::LabelView{"quantile", quantile});
+      for (const std::string_view tag : request.tags(sketch)) writer.Add(SplitDatadogTag(tag));
+      if (!writer.EndLabels()) return;
+      for (const DatadogSketchPoint& point : points) writer.AddSample(point.timestamp, value_of(point));
+    };
+    for (const DatadogQuantile& quantile : kDatadogQuantiles) {
+      write("", quantile.text, [&](const DatadogSketchPoint& point) { return request.Quantile(point, quantile.value); });
+    }
+    write(".sum", "", [](const DatadogSketchPoint& point) { return point.sum; });
+    write(".count", "", [](const DatadogSketchPoint& point) { return static_cast<double>(point.count); });
+    write(".min", "", [](const DatadogSketchPoint& point) { return point.min; });
+    write(".max", "", [](const DatadogSketchPoint& point) { return point.max; });
+  }
+  writer.Finish();
+  return output;
+}
+
 Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const IngestContext& context) {
   IngestOutput output;
   SeriesWriter writer(context, output);
@@ -248,6 +284,22 @@ Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const
       if (writer.EndLabels()) writer.AddSample(timestamp, sample.value);
     }
   }
+  writer.Finish();
+  return output;
+}
+
+IngestOutput IngestZabbix(std::string_view lines, const ZabbixOptions& options, const IngestContext& context) {
+  IngestOutput output;
+  SeriesWriter writer(context, output);
+  ZabbixReader reader(options);
+  reader.Start(lines, [&](std::string_view message) { output.AddError(message); });
+  while (const ZabbixRow* row = reader.Next()) {
+    ++output.rows_count;
+    writer.BeginLabels();
+    for (const model::LabelView& label : row->labels) writer.Add(label);
+    if (writer.EndLabels()) writer.AddSample(row->timestamp, row->value);
+  }
+  output.invalid_lines_count = reader.bad_count();
   writer.Finish();
   return output;
 }

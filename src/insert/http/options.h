@@ -7,6 +7,7 @@
 
 #include "insert/parse/graphite/graphite.h"
 #include "insert/parse/otlp/otlp.h"
+#include "insert/parse/zabbix/zabbix.h"
 #include "insert/prepare/prepare.h"
 
 namespace vm::insert {
@@ -33,6 +34,7 @@ struct InsertOptions {
   size_t max_datadog_request_bytes = 64 << 20;   // -datadog.maxInsertRequestSize
   bool sanitize_datadog_names = true;            // -datadog.sanitizeMetricName
   size_t max_newrelic_request_bytes = 64 << 20;  // -newrelic.maxInsertRequestSize
+  size_t max_zabbix_line_bytes = 32 << 20;      // -zabbixconnector.maxLineLen
   size_t max_batch_bytes = 30 << 20;           // Rows of one request for one node before they are pushed.
   size_t max_concurrent_inserts = 8;           // -maxConcurrentInserts
   std::chrono::milliseconds max_queue_duration{60'000};  // -insert.maxQueueDuration
@@ -45,6 +47,7 @@ struct InsertOptions {
   size_t max_otlp_request_bytes = 64 << 20;    // -opentelemetry.maxRequestSize
   OtlpOptions otlp;
   GraphiteOptions graphite;
+  ZabbixOptions zabbix;
   InfluxOptions influx;
 };
 
