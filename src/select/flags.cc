@@ -47,6 +47,7 @@ Flags::Flags(flags::FlagSet& set, size_t cpus) : set_(set) {
   DefineDurations(set);
   DefineLimits(set, static_cast<int64_t>(2 * cpus));
   DefineRest(set);
+  DefineClusterNative(set, static_cast<int64_t>(2 * cpus));
 }
 
 void Flags::DefineNodes(flags::FlagSet& set) {
@@ -113,6 +114,20 @@ void Flags::DefineRest(flags::FlagSet& set) {
   vmalert_proxy_url_ = set.String("vmalert.proxyURL", "", "Where rules, alerts and notifiers are asked for");
 }
 
+void Flags::DefineClusterNative(flags::FlagSet& set, int64_t max_concurrent) {
+  native_addr_ = set.String("clusternativeListenAddr", "", "TCP address to listen for requests from other vmselect nodes; usually :8401");
+  native_without_compression_ = set.Bool("clusternative.disableCompression", false,
+                                         "Whether not to compress what is sent via -clusternativeListenAddr");
+  native_max_concurrent_ = set.Int("clusternative.maxConcurrentRequests", max_concurrent,
+                                   "The maximum number of requests that run at the same time at -clusternativeListenAddr");
+  native_max_queue_duration_ = set.Duration("clusternative.maxQueueDuration", seconds(10),
+                                            "How long a request waits for -clusternative.maxConcurrentRequests");
+  native_max_tag_keys_ = set.Int("clusternative.maxTagKeys", 100'000, "The maximum number of label names of one answer");
+  native_max_tag_values_ = set.Int("clusternative.maxTagValues", 100'000, "The maximum number of label values of one answer");
+  native_max_suffixes_ = set.Int("clusternative.maxTagValueSuffixesPerSearch", 100'000, "The maximum number of suffixes of label values of one answer");
+  handshake_timeout_ = set.Duration("rpc.handshakeTimeout", seconds(5), "Timeout for RPC handshake between vminsert/vmselect and vmstorage");
+}
+
 Result<FanoutOptions> Flags::ToFanoutOptions() const {
   FanoutOptions options;
   for (const auto& text : *replication_factor_) VM_TRY(AddReplicationFactor(text, options));
@@ -122,6 +137,7 @@ Result<FanoutOptions> Flags::ToFanoutOptions() const {
   options.dedup_interval_ms = Ms(*dedup_interval_);
   options.max_samples_per_query = ToSize(*max_samples_per_query_);
   options.max_samples_per_series = ToSize(*max_samples_per_series_);
+  options.client.handshake_timeout = milliseconds(Ms(*handshake_timeout_));
   options.client.dial.timeout = milliseconds(Ms(*dial_timeout_));
   options.client.dial.user_timeout = milliseconds(Ms(*user_timeout_));
   options.client.dial.enable_tcp6 = ValueOf(set_, "enableTCP6") == "true";
@@ -171,6 +187,22 @@ ApiOptions Flags::ToApiOptions() const {
   o.tenant_cache_ms = Ms(*tenant_cache_duration_);
   o.vmalert_proxy_url = *vmalert_proxy_url_;
   o.select_nodes = *select_node_;
+  return o;
+}
+
+ClusterNativeServer::Options Flags::ToClusterNativeOptions() const {
+  ClusterNativeServer::Options o;
+  o.addr = *native_addr_;
+  o.enable_tcp6 = ValueOf(set_, "enableTCP6") == "true";
+  o.max_tag_keys = ToUint32(*native_max_tag_keys_);
+  o.max_tag_values = ToUint32(*native_max_tag_values_);
+  o.max_tag_value_suffixes = ToUint32(*native_max_suffixes_);
+  o.max_memory_per_query = *max_memory_per_query_;
+  o.rpc.handshake_timeout = milliseconds(Ms(*handshake_timeout_));
+  o.rpc.disable_compression = *native_without_compression_;
+  o.rpc.deny_query_tracing = ValueOf(set_, "denyQueryTracing") == "true";
+  o.rpc.max_concurrent_requests = ToSize(*native_max_concurrent_);
+  o.rpc.max_queue_duration = milliseconds(Ms(*native_max_queue_duration_));
   return o;
 }
 

@@ -7,6 +7,7 @@
 
 #include "lib/base/result.h"
 #include "lib/flags/flags.h"
+#include "select/clusternative/cluster_native.h"
 #include "select/fanout/fanout.h"
 #include "select/http/options.h"
 
@@ -22,6 +23,8 @@ class Flags {
   /// Errors: kInvalidInput, naming the flag.
   Result<FanoutOptions> ToFanoutOptions() const;
   ApiOptions ToApiOptions() const;
+  /// Without address: nobody is to be answered.
+  ClusterNativeServer::Options ToClusterNativeOptions() const;
 
  private:
   using Duration = const std::chrono::nanoseconds*;
@@ -34,6 +37,7 @@ class Flags {
   void DefineDurations(flags::FlagSet& set);
   void DefineLimits(flags::FlagSet& set, int64_t max_concurrent);
   void DefineRest(flags::FlagSet& set);
+  void DefineClusterNative(flags::FlagSet& set, int64_t max_concurrent);
 
   const flags::FlagSet& set_;
   Texts storage_node_ = nullptr, select_node_ = nullptr, replication_factor_ = nullptr;
@@ -55,6 +59,11 @@ class Flags {
   Bool tenant_from_headers_ = nullptr, disable_cache_ = nullptr, set_lookback_to_step_ = nullptr, ignore_extra_filters_ = nullptr,
        no_stale_markers_ = nullptr, treat_dots_as_is_ = nullptr;
   Text vmalert_proxy_url_ = nullptr;
+
+  Text native_addr_ = nullptr;
+  Bool native_without_compression_ = nullptr;
+  Int native_max_concurrent_ = nullptr, native_max_tag_keys_ = nullptr, native_max_tag_values_ = nullptr, native_max_suffixes_ = nullptr;
+  Duration native_max_queue_duration_ = nullptr, handshake_timeout_ = nullptr;
 };
 
 }  // namespace vm::select

@@ -2,13 +2,16 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <memory>
 #include <mutex>
 #include <thread>
 
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/version.h"
+#include "lib/log/log.h"
 #include "lib/rpc/node_set.h"
 #include "lib/sys/sys.h"
+#include "select/clusternative/cluster_native.h"
 #include "select/fanout/fanout.h"
 #include "select/flags.h"
 #include "select/http/api.h"
@@ -72,11 +75,23 @@ int main(int argc, char** argv) {
     vm::select::Fanout fanout(daemon.runtime(), nodes.value(), fanout_options.value());
     vm::Budget memory("-memory.allowedBytes", daemon.allowed_memory_bytes());
     vm::select::Api api(daemon.runtime(), pool, fanout, std::move(options), daemon.metrics(), memory);
+    std::unique_ptr<vm::select::ClusterNativeServer> cluster_native;
+    if (auto native = flags.ToClusterNativeOptions(); !native.addr.empty()) {
+      native.rpc.version = vm::daemon::LongVersion("vmselect");
+      auto listening = vm::select::ClusterNativeServer::Start(daemon.runtime(), std::move(native), fanout, memory, daemon.metrics());
+      if (!listening.ok()) VM_FATAL("cannot initialize vmselectapi server: {}", listening.error().message());
+      cluster_native = std::move(listening).value();
+    }
     daemon.StartHttp([&api](vm::http::Request& request, vm::http::Response& response) { return api.Handle(request, response); });
     daemon.LogStarted(Since(started));
     daemon.WaitForSignal();
     const auto stopping = std::chrono::steady_clock::now();
     StopHttp(daemon, api);
+    if (cluster_native != nullptr) {
+      VM_LOG_INFO("stopping vmselectapi server...");
+      cluster_native->Stop();
+      VM_LOG_INFO("stopped vmselectapi server");
+    }
     pool.Stop();
     daemon.StopRuntime();
     daemon.LogStopped(Since(stopping));

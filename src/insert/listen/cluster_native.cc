@@ -5,31 +5,12 @@
 #include <utility>
 
 #include "lib/log/log.h"
+#include "lib/net/borrowed_stream.h"
+#include "lib/net/tcp_server.h"
 
 namespace vm::insert {
 
 namespace asio = net::asio;
-
-namespace {
-
-/// A stream that somebody else owns, for those who want to own one.
-class BorrowedStream : public net::Stream {
- public:
-  explicit BorrowedStream(net::Stream& stream) : stream_(stream) {}
-
-  asio::awaitable<Result<size_t>> Read(std::span<uint8_t> dst) override { return stream_.Read(dst); }
-  asio::awaitable<Status> Write(ByteView src) override { return stream_.Write(src); }
-  void SetDeadline(const Deadline& deadline) override { stream_.SetDeadline(deadline); }
-  void Close() override { stream_.Close(); }
-  asio::any_io_executor executor() override { return stream_.executor(); }
-  std::string remote_addr() const override { return stream_.remote_addr(); }
-  std::string local_addr() const override { return stream_.local_addr(); }
-
- private:
-  net::Stream& stream_;
-};
-
-}  // namespace
 
 struct ClusterNativeServer::Impl : rpc::InsertSink {
   Impl(Options options_in, Ingester& ingester_in, metrics::Registry& registry)
@@ -77,7 +58,7 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
   asio::awaitable<void> Serve(net::Stream& stream) {
     conns.Inc();
     VM_LOG_INFO("processing vminsert conn from {}", stream.remote_addr());
-    co_await rpc::ServeInsert(std::make_unique<BorrowedStream>(stream), *this, options.rpc);
+    co_await rpc::ServeInsert(std::make_unique<net::BorrowedStream>(stream), *this, options.rpc);
     VM_LOG_INFO("closing vminsert conn from {}", stream.remote_addr());
     conns.Dec();
   }
@@ -88,18 +69,18 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
   metrics::Counter& metrics_read;
   metrics::Counter& metadata_read;
   metrics::Counter& metadata_inserted;
-  std::unique_ptr<TcpServer> server;
+  std::unique_ptr<net::TcpServer> server;
 };
 
 Result<std::unique_ptr<ClusterNativeServer>> ClusterNativeServer::Start(net::Runtime& runtime, Options options,
                                                                         Ingester& ingester, metrics::Registry& registry) {
   auto impl = std::make_unique<Impl>(std::move(options), ingester, registry);
-  TcpServer::Options tcp;
+  net::TcpServer::Options tcp;
   tcp.name = "clusternative";
   tcp.addr = impl->options.addr;
   tcp.enable_tcp6 = impl->options.enable_tcp6;
   tcp.registry = &registry;
-  VM_ASSIGN_OR_RETURN(impl->server, TcpServer::Start(runtime, std::move(tcp), [raw = impl.get()](net::Stream& stream) {
+  VM_ASSIGN_OR_RETURN(impl->server, net::TcpServer::Start(runtime, std::move(tcp), [raw = impl.get()](net::Stream& stream) {
                         return raw->Serve(stream);
                       }));
   VM_LOG_INFO("started TCP clusternative server at \"{}\"", impl->server->addr());

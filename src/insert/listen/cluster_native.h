@@ -5,7 +5,6 @@
 #include <string>
 
 #include "insert/http/ingester.h"
-#include "insert/listen/tcp_server.h"
 #include "lib/base/result.h"
 #include "lib/metrics/metrics.h"
 #include "lib/net/runtime.h"

@@ -6,9 +6,9 @@
 #include <array>
 #include <utility>
 
-#include "insert/listen/tcp_server.h"
 #include "insert/listen/udp_server.h"
 #include "lib/log/log.h"
+#include "lib/net/tcp_server.h"
 
 namespace vm::insert {
 
@@ -95,7 +95,7 @@ struct LineListener::Impl {
   Ingester& ingester;
   RequestMetrics tcp_metrics;
   RequestMetrics udp_metrics;
-  std::unique_ptr<TcpServer> tcp;
+  std::unique_ptr<net::TcpServer> tcp;
   std::unique_ptr<UdpServer> udp;
 };
 
@@ -180,13 +180,13 @@ Result<std::unique_ptr<LineListener>> LineListener::Start(net::Runtime& runtime,
   auto impl = std::make_unique<Impl>(std::move(options), ingester, registry);
   const std::string& addr = impl->options.addr;
   VM_LOG_INFO("starting {} at \"{}\"", impl->names.tcp_server, addr);
-  TcpServer::Options tcp;
+  net::TcpServer::Options tcp;
   tcp.name = impl->names.label;
   tcp.addr = addr;
   tcp.enable_tcp6 = impl->options.enable_tcp6;
   tcp.use_proxy_protocol = impl->options.use_proxy_protocol;
   tcp.registry = &registry;
-  auto tcp_started = TcpServer::Start(runtime, std::move(tcp),
+  auto tcp_started = net::TcpServer::Start(runtime, std::move(tcp),
                                       [raw = impl.get()](net::Stream& stream) { return raw->ServeTcp(stream); });
   if (!tcp_started.ok()) {
     return std::move(tcp_started).error().WithContext(fmt::format("cannot start {} at \"{}\"", impl->names.tcp_server, addr));

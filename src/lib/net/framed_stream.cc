@@ -86,6 +86,13 @@ asio::awaitable<Result<bool>> FramedStream::ReadFullOrEof(std::span<uint8_t> dst
   co_return true;
 }
 
+asio::awaitable<Result<bool>> FramedStream::ReadAhead() {
+  if (in_pos_ < in_end_) co_return true;
+  auto filled = co_await Fill();
+  if (!filled.ok()) co_return std::move(filled).error();
+  co_return filled.value() > 0;
+}
+
 asio::awaitable<Status> FramedStream::Write(ByteView src) {
   if (compressor_) {
     compressor_->Compress(packed_, src);

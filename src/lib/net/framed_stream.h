@@ -21,6 +21,8 @@ class FramedStream {
   asio::awaitable<Status> ReadFull(std::span<uint8_t> dst);
   /// As ReadFull, but false when the peer closed before the first byte.
   asio::awaitable<Result<bool>> ReadFullOrEof(std::span<uint8_t> dst);
+  /// Read on until there is something that nobody has taken; false when the peer has closed. Errors: as ReadFull.
+  asio::awaitable<Result<bool>> ReadAhead();
   /// What has been read from the peer and nobody has taken yet; valid until the next read.
   ByteView buffered() const noexcept { return ByteView(in_).subspan(in_pos_, in_end_ - in_pos_); }
   /// Take bytes off the front of buffered().

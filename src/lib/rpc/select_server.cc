@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <boost/asio/co_spawn.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "lib/log/log.h"
+#include "lib/net/end_on_exception.h"
+#include "lib/net/event.h"
 #include "lib/net/handshake.h"
 #include "lib/net/stream_errors.h"
 #include "lib/rpc/frame.h"
@@ -175,7 +178,13 @@ struct Filler {
 }  // namespace
 
 SelectServer::SelectServer(SelectHandler& handler, SelectServerOptions options)
+    : SelectServer(&handler, nullptr, std::move(options)) {}
+
+SelectServer::SelectServer(SelectRelay& relay, SelectServerOptions options) : SelectServer(nullptr, &relay, std::move(options)) {}
+
+SelectServer::SelectServer(SelectHandler* handler, SelectRelay* relay, SelectServerOptions options)
     : handler_(handler),
+      relay_(relay),
       options_(std::move(options)),
       registry_(options_.registry != nullptr ? *options_.registry : own_registry_),
       slots_(std::max<size_t>(options_.max_concurrent_requests, 1)),
@@ -207,13 +216,43 @@ metrics::Counter& SelectServer::Counter(std::string_view name, std::string_view 
   return registry_.GetCounter(fmt::format("{}{{{}addr=\"{}\"}}", name, more_labels, options_.addr));
 }
 
+// Hears of a peer that leaves while it is answered. Strand only. Nothing else reads meanwhile: it has asked already, and
+// may ask again only when it has got its answer.
+struct SelectServer::Watch {
+  explicit Watch(std::shared_ptr<net::FramedStream> s) : stream(std::move(s)) {}
+
+  static awaitable<void> Run(std::shared_ptr<Watch> watch) {
+    const auto more = co_await watch->stream->ReadAhead();
+    if (!more.ok() || !more.value()) watch->gone.request_stop();
+    watch->is_reading = false;
+    watch->ended.Set();
+  }
+  static void Start(std::shared_ptr<Watch> watch) {
+    if (watch->is_reading) return;
+    watch->is_reading = true;
+    const auto executor = watch->stream->executor();
+    net::asio::co_spawn(executor, Run(std::move(watch)),
+                        [](const std::exception_ptr& failure) { net::EndOnException(failure, "watch of a select connection"); });
+  }
+  /// Until somebody may read again. The end of an earlier read may be told once more, hence the loop.
+  awaitable<void> WaitForEnd() {
+    while (is_reading) co_await ended.Wait();
+  }
+
+  const std::shared_ptr<net::FramedStream> stream;
+  bool is_reading = false;
+  net::Event ended;
+  std::stop_source gone;  // Also when the server stops.
+};
+
 // The calls of one connection, one after the other.
 class SelectServer::Session {
  public:
-  Session(SelectServer& server, net::FramedStream& stream) : server_(server), stream_(stream) {}
+  Session(SelectServer& server, std::shared_ptr<Watch> watch) : server_(server), watch_(std::move(watch)), stream_(*watch_->stream) {}
 
   awaitable<Status> ServeCalls() {
     for (;;) {
+      co_await watch_->WaitForEnd();
       ByteBuffer name;
       auto more = co_await ReadFrameOrEof(stream_, name, kMaxRpcNameSize);
       if (!more.ok()) co_return std::move(more).error();
@@ -230,7 +269,9 @@ class SelectServer::Session {
       head_.trace_enabled = fixed[0] != 0;
       head_.timeout_seconds = LoadBigEndian<uint32_t>(fixed.data() + 1);
       started_at_ = std::chrono::steady_clock::now();
-      deadline_ = Deadline::After(std::chrono::seconds(head_.timeout_seconds), server_.options_.stop);
+      deadline_ = Deadline::After(std::chrono::seconds(head_.timeout_seconds),
+                                  server_.relay_ != nullptr ? watch_->gone.get_token() : server_.options_.stop);
+      steps_.clear();
       ByteBuffer packed_args;
       VM_CO_TRY(co_await ReadArgs(stream_, *method, packed_args));
       auto args = UnmarshalSelectArgs(*method, packed_args);
@@ -238,12 +279,14 @@ class SelectServer::Session {
       server_.requests_[args.value().index()]->Inc();
       // Answers may take as long as the peer reads.
       stream_.SetDeadline(Deadline());
-      VM_CO_TRY(co_await Answer(*method, args.value()));
+      auto answered = co_await Answer(*method, std::move(args.value()));
+      if (server_.relay_ != nullptr && watch_->gone.stop_requested()) co_return Ok();
+      VM_CO_TRY(std::move(answered));
     }
   }
 
  private:
-  awaitable<Status> Answer(const SelectMethod& method, const SelectArgs& args) {
+  awaitable<Status> Answer(const SelectMethod& method, SelectArgs args) {
     SlotHolder slot;
     if (!server_.slots_.TryAcquire()) {
       server_.limit_reached_.Inc();
@@ -256,17 +299,69 @@ class SelectServer::Session {
       }
     }
     slot.Hold(server_.slots_);
+    if (server_.relay_ != nullptr) {
+      Watch::Start(watch_);
+      co_return co_await Relay(method, std::move(args));
+    }
     const auto* search = std::get_if<SearchRequest>(&args);
     if (search != nullptr) co_return co_await Search(*search);
 
     SelectReply answer;
-    const auto status = std::visit(Filler{server_.handler_, deadline_, answer}, args);
+    const auto status = std::visit(Filler{*server_.handler_, deadline_, answer}, args);
     if (!status.ok()) co_return co_await Refuse(method, TextOf(status.error()));
     answer.trace = Trace();
     ByteBuffer reply;
     AppendSelectReply(reply, method.payload, answer);
     co_return co_await WriteAndFlush(stream_, reply);
   }
+
+  awaitable<Status> Relay(const SelectMethod& method, SelectArgs args) {
+    RelayCall call{deadline_, IsTraced() ? &steps_ : nullptr};
+    if (auto* search = std::get_if<SearchRequest>(&args)) {
+      Outgoing blocks(*this);
+      const auto status = co_await server_.relay_->Search(std::move(search->query), std::move(call), blocks);
+      if (!status.ok() && !blocks.has_sent()) co_return co_await Refuse(method, TextOf(status.error()));
+      VM_CO_TRY(status);
+      co_return co_await blocks.Finish();
+    }
+    SelectReply answer;
+    const auto status = co_await server_.relay_->Answer(std::move(args), std::move(call), answer);
+    if (!status.ok()) co_return co_await Refuse(method, TextOf(status.error()));
+    answer.trace = Trace();
+    ByteBuffer reply;
+    AppendSelectReply(reply, method.payload, answer);
+    co_return co_await WriteAndFlush(stream_, reply);
+  }
+
+  // The reply of a relayed search. The empty error text is held back until the first blocks leave: it says that all is well.
+  class Outgoing : public RelayedBlocks {
+   public:
+    explicit Outgoing(Session& session) : session_(session) {}
+
+    void Add(ByteView metric_block) override {
+      if (!has_sent_ && bytes_.empty()) AppendErrorText(bytes_, "");
+      AppendFrame(bytes_, metric_block);
+      session_.server_.blocks_sent_.Inc();
+    }
+    awaitable<Status> Send() override {
+      has_sent_ = true;
+      auto status = co_await WriteAndFlush(session_.stream_, bytes_);
+      bytes_.clear();
+      co_return status;
+    }
+    awaitable<Status> Finish() {
+      if (!has_sent_ && bytes_.empty()) AppendErrorText(bytes_, "");
+      AppendFrame(bytes_, ByteView());
+      AppendFrame(bytes_, AsBytes(session_.Trace()));
+      return Send();
+    }
+    bool has_sent() const { return has_sent_; }
+
+   private:
+    Session& session_;
+    ByteBuffer bytes_;
+    bool has_sent_ = false;
+  };
 
   awaitable<Status> Refuse(const SelectMethod& method, std::string text) {
     if (method.payload == PayloadKind::kTraceOnly) {
@@ -288,7 +383,7 @@ class SelectServer::Session {
     bool started = false, done = false;
     const auto read_batch = [&]() -> Status {
       if (cursor == nullptr) {
-        VM_ASSIGN_OR_RETURN(cursor, server_.handler_.Search(request.query, deadline_));
+        VM_ASSIGN_OR_RETURN(cursor, server_.handler_->Search(request.query, deadline_));
         AppendErrorText(out, "");
         started = true;
       }
@@ -358,20 +453,26 @@ class SelectServer::Session {
     return text + fmt::format("{}s", static_cast<double>(rest) / 1e3);
   }
 
+  bool IsTraced() const { return head_.trace_enabled && !server_.options_.deny_query_tracing; }
+
   std::string Trace() const {
-    if (!head_.trace_enabled || server_.options_.deny_query_tracing) return "";
+    if (!IsTraced()) return "";
     const auto took = std::chrono::steady_clock::now() - started_at_;
+    // A client takes no longer ones.
+    const bool has_steps = !steps_.empty() && steps_.size() < kMaxTraceSize - 1024;
     const nlohmann::json message =
         fmt::format("{}: rpc call {}() at vmstorage", server_.options_.version, head_.rpc_name);
-    return fmt::format("{{\"duration_msec\":{:.3f},\"message\":{}}}",
-                       std::chrono::duration<double, std::milli>(took).count(), message.dump());
+    return fmt::format("{{\"duration_msec\":{:.3f},\"message\":{}{}{}}}", std::chrono::duration<double, std::milli>(took).count(),
+                       message.dump(), has_steps ? ",\"children\":" : "", has_steps ? steps_ : "");
   }
 
   SelectServer& server_;
+  const std::shared_ptr<Watch> watch_;
   net::FramedStream& stream_;
   RequestHead head_;
   Deadline deadline_;
   std::chrono::steady_clock::time_point started_at_;
+  std::string steps_;  // Of the trace: what the relay did.
 };
 
 awaitable<void> SelectServer::Serve(std::unique_ptr<net::Stream> stream) {
@@ -403,9 +504,12 @@ awaitable<void> SelectServer::Serve(std::unique_ptr<net::Stream> stream) {
     }
     co_return;
   }
-  auto framed = std::move(handshake.value().stream);
+  std::shared_ptr<net::FramedStream> framed = std::move(handshake.value().stream);
   if (framed == nullptr) co_return;
-  Session session(*this, *framed);
+  const auto watch = std::make_shared<Watch>(framed);
+  const auto tell_watch = [watch] { watch->gone.request_stop(); };
+  const std::stop_callback on_stop(options_.stop, tell_watch);
+  Session session(*this, watch);
   auto status = co_await session.ServeCalls();
   if (!status.ok() && !IsPeerGone(status.error()) && !options_.stop.stop_requested()) {
     connection_errors_.Inc();
@@ -413,6 +517,7 @@ awaitable<void> SelectServer::Serve(std::unique_ptr<net::Stream> stream) {
                  status.error().message());
   }
   framed->Close();
+  co_await watch->WaitForEnd();
 }
 
 }  // namespace vm::rpc

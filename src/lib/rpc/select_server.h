@@ -11,6 +11,7 @@
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
 #include "lib/rpc/select_handler.h"
+#include "lib/rpc/select_relay.h"
 #include "lib/rpc/slots.h"
 
 namespace vm::rpc {
@@ -40,6 +41,8 @@ class SelectServer {
   /// `handler` is called on the threads that serve the connections, so these must be allowed to compute and to read
   /// files; none of them waits for a peer. `handler` must outlive the server.
   SelectServer(SelectHandler& handler, SelectServerOptions options);
+  /// The same for answers that come from others. A peer that leaves stops its call. `relay` must outlive the server.
+  SelectServer(SelectRelay& relay, SelectServerOptions options);
   ~SelectServer();
   SelectServer(const SelectServer&) = delete;
   SelectServer& operator=(const SelectServer&) = delete;
@@ -50,10 +53,15 @@ class SelectServer {
 
  private:
   class Session;
+  struct Watch;
+
+  SelectServer(SelectHandler* handler, SelectRelay* relay, SelectServerOptions options);
 
   metrics::Counter& Counter(std::string_view name, std::string_view more_labels = {});
 
-  SelectHandler& handler_;
+  // One of the two is null.
+  SelectHandler* const handler_;
+  SelectRelay* const relay_;
   const SelectServerOptions options_;
   metrics::Registry own_registry_;  // When none was given.
   metrics::Registry& registry_;

@@ -94,6 +94,11 @@ class FakeNode {
         rpc::AppendFrame(args, frame);
         continue;
       }
+      if (field.kind == rpc::ArgField::Kind::kNamesAndTimes) {
+        const bool has_names = co_await ReadNames(stream, args);
+        if (!has_names) co_return false;
+        continue;
+      }
       ByteBuffer fixed(field.kind == rpc::ArgField::Kind::kFixed ? field.size : 1);
       read = co_await stream.ReadFull(fixed);
       if (!read.ok()) co_return false;
@@ -108,6 +113,22 @@ class FakeNode {
     if (!parsed.ok()) co_return false;
     const rpc::SelectReply reply = answer_(parsed.value());
     co_return co_await Send(stream, method->payload, reply);
+  }
+
+  net::asio::awaitable<bool> ReadNames(net::FramedStream& stream, ByteBuffer& args) {
+    ByteBuffer number(8), frame;
+    auto read = co_await stream.ReadFull(number);
+    if (!read.ok()) co_return false;
+    Append(args, number);
+    for (uint64_t left = LoadBigEndian<uint64_t>(number.data()); left > 0; --left) {
+      read = co_await rpc::ReadFrame(stream, frame, 1 << 16);
+      if (!read.ok()) co_return false;
+      rpc::AppendFrame(args, frame);
+      read = co_await stream.ReadFull(number);
+      if (!read.ok()) co_return false;
+      Append(args, number);
+    }
+    co_return true;
   }
 
   net::asio::awaitable<bool> Send(net::FramedStream& stream, rpc::PayloadKind kind, const rpc::SelectReply& reply) {

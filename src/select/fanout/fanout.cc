@@ -8,10 +8,12 @@
 #include <boost/asio/this_coro.hpp>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 #include <set>
 #include <variant>
 
 #include "lib/base/mutex.h"
+#include "lib/hash/xxhash.h"
 #include "lib/log/log.h"
 #include "lib/net/event.h"
 #include "select/fanout/block_collector.h"
@@ -65,7 +67,7 @@ struct Calls {
     double duration_ms;
   };
 
-  Calls(rpc::SelectArgs args_, const Deadline& request_deadline, std::vector<std::shared_ptr<rpc::ItemSink>> sinks_)
+  Calls(std::vector<rpc::SelectArgs> args_, const Deadline& request_deadline, std::vector<std::shared_ptr<rpc::ItemSink>> sinks_)
       : args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()) {}
 
   void Add(size_t node, rpc::CallResult result, double duration_ms) VM_EXCLUDES(mutex) {
@@ -82,7 +84,9 @@ struct Calls {
     return std::move(arrived[taken++]);
   }
 
-  const rpc::SelectArgs args;
+  const rpc::SelectArgs& ArgsOf(size_t node) const { return args.size() == 1 ? args[0] : args[node]; }
+
+  const std::vector<rpc::SelectArgs> args;                  // For all nodes, or one per node.
   const std::vector<std::shared_ptr<rpc::ItemSink>> sinks;  // None, or one per node.
   std::stop_source stop;                                    // Breaks the calls off.
   const Deadline deadline;
@@ -110,7 +114,7 @@ awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::Sele
   if (!calls->sinks.empty()) sink = calls->sinks[node];
   std::string exception;
   try {
-    outcome.result = co_await client->Call(calls->args, calls->deadline, std::move(sink), calls->is_traced);
+    outcome.result = co_await client->Call(calls->ArgsOf(node), calls->deadline, std::move(sink), calls->is_traced);
   } catch (const std::exception& e) {
     // Out of memory, or a mistake of ours: the request ends with an error instead of waiting for this node.
     exception = e.what();
@@ -119,7 +123,7 @@ awaitable<void> CallNode(std::shared_ptr<Calls> calls, std::shared_ptr<rpc::Sele
   if (!exception.empty()) {
     rpc::CallResult& result = outcome.result;
     result.outcome = rpc::CallOutcome::kRefused;
-    result.message = fmt::format("cannot execute funcName=\"{}\" on vmstorage \"{}\": exception: {}", rpc::MethodOf(calls->args).name, client->addr(),
+    result.message = fmt::format("cannot execute funcName=\"{}\" on vmstorage \"{}\": exception: {}", rpc::MethodOf(calls->args[0]).name, client->addr(),
                                  exception);
     result.refusal = Error(ErrorCode::kLimitExceeded, result.message);
     VM_LOG_ERROR("{}", result.message);
@@ -245,6 +249,12 @@ size_t Fanout::ReplicationFactorOf(const std::string& group) const {
 }
 
 awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutRequest request, Sinks sinks) {
+  std::vector<rpc::SelectArgs> one;
+  one.push_back(std::move(args));
+  return GatherEach(std::move(one), std::move(request), std::move(sinks));
+}
+
+awaitable<Result<Fanout::Gathered>> Fanout::GatherEach(std::vector<rpc::SelectArgs> args, FanoutRequest request, Sinks sinks) {
   const auto home = co_await asio::this_coro::executor;
   std::vector<std::shared_ptr<ReplySink>> reply_sinks;
   if (sinks.empty() && request.held != nullptr) {
@@ -281,11 +291,11 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
     auto& [node, result, duration_ms] = *arrival;
     const std::string& group = nodes_.nodes()[node].group;
     if (result.outcome != rpc::CallOutcome::kOk) {
-      result.message = WithCallTexts(calls->args, nodes_.nodes()[node].addr, std::move(result.message));
+      result.message = WithCallTexts(calls->args[0], nodes_.nodes()[node].addr, std::move(result.message));
     }
     if (request.trace != nullptr) {
       request.trace->nodes.push_back(
-          {nodes_.nodes()[node].addr, std::string(rpc::MethodOf(calls->args).name), duration_ms, result.message, result.reply.trace});
+          {nodes_.nodes()[node].addr, std::string(rpc::MethodOf(calls->args[0]).name), duration_ms, result.message, result.reply.trace});
     }
     if (result.outcome == rpc::CallOutcome::kOk) {
       if (!reply_sinks.empty()) reply_sinks[node]->MoveTo(result.reply);
@@ -306,7 +316,7 @@ awaitable<Result<Fanout::Gathered>> Fanout::Gather(rpc::SelectArgs args, FanoutR
       fatal = Error(ErrorCode::kUnavailable, first_error);
     } else {
       gathered.is_partial = true;
-      CountPartial(calls->args);
+      CountPartial(calls->args[0]);
       VM_LOG_WARN("partial response: {} of {} storage nodes answered; first error: {}",
                   gathered.replies.size(), clients_.size(), first_error);
     }
@@ -563,6 +573,30 @@ awaitable<Status> Fanout::ResetUsageStats(FanoutRequest request) {
   request.needs_all = true;
   rpc::SelectArgs args{rpc::ResetMetricNamesStatsRequest()};
   const auto gathered = co_await Gather(std::move(args), std::move(request), {});
+  if (!gathered.ok()) co_return gathered.error();
+  co_return Ok();
+}
+
+awaitable<Result<Partial<std::vector<std::string>>>> Fanout::TagValueSuffixes(rpc::TagValueSuffixesRequest suffixes_args,
+                                                                              FanoutRequest request) {
+  rpc::SelectArgs args(std::move(suffixes_args));
+  VM_CO_ASSIGN_OR_RETURN(const auto gathered, co_await Gather(std::move(args), std::move(request), {}));
+  Partial<std::vector<std::string>> result;
+  result.value = SortedUnion<std::string>(gathered.replies, 0);
+  result.is_partial = gathered.is_partial;
+  co_return std::move(result);
+}
+
+awaitable<Status> Fanout::RegisterMetricNames(rpc::RegisterMetricNamesRequest register_args, FanoutRequest request) {
+  request.needs_all = true;
+  std::vector<rpc::RegisterMetricNamesRequest> per_node(clients_.size());
+  for (auto& name : register_args.names) {
+    // Not where vminsert would place it: any node will do.
+    const size_t node = per_node.size() == 1 ? 0 : hash::XXH64(name.metric_name_raw) % per_node.size();
+    per_node[node].names.push_back(std::move(name));
+  }
+  std::vector<rpc::SelectArgs> args(std::make_move_iterator(per_node.begin()), std::make_move_iterator(per_node.end()));
+  const auto gathered = co_await GatherEach(std::move(args), std::move(request), {});
   if (!gathered.ok()) co_return gathered.error();
   co_return Ok();
 }

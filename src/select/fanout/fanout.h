@@ -109,6 +109,11 @@ class Fanout {
   /// Never partial.
   boost::asio::awaitable<Result<model::MetricNamesUsageStats>> UsageStats(rpc::MetricNamesUsageStatsRequest args, FanoutRequest request);
   boost::asio::awaitable<Status> ResetUsageStats(FanoutRequest request);
+  /// What follows `tag_value_prefix` up to the delimiter in values of the tag; sorted.
+  boost::asio::awaitable<Result<Partial<std::vector<std::string>>>> TagValueSuffixes(rpc::TagValueSuffixesRequest args,
+                                                                                     FanoutRequest request);
+  /// Make the names known, each to one node. All nodes must be there.
+  boost::asio::awaitable<Status> RegisterMetricNames(rpc::RegisterMetricNamesRequest args, FanoutRequest request);
 
  private:
   struct Gathered {
@@ -121,6 +126,8 @@ class Fanout {
 
   /// Ask all nodes. With `sinks`, one per node, items go there instead of into the replies.
   boost::asio::awaitable<Result<Gathered>> Gather(rpc::SelectArgs args, FanoutRequest request, Sinks sinks);
+  /// The same with arguments for each node.
+  boost::asio::awaitable<Result<Gathered>> GatherEach(std::vector<rpc::SelectArgs> args, FanoutRequest request, Sinks sinks);
   boost::asio::awaitable<void> GatherInto(rpc::SelectArgs args, FanoutRequest request, std::shared_ptr<Streamed> streamed);
   void CountPartial(const rpc::SelectArgs& args);
   size_t ReplicationFactorOf(const std::string& group) const;

@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 #include <utility>
@@ -160,20 +159,8 @@ FanoutRequest FanoutSource::RequestBy(Deadline deadline) const {
 
 void FanoutSource::NoteTrace(const char* what, const model::SearchQuery& query, const FanoutRequest& request, Deadline::Clock::time_point from) {
   if (request.trace == nullptr) return;
-  std::string nodes;
-  for (const auto& node : request.trace->nodes) {
-    const std::string call = "rpc call " + node.rpc_name + "()";
-    std::string rpc = "[";
-    // What is no JSON would break the answer.
-    const bool is_json = nlohmann::json::accept(node.json);
-    AppendTraceJson(rpc, node.duration_ms, call, is_json ? "[" + node.json + "]" : std::string());
-    rpc += ']';
-    nodes += nodes.empty() ? '[' : ',';
-    AppendTraceJson(nodes, node.duration_ms, "rpc at vmstorage " + node.addr + (node.error.empty() ? "" : ": error: " + node.error), rpc);
-  }
-  if (!nodes.empty()) nodes += ']';
   const std::chrono::duration<double, std::milli> took = Deadline::Clock::now() - from;
-  options_.trace->AddDone(std::string(what) + ": " + SearchQueryText(query, options_.is_multitenant), took.count(), std::move(nodes));
+  options_.trace->AddDone(std::string(what) + ": " + SearchQueryText(query, options_.is_multitenant), took.count(), NodeStepsJson(*request.trace));
 }
 
 awaitable<Result<std::vector<model::Tenant>>> FanoutSource::KnownTenants(model::TimeRange range, Deadline deadline) {

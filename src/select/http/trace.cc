@@ -1,5 +1,6 @@
 #include "select/http/trace.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "select/format/json.h"
@@ -90,6 +91,22 @@ void Trace::AppendJson(std::string& dst) const {
   if (!enabled_) return;
   dst += ",\"trace\":";
   AppendStep(dst, steps_[0]);
+}
+
+std::string NodeStepsJson(const CallTrace& trace) {
+  std::string nodes;
+  for (const auto& node : trace.nodes) {
+    const std::string call = "rpc call " + node.rpc_name + "()";
+    std::string rpc = "[";
+    // What is no JSON would break the answer.
+    const bool is_json = nlohmann::json::accept(node.json);
+    AppendTraceJson(rpc, node.duration_ms, call, is_json ? "[" + node.json + "]" : std::string());
+    rpc += ']';
+    nodes += nodes.empty() ? '[' : ',';
+    AppendTraceJson(nodes, node.duration_ms, "rpc at vmstorage " + node.addr + (node.error.empty() ? "" : ": error: " + node.error), rpc);
+  }
+  if (!nodes.empty()) nodes += ']';
+  return nodes;
 }
 
 }  // namespace vm::select

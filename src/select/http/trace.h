@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "select/fanout/call_trace.h"
+
 namespace vm::select {
 
 /// What `trace=1` tells about a request: a tree of steps. One coroutine at a time.
@@ -48,5 +50,8 @@ class Trace {
 
 /// `{"duration_msec":...,"message":...}` with children, which are JSON or empty.
 void AppendTraceJson(std::string& dst, double duration_ms, std::string_view message, std::string_view children);
+
+/// The nodes of a call as steps: "[{...}]", or empty without any.
+std::string NodeStepsJson(const CallTrace& trace);
 
 }  // namespace vm::select

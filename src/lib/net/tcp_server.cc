@@ -1,4 +1,4 @@
-#include "insert/listen/tcp_server.h"
+#include "lib/net/tcp_server.h"
 
 #include <atomic>
 #include <set>
@@ -11,24 +11,22 @@
 #include "lib/net/proxy_protocol.h"
 #include "lib/net/stream_metrics.h"
 
-namespace vm::insert {
-
-namespace asio = net::asio;
+namespace vm::net {
 
 struct TcpServer::Impl : std::enable_shared_from_this<TcpServer::Impl> {
   Impl(Handler handler_in, bool use_proxy_protocol_in)
       : handler(std::move(handler_in)), use_proxy_protocol(use_proxy_protocol_in), tasks("listener") {}
 
   asio::awaitable<void> AcceptLoop();
-  asio::awaitable<void> Serve(std::unique_ptr<net::Stream> stream);
+  asio::awaitable<void> Serve(std::unique_ptr<Stream> stream);
 
   const Handler handler;
   const bool use_proxy_protocol;
-  std::unique_ptr<net::Listener> listener;
-  net::TaskGroup tasks;
+  std::unique_ptr<Listener> listener;
+  TaskGroup tasks;
   std::atomic<bool> stopping{false};
   mutable Mutex mutex;
-  std::set<net::Stream*> streams VM_GUARDED_BY(mutex);
+  std::set<Stream*> streams VM_GUARDED_BY(mutex);
 };
 
 asio::awaitable<void> TcpServer::Impl::AcceptLoop() {
@@ -38,7 +36,7 @@ asio::awaitable<void> TcpServer::Impl::AcceptLoop() {
     if (!accepted.ok()) {
       if (accepted.error().code() == ErrorCode::kCancelled || stopping) co_return;
       VM_LOG_ERROR("temporary error when listening for TCP addr {}: {}", listener->addr(), accepted.error().message());
-      co_await net::SleepFor(std::chrono::milliseconds(100));
+      co_await SleepFor(std::chrono::milliseconds(100));
       continue;
     }
     auto stream = std::move(accepted).value();
@@ -47,13 +45,13 @@ asio::awaitable<void> TcpServer::Impl::AcceptLoop() {
   }
 }
 
-asio::awaitable<void> TcpServer::Impl::Serve(std::unique_ptr<net::Stream> stream) {
+asio::awaitable<void> TcpServer::Impl::Serve(std::unique_ptr<Stream> stream) {
   const auto self = shared_from_this();
   if (use_proxy_protocol) {
     constexpr std::chrono::seconds kHeaderTimeout{5};
     stream->SetDeadline(Deadline::After(kHeaderTimeout));
     const std::string proxy = stream->remote_addr();
-    auto accepted = co_await net::AcceptProxyHeader(std::move(stream));
+    auto accepted = co_await AcceptProxyHeader(std::move(stream));
     if (!accepted.ok()) {
       VM_LOG_ERROR("cannot read proxy proto conn for TCP addr \"{}\": {}", proxy, accepted.error().message());
       co_return;
@@ -68,7 +66,7 @@ asio::awaitable<void> TcpServer::Impl::Serve(std::unique_ptr<net::Stream> stream
   // Also when the coroutine is destroyed early.
   struct Guard {
     Impl& impl;
-    net::Stream* stream;
+    Stream* stream;
     ~Guard() {
       MutexLock lock(impl.mutex);
       impl.streams.erase(stream);
@@ -78,12 +76,12 @@ asio::awaitable<void> TcpServer::Impl::Serve(std::unique_ptr<net::Stream> stream
   stream->Close();
 }
 
-Result<std::unique_ptr<TcpServer>> TcpServer::Start(net::Runtime& runtime, Options options, Handler handler) {
+Result<std::unique_ptr<TcpServer>> TcpServer::Start(Runtime& runtime, Options options, Handler handler) {
   auto impl = std::make_shared<Impl>(std::move(handler), options.use_proxy_protocol);
-  VM_ASSIGN_OR_RETURN(impl->listener, net::Listener::Open(runtime.executor(), options.addr, options.enable_tcp6));
+  VM_ASSIGN_OR_RETURN(impl->listener, Listener::Open(runtime.executor(), options.addr, options.enable_tcp6));
   if (options.registry != nullptr) {
-    impl->listener->SetMetrics(std::make_shared<net::StreamMetrics>(
-        *options.registry, net::StreamMetrics::Side::kListener, options.name, options.addr));
+    impl->listener->SetMetrics(std::make_shared<StreamMetrics>(
+        *options.registry, StreamMetrics::Side::kListener, options.name, options.addr));
   }
   impl->tasks.Spawn(runtime.MakeStrand(), impl->AcceptLoop());
   return std::unique_ptr<TcpServer>(new TcpServer(std::move(impl)));
@@ -121,4 +119,4 @@ void TcpServer::Stop(std::chrono::milliseconds spread) {
   }
 }
 
-}  // namespace vm::insert
+}  // namespace vm::net

@@ -10,7 +10,7 @@
 #include "lib/net/runtime.h"
 #include "lib/net/stream.h"
 
-namespace vm::insert {
+namespace vm::net {
 
 /// Accepts TCP connections at one address and runs a coroutine for each. Thread-safe.
 class TcpServer {
@@ -23,10 +23,10 @@ class TcpServer {
     metrics::Registry* registry = nullptr;  // May be null.
   };
   /// Works on a connection until it is over, on its strand. Stop closes the stream.
-  using Handler = std::function<net::asio::awaitable<void>(net::Stream& stream)>;
+  using Handler = std::function<asio::awaitable<void>(Stream& stream)>;
 
   /// Errors: kIo when the address is taken.
-  static Result<std::unique_ptr<TcpServer>> Start(net::Runtime& runtime, Options options, Handler handler);
+  static Result<std::unique_ptr<TcpServer>> Start(Runtime& runtime, Options options, Handler handler);
   /// Stops.
   ~TcpServer();
   TcpServer(const TcpServer&) = delete;
@@ -44,4 +44,4 @@ class TcpServer {
   std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace vm::insert
+}  // namespace vm::net
