@@ -1,6 +1,7 @@
 #include "storage/part/raw_rows.h"
 
 #include <algorithm>
+#include <memory>
 #include <span>
 #include <utility>
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -12,23 +13,12 @@
 namespace vm::storage {
 namespace {
 
+/// Looking at a rank costs about that share of sorting a row.
+constexpr size_t kRanksPerRow = 16;
+
 struct Sample {
   int64_t timestamp;
   double value;
-  uint8_t precision_bits;
-};
-
-/// A series of the rows and where its samples lie.
-struct SeriesRange {
-  model::Tsid tsid;
-  uint32_t count = 0;
-  uint32_t end = 0;
-  uint32_t next = 0;  // The series of the row that came after one of this: the next scrape has the same order.
-};
-
-struct Numbered {
-  model::Tsid tsid;
-  uint32_t number;
 };
 
 struct HashTsid {
@@ -36,56 +26,124 @@ struct HashTsid {
   size_t operator()(const model::Tsid& tsid) const noexcept { return static_cast<size_t>(tsid.metric_id); }
 };
 
-/// Samples put together series by series, each in the order of arrival: counted and scattered, not compared.
+/// Samples put together series by series, each in the order of arrival: counted and scattered, not compared. A series is
+/// a number: its rank, or for those that the ranks lack one more for each that comes.
 class RowsBySeries {
  public:
-  RowsBySeries(std::span<const std::vector<RawRow>> rows, size_t count) : samples_(count) {
-    std::vector<uint32_t> series_of;
-    series_of.reserve(count);
-    boost::unordered_flat_map<model::Tsid, uint32_t, HashTsid> numbers;
-    uint32_t previous = 0;
-    for (const std::vector<RawRow>& piece : rows) {
-      for (const RawRow& row : piece) {
-        uint32_t number = series_.empty() ? 0 : series_[previous].next;
-        if (series_.empty() || series_[number].tsid != row.tsid) {
-          const auto [it, added] = numbers.try_emplace(row.tsid, static_cast<uint32_t>(series_.size()));
-          if (added) series_.push_back({.tsid = row.tsid});
-          number = it->second;
-          series_[previous].next = number;
-        }
-        ++series_[number].count;
-        series_of.push_back(number);
-        previous = number;
-      }
-    }
-    // The keys lie beside the numbers, so that comparing touches nothing else.
-    order_.reserve(series_.size());
-    for (uint32_t i = 0; i < series_.size(); ++i) order_.push_back({series_[i].tsid, i});
-    std::sort(order_.begin(), order_.end(), [](const Numbered& a, const Numbered& b) { return a.tsid < b.tsid; });
-    uint32_t at = 0;
-    for (const auto& [tsid, number] : order_) {
-      series_[number].end = at;  // Moves to the end as samples are put there.
-      at += series_[number].count;
-    }
+  RowsBySeries(std::span<const std::vector<RawRow>> rows, size_t count, const SeriesRanks& known)
+      : known_(known), samples_(std::make_unique_for_overwrite<Sample[]>(count)) {
+    const auto number_of = std::make_unique_for_overwrite<uint32_t[]>(count);
+    ends_.resize(known_.size());
+    size_t page = 0;
     size_t i = 0;
     for (const std::vector<RawRow>& piece : rows) {
       for (const RawRow& row : piece) {
-        samples_[series_[series_of[i++]].end++] = {row.timestamp, row.value, row.precision_bits};
+        const uint32_t rank = known_.Find(row.tsid, page);
+        const uint32_t number = rank != SeriesRanks::kNone ? rank : NumberOfNew(row.tsid);
+        ++ends_[number];
+        number_of[i++] = number;
+        CheckPrecision(number, row.precision_bits);
       }
+    }
+    SortSeries();
+    i = 0;
+    for (const std::vector<RawRow>& piece : rows) {
+      for (const RawRow& row : piece) samples_[ends_[number_of[i++]]++] = {row.timestamp, row.value};
     }
   }
 
-  size_t series_count() const noexcept { return order_.size(); }
-  const model::Tsid& tsid(size_t i) const noexcept { return order_[i].tsid; }
-  std::span<Sample> samples(size_t i) noexcept {
-    const SeriesRange& range = series_[order_[i].number];
-    return std::span(samples_).subspan(range.end - range.count, range.count);
+  /// The series that the ranks lack.
+  std::vector<model::Tsid> NewSeries() const {
+    std::vector<model::Tsid> tsids;
+    tsids.reserve(new_.size());
+    for (const NewSeriesOfRows& series : new_) tsids.push_back(series.tsid);
+    return tsids;
+  }
+
+  /// Call `visit(tsid, samples, precision_bits)` for each series, in order, until one fails.
+  template <class Visit>
+  Status ForEach(Visit visit) {
+    size_t begin = 0;
+    for (size_t i = 0; i < order_.size(); ++i) {
+      if (i + kReadAhead < order_.size()) known_.ReadAhead(order_[i + kReadAhead]);
+      const uint32_t number = order_[i];
+      const size_t end = ends_[number];
+      const uint8_t precision_bits = precisions_.empty() ? precision_bits_ : precisions_[number];
+      VM_TRY(visit(TsidOf(number), std::span(samples_.get() + begin, end - begin), precision_bits));
+      begin = end;
+    }
+    return Ok();
   }
 
  private:
-  std::vector<Sample> samples_;
-  std::vector<SeriesRange> series_;
-  std::vector<Numbered> order_;  // By TSID.
+  static constexpr size_t kReadAhead = 16;
+  struct NewSeriesOfRows {
+    model::Tsid tsid;
+    uint32_t next = 0;  // The new series of the row that came after one of this: the next scrape has the same order.
+  };
+
+  uint32_t NumberOfNew(const model::Tsid& tsid) {
+    uint32_t number = new_.empty() ? 0 : new_[previous_new_].next;
+    if (new_.empty() || new_[number].tsid != tsid) {
+      const auto [it, added] = new_numbers_.try_emplace(tsid, static_cast<uint32_t>(new_.size()));
+      if (added) {
+        new_.push_back({.tsid = tsid});
+        ends_.push_back(0);
+      }
+      number = it->second;
+      new_[previous_new_].next = number;
+    }
+    previous_new_ = number;
+    return static_cast<uint32_t>(known_.size()) + number;
+  }
+  model::Tsid TsidOf(uint32_t number) const {
+    return number < known_.size() ? known_.At(number) : new_[number - known_.size()].tsid;
+  }
+  /// A series has the precision of its first row. All mostly have the same.
+  void CheckPrecision(uint32_t number, uint8_t precision_bits) {
+    if (precision_bits_ == 0) precision_bits_ = precision_bits;
+    if (precisions_.empty()) {
+      if (precision_bits == precision_bits_) return;
+      precisions_.assign(ends_.size(), precision_bits_);
+    }
+    precisions_.resize(ends_.size(), precision_bits_);
+    if (ends_[number] == 1) precisions_[number] = precision_bits;
+  }
+  /// Put the series in order and let ends_ say where the samples of each begin.
+  void SortSeries() {
+    // The keys lie beside the numbers, so that comparing touches nothing else.
+    struct Numbered {
+      model::Tsid tsid;
+      uint32_t number;
+    };
+    const auto first_new = static_cast<uint32_t>(known_.size());
+    std::vector<Numbered> sorted;
+    sorted.reserve(new_.size());
+    for (uint32_t i = 0; i < new_.size(); ++i) sorted.push_back({new_[i].tsid, first_new + i});
+    std::sort(sorted.begin(), sorted.end(), [](const Numbered& a, const Numbered& b) { return a.tsid < b.tsid; });
+    order_.reserve(new_.size() + static_cast<size_t>(std::count_if(ends_.begin(), ends_.begin() + first_new,
+                                                                   [](uint32_t count) { return count > 0; })));
+    auto next_new = sorted.begin();
+    for (uint32_t rank = 0; rank < first_new; ++rank) {
+      if (next_new != sorted.end()) known_.ReadAhead(rank + kReadAhead);
+      if (ends_[rank] == 0) continue;
+      while (next_new != sorted.end() && next_new->tsid < known_.At(rank)) order_.push_back((next_new++)->number);
+      order_.push_back(rank);
+    }
+    for (; next_new != sorted.end(); ++next_new) order_.push_back(next_new->number);
+    uint32_t at = 0;
+    for (const uint32_t number : order_) at += std::exchange(ends_[number], at);  // Moves on as samples are put there.
+  }
+
+  const SeriesRanks& known_;
+  std::unique_ptr<Sample[]> samples_;
+  std::vector<uint32_t> ends_;   // By number: how many samples there are, then where they end.
+  std::vector<uint32_t> order_;  // Numbers of the series that have samples, by TSID.
+  std::vector<NewSeriesOfRows> new_;
+  boost::unordered_flat_map<model::Tsid, uint32_t, HashTsid> new_numbers_;
+  uint32_t previous_new_ = 0;
+  uint8_t precision_bits_ = 0;
+  std::vector<uint8_t> precisions_;  // By number, unless all have the same.
 };
 
 /// Cuts the samples of one series into blocks.
@@ -93,7 +151,7 @@ class BlockBuilder {
  public:
   BlockBuilder(PartWriter& writer, uint64_t& lossy_blocks) : writer_(writer), lossy_blocks_(lossy_blocks) {}
 
-  Status Add(const model::Tsid& tsid, std::span<Sample> samples) {
+  Status Add(const model::Tsid& tsid, std::span<Sample> samples, uint8_t precision_bits) {
     const auto earlier = [](const Sample& a, const Sample& b) { return a.timestamp < b.timestamp; };
     // Stable, so that what equal timestamps give does not depend on chance.
     if (!std::is_sorted(samples.begin(), samples.end(), earlier)) {
@@ -121,7 +179,7 @@ class BlockBuilder {
       values_data_.clear();
       const model::BlockHeader header =
           model::EncodeBlock(tsid, std::span<const int64_t>(timestamps_).subspan(from, to - from), mantissas, scale,
-                             samples[from].precision_bits, timestamps_data_, values_data_);
+                             precision_bits, timestamps_data_, values_data_);
       VM_TRY(writer_.Add({header, timestamps_data_, values_data_}));
       from = to;
     }
@@ -160,18 +218,24 @@ class BlockBuilder {
 
 }  // namespace
 
-Result<PartBuffers> BuildPart(std::span<const std::vector<RawRow>> rows, uint64_t* lossy_blocks) {
+Result<PartBuffers> BuildPart(std::span<const std::vector<RawRow>> rows, uint64_t* lossy_blocks, SeriesOrder* order) {
   size_t count = 0;
   for (const std::vector<RawRow>& piece : rows) count += piece.size();
   VM_CHECK(count > 0);
   VM_CHECK(count < UINT32_MAX);
-  RowsBySeries series(rows, count);
+  auto ranks = order != nullptr ? order->ranks() : nullptr;
+  // A few rows are sorted sooner than all ranks are looked at.
+  if (ranks == nullptr || ranks->size() / kRanksPerRow > count) ranks = std::make_shared<const SeriesRanks>();
+  RowsBySeries series(rows, count, *ranks);
   PartBuffers buffers;
   const auto writer = PartWriter::ToMemory(buffers, kRawRowsLevel);
   uint64_t lossy = 0;
   BlockBuilder blocks(*writer, lossy);
-  for (size_t i = 0; i < series.series_count(); ++i) VM_TRY(blocks.Add(series.tsid(i), series.samples(i)));
+  VM_TRY(series.ForEach([&](const model::Tsid& tsid, std::span<Sample> samples, uint8_t precision_bits) {
+    return blocks.Add(tsid, samples, precision_bits);
+  }));
   VM_TRY(writer->Finish(0));
+  if (order != nullptr) order->Learn(series.NewSeries());
   if (lossy_blocks != nullptr) *lossy_blocks += lossy;
   return buffers;
 }

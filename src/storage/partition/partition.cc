@@ -28,6 +28,10 @@ constexpr uint64_t kBigPartWriters = 4;  // Which share the disk.
 constexpr uint64_t kMinSmallPartSize = 10'000'000;
 constexpr uint64_t kMinInmemoryPartSize = 1'000'000;
 constexpr size_t kMaxShards = 16;
+/// At most this share of the memory limit holds the order of series for new parts.
+constexpr uint64_t kSeriesOrderShare = 64;
+/// A month that gets no rows for so long gives that order back.
+constexpr int64_t kForgetOrderAfterMs = 60'000;
 /// A forced merge of files that small takes rows from memory along: it is done before they would be written anyway.
 constexpr uint64_t kShortMergeBytes = 100'000'000;
 
@@ -106,6 +110,7 @@ Partition::Partition(std::string name, model::TimeRange time_range, PartitionOpt
       options_(std::move(options)),
       max_collected_(std::clamp<size_t>(options_.memory_limit_bytes / kCollectedShare / (kMaxRowsPerShard * sizeof(RawRow)),
                                         1, kMaxCollected)),
+      order_(options_.memory_limit_bytes / kSeriesOrderShare),
       part_counter_(static_cast<uint64_t>(options_.now_ms()) * 1'000'000),
       index_flushed_ms_(options_.now_ms()) {
   const size_t shards = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, kMaxShards);
@@ -305,7 +310,8 @@ Status Partition::ConvertCollected() {
 Status Partition::Convert(std::vector<std::vector<RawRow>>& rows) {
   if (fail_conversions_.load()) return Error(ErrorCode::kIo, "conversions fail in this test");
   uint64_t lossy_blocks = 0;
-  VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks));
+  VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks, &order_));
+  converted_ms_.store(options_.now_ms(), std::memory_order_relaxed);
   VM_ASSIGN_OR_RETURN(auto reader, PartReader::FromMemory(std::move(buffers)));
   rows.clear();
   lossy_blocks_.fetch_add(lossy_blocks, std::memory_order_relaxed);
@@ -322,6 +328,11 @@ Status Partition::FlushRawRows() {
     if (!shard->rows.empty()) Collect(*shard);
   }
   VM_TRY(ConvertCollected());
+  const int64_t converted_ms = converted_ms_.load(std::memory_order_relaxed);
+  if (converted_ms != 0 && IsDue(converted_ms, kForgetOrderAfterMs, options_.now_ms())) {
+    order_.Forget();
+    converted_ms_.store(0, std::memory_order_relaxed);
+  }
   // Rows that other threads have taken before belong to what was added so far.
   MutexLock lock(conversions_mutex_);
   const uint64_t later = next_conversion_;

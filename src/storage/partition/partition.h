@@ -209,6 +209,8 @@ class Partition {
   CondVar conversion_done_;
   uint64_t next_conversion_ VM_GUARDED_BY(conversions_mutex_) = 0;
   std::set<uint64_t> conversions_ VM_GUARDED_BY(conversions_mutex_);  // Of rows that are in no list at the moment.
+  SeriesOrder order_;
+  std::atomic<int64_t> converted_ms_{0};  // When rows became a part last; 0: order_ is empty.
   std::atomic<bool> fail_conversions_{false};
   std::atomic<uint64_t> part_counter_;
   std::atomic<int64_t> index_flushed_ms_;
