@@ -95,15 +95,15 @@ def export_lines(cluster, **args):
 
 
 def digests(lines):
-    """Digest of the samples of each series in time order."""
+    """Digest of the samples of each series in time order. Streamed blocks may overlap: pieces of one series that came at the
+    same time may be in several parts."""
     series = {}
     for line in lines:
         row = json.loads(line)
-        series.setdefault(row["metric"]["series"], []).append((row["timestamps"][0], row["timestamps"], row["values"]))
+        series.setdefault(row["metric"]["series"], []).extend(zip(row["timestamps"], row["values"]))
     result = {}
-    for name, blocks in series.items():
-        blocks.sort(key=lambda block: block[0])
-        samples = [sample for _, timestamps, values in blocks for sample in zip(timestamps, values)]
+    for name, samples in series.items():
+        samples.sort()
         assert len(samples) == SAMPLES, (name, len(samples))
         result[name] = hashlib.sha256(repr(samples).encode()).hexdigest()
     return result
