@@ -11,6 +11,8 @@ namespace {
 
 constexpr int64_t kMinBufferBytes = 1 << 20;
 constexpr int64_t kMaxBufferBytes = 30 << 20;
+/// Of the rows of one request that are made before they are pushed: so many that turns cost nothing.
+constexpr int64_t kMaxTurnBytes = 8 << 20;
 
 std::chrono::milliseconds InMilliseconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration);
@@ -129,6 +131,8 @@ InsertOptions InsertFlags::Inserting(size_t nodes_count, int64_t allowed_memory_
       std::clamp(allowed_memory_bytes / 4 / static_cast<int64_t>(options.max_concurrent_inserts) /
                      static_cast<int64_t>(nodes_count),
                  kMinBufferBytes, kMaxBufferBytes));
+  options.max_turn_bytes = static_cast<size_t>(std::clamp(
+      allowed_memory_bytes / 8 / static_cast<int64_t>(options.max_concurrent_inserts), kMinBufferBytes, kMaxTurnBytes));
   options.max_queue_duration = InMilliseconds(*max_queue_duration_);
   options.tenant_from_headers = *tenant_from_headers_;
   options.is_metadata_enabled = *enable_metadata_;

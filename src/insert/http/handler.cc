@@ -214,11 +214,12 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
       whole.limit = SizeLimit{options.max_insert_request_bytes, "maxInsertRequestSize"};
       whole.is_encoded = false;
       const auto start = std::chrono::steady_clock::now();
-      whole.parse = [body, start, &context](ByteView packed) -> Result<IngestOutput> {
-        Result<IngestOutput> output = IngestRemoteWrite(packed, body, context);
-        if (output.ok()) return output;
+      whole.parse = [body, &context](ByteView packed, IngestOutput& output) {
+        return IngestRemoteWrite(packed, body, context, output);
+      };
+      whole.explain = [start](Error error) {
         const auto passed = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start);
-        return std::move(output).error().WithContext(
+        return std::move(error).WithContext(
             fmt::format("cannot read prometheus remote_write data from client in {} seconds", passed.count()));
       };
       if (context.relabeling == nullptr) {
@@ -231,24 +232,26 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
     }
     case BodyKind::kText: {
       VM_CO_ASSIGN_OR_RETURN(const int64_t timestamp, TimestampArg(request));
-      stream = LinesFormat(options.max_text_line_bytes, [this, timestamp, &context](std::string_view lines, bool) {
-        return IngestText(lines, timestamp > 0 ? timestamp : ingester.NowMs(), context);
+      stream = LinesFormat(options.max_text_line_bytes, [this, timestamp, &context](std::string_view lines, bool,
+                                                                                      IngestOutput& output) {
+        return IngestText(lines, timestamp > 0 ? timestamp : ingester.NowMs(), context, output);
       });
       stream.too_long = "cannot read Prometheus exposition data: " + stream.too_long;
       stream.is_cheap = context.relabeling == nullptr;
       break;
     }
     case BodyKind::kJsonLines:
-      stream = LinesFormat(options.max_json_line_bytes,
-                           [&context](std::string_view lines, bool) { return IngestJsonLines(lines, context); });
+      stream = LinesFormat(options.max_json_line_bytes, [&context](std::string_view lines, bool, IngestOutput& output) {
+        return IngestJsonLines(lines, context, output);
+      });
       stream.is_cheap = context.relabeling == nullptr;
       break;
     case BodyKind::kCsv: {
       Result<std::vector<CsvColumn>> columns = ParseCsvFormat(request.query.Get("format"));
       if (!columns.ok()) co_return std::move(columns).error().WithContext("cannot parse the provided csv format");
       stream = LinesFormat(options.max_text_line_bytes, [this, columns = std::move(columns).value(), &options, &context](
-                                                            std::string_view lines, bool is_first) {
-        return IngestCsv(lines, columns, is_first, options.csv_trim_ms, ingester.NowMs(), context);
+                                                            std::string_view lines, bool is_first, IngestOutput& output) {
+        return IngestCsv(lines, columns, is_first, options.csv_trim_ms, ingester.NowMs(), context, output);
       });
       break;
     }
@@ -257,26 +260,28 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
       stream.max_part_bytes = 3 * NativeReader::kMaxPartBytes;
       stream.too_long = "too big native block";
       stream.whole_size = [reader](ByteView bytes, bool is_end) { return reader->WholeSize(bytes, is_end); };
-      stream.parse = [reader, &context](ByteView bytes, bool) { return IngestNative(*reader, bytes, context); };
+      stream.parse = [reader, &context](ByteView bytes, bool, IngestOutput& output) {
+        return IngestNative(*reader, bytes, context, output);
+      };
       break;
     }
     case BodyKind::kInflux: {
       const InfluxTimestamps timestamps(request.query.Get("precision"), options.influx.trim_timestamp_ms);
       const std::string db(request.query.Get("db"));
       const bool is_stream = options.influx.force_stream_mode || request.headers.Get("Stream-Mode") == "1";
-      const auto parse = [this, timestamps, db, is_stream, &options, &context](std::string_view lines) {
-        return IngestInflux(lines, timestamps, db, is_stream, ingester.NowMs(), options.influx, context);
+      const auto parse = [this, timestamps, db, is_stream, &options, &context](std::string_view lines, IngestOutput& output) {
+        return IngestInflux(lines, timestamps, db, is_stream, ingester.NowMs(), options.influx, context, output);
       };
       constexpr std::string_view kContext = "cannot process influx line protocol data";
       if (is_stream) {
         stream = LinesFormat(options.influx.max_line_bytes,
-                             [parse](std::string_view lines, bool) { return parse(lines); });
+                             [parse](std::string_view lines, bool, IngestOutput& output) { return parse(lines, output); });
         Status status = co_await ingester.InsertStream(std::move(source), std::move(encoding), counted_as, std::move(who),
                                                        std::move(stream));
         co_return WithContext(std::move(status), kContext);
       }
       whole.limit = SizeLimit{options.influx.max_request_bytes, "influx.maxRequestSize"};
-      whole.parse = [parse](ByteView body) { return parse(AsText(body)); };
+      whole.parse = [parse](ByteView body, IngestOutput& output) { return parse(AsText(body), output); };
       Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                                     std::move(whole));
       co_return WithContext(std::move(status), kContext);
@@ -288,8 +293,8 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
                                        ? DatadogFormat::kV2Protobuf
                                        : DatadogFormat::kV2Json;
       whole.limit = SizeLimit{options.max_datadog_request_bytes, "datadog.maxInsertRequestSize"};
-      whole.parse = [this, format, &options, &context](ByteView body) {
-        return IngestDatadog(body, format, options.sanitize_datadog_names, ingester.NowMs(), context);
+      whole.parse = [this, format, &options, &context](ByteView body, IngestOutput& output) {
+        return IngestDatadog(body, format, options.sanitize_datadog_names, ingester.NowMs(), context, output);
       };
       Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                                     std::move(whole));
@@ -297,8 +302,8 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
     }
     case BodyKind::kDatadogSketches: {
       whole.limit = SizeLimit{options.max_datadog_request_bytes, "datadog.maxInsertRequestSize"};
-      whole.parse = [&options, &context](ByteView body) {
-        return IngestDatadogSketches(body, options.sanitize_datadog_names, context);
+      whole.parse = [&options, &context](ByteView body, IngestOutput& output) {
+        return IngestDatadogSketches(body, options.sanitize_datadog_names, context, output);
       };
       Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                                     std::move(whole));
@@ -306,14 +311,16 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
     }
     case BodyKind::kNewrelic: {
       whole.limit = SizeLimit{options.max_newrelic_request_bytes, "newrelic.maxInsertRequestSize"};
-      whole.parse = [this, &context](ByteView body) { return IngestNewrelic(AsText(body), ingester.NowMs(), context); };
+      whole.parse = [this, &context](ByteView body, IngestOutput& output) {
+        return IngestNewrelic(AsText(body), ingester.NowMs(), context, output);
+      };
       Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                                     std::move(whole));
       co_return WithContext(std::move(status), "cannot decode NewRelic data");
     }
     case BodyKind::kZabbix:
-      stream = LinesFormat(options.max_zabbix_line_bytes, [&options, &context](std::string_view lines, bool) {
-        return IngestZabbix(lines, options.zabbix, context);
+      stream = LinesFormat(options.max_zabbix_line_bytes, [&options, &context](std::string_view lines, bool, IngestOutput& output) {
+        return IngestZabbix(lines, options.zabbix, context, output);
       });
       stream.too_long = "cannot read zabbixconnector data: " + stream.too_long;
       break;
@@ -325,8 +332,8 @@ asio::awaitable<Status> InsertHandler::Impl::Insert(http::Request& request, std:
                         "json encoding isn't supported for opentelemetry format. Use protobuf encoding");
       }
       whole.limit = SizeLimit{options.max_otlp_request_bytes, "opentelemetry.maxRequestSize"};
-      whole.parse = [is_firehose, &options, &context](ByteView body) {
-        return IngestOtlp(body, is_firehose, options.otlp, context);
+      whole.parse = [is_firehose, &options, &context](ByteView body, IngestOutput& output) {
+        return IngestOtlp(body, is_firehose, options.otlp, context, output);
       };
       Status status = co_await ingester.InsertWhole(std::move(source), std::move(encoding), counted_as, std::move(who),
                                                     std::move(whole));

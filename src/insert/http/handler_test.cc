@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <fstream>
 #include <mutex>
 #include <protozero/pbf_writer.hpp>
 
@@ -27,8 +28,15 @@ using std::chrono::milliseconds;
 /// What the fake nodes have taken. Thread-safe.
 class Taken {
  public:
+  void OnlyCount() { only_counts_ = true; }
+  size_t bytes() {
+    std::lock_guard lock(mutex_);
+    return bytes_;
+  }
   void Add(ByteView rows) {
     std::lock_guard lock(mutex_);
+    bytes_ += rows.size();
+    if (only_counts_) return;
     rows_.insert(rows_.end(), rows.begin(), rows.end());
   }
   ByteBuffer Take() {
@@ -39,6 +47,8 @@ class Taken {
  private:
   std::mutex mutex_;
   ByteBuffer rows_;
+  size_t bytes_ = 0;
+  bool only_counts_ = false;
 };
 
 class FakeNode : public NodeClient {
@@ -751,15 +761,76 @@ TEST_F(InsertHandlerTest, TakesRowsOfAnotherInsertNode) {
   const ByteBuffer metadata = metadata_rows_.Take();
   Start(InsertOptions());
   const IngestContext context = ingester_->MakeContext(std::nullopt);
-  const auto insert = [&](std::function<Result<IngestOutput>()> parse) {
-    return net::BlockOn(runtime_.MakeStrand(), ingester_->InsertRows(BodyKind::kClusterNative, "test", std::move(parse)));
+  const auto insert = [&](std::function<Steps(IngestOutput&)> parse) {
+    IngestOutput output;
+    return net::BlockOn(runtime_.MakeStrand(),
+                        ingester_->InsertRows(BodyKind::kClusterNative, "test", std::move(parse), output));
   };
-  EXPECT_TRUE(insert([&] { return IngestMetricRows(rows, context); }).ok());
-  EXPECT_TRUE(insert([&] { return IngestMetadataRows(metadata, context); }).ok());
-  EXPECT_FALSE(insert([&] { return IngestMetricRows(ByteView(rows).first(rows.size() - 1), context); }).ok());
+  EXPECT_TRUE(insert([&](IngestOutput& output) { return IngestMetricRows(rows, context, output); }).ok());
+  EXPECT_TRUE(insert([&](IngestOutput& output) { return IngestMetadataRows(metadata, context, output); }).ok());
+  EXPECT_FALSE(insert([&](IngestOutput& output) { return IngestMetricRows(ByteView(rows).first(rows.size() - 1), context, output); }).ok());
   EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"clusternative\"}"), 3u);
   EXPECT_EQ(Rows(), (Strings{"3:4 a b=c 1 @1000", "3:4 a b=c 2 @2000", "3:4 d 3 @3000"}));
   EXPECT_EQ(MetadataRows(), (Strings{"3:4 2 a  "}));
+}
+
+/// One series with many long labels and samples at 0, 1, 2, ...
+std::string LongSeries(size_t labels_count, size_t label_size, int64_t samples_count) {
+  std::string series;
+  protozero::pbf_writer writer(series);
+  for (size_t i = 0; i < labels_count; ++i) {
+    writer.add_message(1, AppendLabel("label" + std::to_string(i), std::string(label_size, static_cast<char>('a' + i % 26))));
+  }
+  for (int64_t i = 0; i < samples_count; ++i) {
+    std::string sample;
+    protozero::pbf_writer sample_writer(sample);
+    sample_writer.add_double(1, 1);
+    sample_writer.add_int64(2, i);
+    writer.add_message(2, sample);
+  }
+  std::string out;
+  protozero::pbf_writer(out).add_message(1, series);
+  return out;
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/// Of this process since the last call with `resets`, in bytes.
+size_t PeakMemory(bool resets) {
+  if (resets) std::ofstream("/proc/self/clear_refs") << 5;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoul(line.substr(6)) << 10;
+  }
+  return 0;
+}
+
+// 190 KB that become 480 MB of rows.
+TEST_F(InsertHandlerTest, RowsOfOneBodyNeedLittleMemory) {
+  sample_rows_.OnlyCount();
+  const std::string body = Snappy(LongSeries(30, 4000, 4000));
+  const size_t before = PeakMemory(true);
+  EXPECT_EQ(Ask(kWrite, body), "204 ");
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"promremotewrite\"}"), 4000u);
+  StopShippers();
+  EXPECT_LT(PeakMemory(false) - before, size_t{150} << 20);
+  EXPECT_GT(sample_rows_.bytes(), 4000u * 30 * 4000);
+}
+#endif
+
+// As in the reference: what was sent before a broken part has been taken, and the client learns of the error.
+TEST_F(InsertHandlerTest, ABodyThatBreaksLateIsAnErrorAndHalfTaken) {
+  InsertOptions options;
+  options.max_turn_bytes = 100;
+  Start(options);
+  const std::string good = WriteRequestBody({{"__name__", "m"}, {"a", std::string(100, 'b')}}, 1, 5);
+  EXPECT_TRUE(Ask(kWrite, Snappy(good + "\x0a\x05x")).starts_with("400 cannot read prometheus remote_write data"));
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"promremotewrite\"}"), 1u);
+  EXPECT_EQ(Counter("vm_protoparser_unmarshal_errors_total{type=\"promremotewrite\"}"), 1u);
+  EXPECT_EQ(Rows().size(), 1u);
+  Start(InsertOptions());
+  EXPECT_TRUE(Ask(kWrite, Snappy(good + "\x0a\x05x")).starts_with("400 "));
+  EXPECT_EQ(Counter("vm_rows_inserted_total{type=\"promremotewrite\"}"), 0u);
+  EXPECT_EQ(Rows(), Strings{});
 }
 
 /// A request whose body never comes while it holds its slot.

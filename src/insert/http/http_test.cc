@@ -2,9 +2,12 @@
 #include <snappy.h>
 #include <zlib.h>
 
+#include <utility>
+
 #include "insert/http/body_decoder.h"
 #include "insert/http/ingest.h"
 #include "insert/http/path.h"
+#include "insert/http/whole_ingest.h"
 #include "lib/encoding/zstd.h"
 
 namespace vm::insert {
@@ -50,6 +53,16 @@ class IngestTest : public testing::Test {
     context_.throttles = &throttles_;
   }
 
+  static IngestOutput Text(std::string_view lines, int64_t timestamp, const IngestContext& context) {
+    return IngestWhole([&](IngestOutput& output) { return IngestText(lines, timestamp, context, output); }).value();
+  }
+  static IngestOutput JsonLines(std::string_view lines, const IngestContext& context) {
+    return IngestWhole([&](IngestOutput& output) { return IngestJsonLines(lines, context, output); }).value();
+  }
+  static Result<IngestOutput> RemoteWrite(std::string_view body, const IngestContext& context) {
+    return IngestWhole([&](IngestOutput& output) { return IngestRemoteWrite(AsBytes(body), {}, context, output); });
+  }
+
   const std::vector<std::string> nodes_ = {"a:8400"};
   const hash::Rendezvous placement_;
   LimitThrottles throttles_;
@@ -59,7 +72,7 @@ class IngestTest : public testing::Test {
 TEST_F(IngestTest, TurnsTextIntoRows) {
   context_.tenant = model::Tenant{5, 6};
   context_.extra_labels = {{"env", "x"}};
-  const IngestOutput output = IngestText(
+  const IngestOutput output = Text(
       "# TYPE m counter\nm{a=\"b\",empty=\"\"} 1.5 1700000000\nbad\nm 2\n", 123, context_);
   EXPECT_EQ(output.rows_count, 2u);
   EXPECT_EQ(output.invalid_lines_count, 1u);
@@ -88,7 +101,7 @@ TEST_F(IngestTest, TurnsTextIntoRows) {
 TEST_F(IngestTest, CountsSeriesBeyondTheLimits) {
   context_.tenant = model::Tenant{};
   context_.prepare.max_labels_per_series = 2;
-  const IngestOutput output = IngestText("m{a=\"1\",b=\"2\"} 1\nm{a=\"1\"} 1\n", 1, context_);
+  const IngestOutput output = Text("m{a=\"1\",b=\"2\"} 1\nm{a=\"1\"} 1\n", 1, context_);
   EXPECT_EQ(output.too_many_labels_count, 1u);
   EXPECT_EQ(output.warnings.size(), 1u);
   EXPECT_EQ(output.samples.at(0).rows_count, 1u);
@@ -96,12 +109,12 @@ TEST_F(IngestTest, CountsSeriesBeyondTheLimits) {
 
 TEST_F(IngestTest, TakesTheTenantOfEachSeriesFromItsLabels) {
   const IngestOutput output =
-      IngestText("m{vm_account_id=\"5\"} 1\nm{vm_account_id=\"7\"} 1\nm 1\n", 1, context_);
+      Text("m{vm_account_id=\"5\"} 1\nm{vm_account_id=\"7\"} 1\nm 1\n", 1, context_);
   EXPECT_EQ(output.tenant_rows.size(), 3u);
 }
 
 TEST_F(IngestTest, RejectsAWrongRemoteWriteBody) {
-  EXPECT_FALSE(IngestRemoteWrite(AsBytes("garbage"), {}, context_).ok());
+  EXPECT_FALSE(RemoteWrite("garbage", context_).ok());
 }
 
 TEST_F(IngestTest, ReadsARemoteWriteBody) {
@@ -111,7 +124,7 @@ TEST_F(IngestTest, ReadsARemoteWriteBody) {
   ASSERT_TRUE(FromHex("0a1d 0a0d 0a085f5f6e616d655f5f 12016d 120c 09000000000000f03f 10e807", body));
   std::string packed;
   snappy::Compress(reinterpret_cast<const char*>(body.data()), body.size(), &packed);
-  const auto output = IngestRemoteWrite(AsBytes(packed), {}, context_);
+  const auto output = RemoteWrite(packed, context_);
   ASSERT_TRUE(output.ok()) << output.error().message();
   EXPECT_EQ(output.value().rows_count, 1u);
   ASSERT_EQ(output.value().samples.size(), 1u);
@@ -147,7 +160,7 @@ TEST_F(IngestTest, UsualAndUnusualSeriesOfRemoteWriteKeepTheirOrder) {
   context_.tenant = model::Tenant{5, 6};
   context_.prepare.max_labels_per_series = 3;
   const auto read = [&](const IngestContext& context) {
-    auto output = IngestRemoteWrite(AsBytes(packed), {}, context);
+    auto output = RemoteWrite(packed, context);
     EXPECT_TRUE(output.ok());
     return std::move(output).value();
   };
@@ -219,18 +232,154 @@ TEST_F(IngestTest, UsualAndUnusualLinesKeepTheirOrder) {
       EXPECT_EQ(got.samples[i].data, want.samples[i].data);
     }
   };
-  const IngestOutput of_text = IngestText(text, 123, context_);
-  expect_same(of_text, IngestText(text, 123, sorting));
+  const IngestOutput of_text = Text(text, 123, context_);
+  expect_same(of_text, Text(text, 123, sorting));
   EXPECT_EQ(of_text.rows_count, 120u);
   EXPECT_EQ(of_text.invalid_lines_count, 30u);
   EXPECT_EQ(of_text.too_many_labels_count, 30u);
   EXPECT_EQ(of_text.metadata_count, 1u);
   EXPECT_EQ(of_text.samples.size(), 3u);
-  const IngestOutput of_json = IngestJsonLines(json_lines, context_);
-  expect_same(of_json, IngestJsonLines(json_lines, sorting));
+  const IngestOutput of_json = JsonLines(json_lines, context_);
+  expect_same(of_json, JsonLines(json_lines, sorting));
   EXPECT_EQ(of_json.rows_count, 120u);
   EXPECT_EQ(of_json.too_many_labels_count, 30u);
   EXPECT_EQ(of_json.samples.size(), 3u);
+}
+
+std::string Field(char tag, const std::string& body) {
+  std::string size;
+  for (size_t rest = body.size(); size.empty() || rest > 0; rest >>= 7) {
+    size += static_cast<char>((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+  }
+  return tag + size + body;
+}
+
+// Few bytes of a body may stand for many of rows; they are handed over in between, in every protocol.
+TEST_F(IngestTest, PausesBeforeRowsBecomeMany) {
+  const std::string long_value(1000, 'v');
+  context_.tenant = model::Tenant{5, 6};
+  context_.extra_labels = {{"x", long_value}};
+  IngestContext plain = context_;
+  plain.extra_labels.clear();
+
+  std::string lines, csv, graphite, telnet, put, points, fields, attributes, v2_points, zabbix;
+  std::string values, timestamps, csv_format = "1:metric:m";
+  for (int i = 1; i <= 300; ++i) {
+    const std::string number = std::to_string(i), comma = i == 1 ? "" : ",";
+    lines += "m" + number + " 1\n";
+    csv += number + "\n";
+    graphite += "m." + number + " 1 1\n";
+    telnet += "put m" + number + " 1 1 a=b\n";
+    put += comma + R"({"metric":"m","timestamp":1,"value":1,"tags":{"a":")" + number + "\"}}";
+    points += comma + "[" + number + ",1]";
+    v2_points += comma + R"({"timestamp":)" + number + R"(,"value":1})";
+    fields += comma + "f" + number + "=1";
+    zabbix += R"({"host":{"host":"h","name":"n"},"item_tags":[],"groups":[],"name":"m","clock":1,"ns":0,"value":1,"type":0})" "\n";
+    attributes += comma + "\"n" + number + "\":1";
+    values += comma + number;
+    timestamps += comma + number;
+  }
+  const std::string series = R"({"metric":{"__name__":"m","x":")" + long_value + R"("},"values":[)" + values + R"(],"timestamps":[)" + timestamps + "]}";
+  const std::string blank_series = series + " ";
+  const std::string label = Field('\x0a', Field('\x0a', "__name__") + Field('\x12', "m")) +
+                            Field('\x0a', Field('\x0a', "x") + Field('\x12', long_value));
+  const auto pack = [](const std::string& message) {
+    std::string packed;
+    const std::string body = Field('\x0a', message);
+    snappy::Compress(body.data(), body.size(), &packed);
+    return packed;
+  };
+  std::string samples;
+  for (int i = 0; i < 300; ++i) samples += Field('\x12', std::string("\x10") + static_cast<char>(i % 100));
+  // One span of 298 buckets of 1 each (deltas 1, 0, 0, ...), without a schema.
+  const std::string span = Field('\x5a', std::string("\x10\xaa\x02", 3)), deltas = Field('\x62', "\x02" + std::string(297, '\0'));
+  const std::string of_samples = pack(label + samples), of_histograms = pack(label + Field('\x22', span + deltas));
+  const std::string datadog_v1 = R"({"series":[{"metric":"m","tags":["x:)" + long_value + R"("],"points":[)" + points + "]}]}";
+  const std::string datadog_v2 = R"({"series":[{"metric":"m","tags":["x:)" + long_value + R"("],"points":[)" + v2_points + "]}]}";
+  // 50 points become quantiles and totals each.
+  std::string sketch_points;
+  for (int i = 0; i < 50; ++i) sketch_points += Field('\x3a', "\x08\x05\x10\x02");
+  const std::string sketches = Field('\x0a', Field('\x0a', "m") + Field('\x12', long_value) + sketch_points);
+  const std::string influx = "m,x=" + long_value + " " + fields + "\n";
+  const std::string newrelic = R"([{"Events":[{"x":")" + long_value + "\"," + attributes + "}]}]";
+  const std::string opentsdb = "[" + put + "]";
+  std::string quantiles;
+  for (int i = 0; i < 298; ++i) quantiles += Field('\x32', "");
+  const std::string attribute = Field('\x3a', Field('\x0a', "x") + Field('\x12', Field('\x0a', long_value)));
+  const auto otlp = [&](char kind, const std::string& all_points) {
+    return Field('\x0a', Field('\x12', Field('\x12', Field('\x0a', "m") + Field(kind, all_points))));
+  };
+  std::string gauges;
+  for (int i = 0; i < 300; ++i) gauges += Field('\x0a', attribute);
+  const std::string otlp_gauge = otlp('\x2a', gauges), otlp_summary = otlp('\x5a', Field('\x0a', attribute + quantiles));
+  ByteBuffer native, rows, name;
+  ASSERT_TRUE(FromHex("0000000000000000" "fffffffffffffffe", native));
+  for (int i = 0; i < 300; ++i) {
+    const std::string native_name = "m\x01x\x01" + long_value + "\x01";
+    AppendBigEndian<uint32_t>(native, static_cast<uint32_t>(native_name.size()));
+    Append(native, native_name);
+    ByteBuffer block;
+    ASSERT_TRUE(FromHex("00000014" "80f0bdf8bf68" "80f0bdf8bf68" "06" "01" "00" "03" "03" "40" "00" "00", block));
+    Append(native, block);
+  }
+  const model::LabelView row_labels[] = {{"", "m"}, {"x", long_value}};
+  model::MarshalMetricNameRaw(name, {5, 6}, row_labels);
+  for (int i = 0; i < 300; ++i) model::AppendMetricRow(rows, {name, i, 1});
+  const auto columns = ParseCsvFormat(csv_format).value();
+  const InfluxOptions influx_options;
+  const ZabbixOptions zabbix_options;
+  const GraphiteOptions graphite_options;
+  OtlpOptions otlp_options;
+  otlp_options.promote_scope = false;
+  NativeReader reader;
+
+  using Begin = std::function<Steps(IngestContext context, IngestOutput& output)>;
+  const std::vector<std::pair<const char*, Begin>> protocols = {
+      {"text", [&](IngestContext c, IngestOutput& o) { return IngestText(lines, 1, c, o); }},
+      {"csv", [&](IngestContext c, IngestOutput& o) { return IngestCsv(csv, columns, false, 1, 1, c, o); }},
+      {"graphite", [&](IngestContext c, IngestOutput& o) { return IngestGraphite(graphite, graphite_options, 1, 1, c, o); }},
+      {"telnet", [&](IngestContext c, IngestOutput& o) { return IngestOpentsdbTelnet(telnet, 1, 1, c, o); }},
+      {"put", [&](IngestContext c, IngestOutput& o) { return IngestOpentsdbPut(opentsdb, 1, 1, c, o); }},
+      {"json", [&](IngestContext, IngestOutput& o) { return IngestJsonLines(blank_series, plain, o); }},
+      {"json, plain", [&](IngestContext, IngestOutput& o) { return IngestJsonLines(series, plain, o); }},
+      {"samples", [&](IngestContext c, IngestOutput& o) { return IngestRemoteWrite(AsBytes(of_samples), {}, c, o); }},
+      {"samples, plain", [&](IngestContext, IngestOutput& o) { return IngestRemoteWrite(AsBytes(of_samples), {}, plain, o); }},
+      {"histograms", [&](IngestContext, IngestOutput& o) { return IngestRemoteWrite(AsBytes(of_histograms), {}, plain, o); }},
+      {"datadog v1", [&](IngestContext, IngestOutput& o) { return IngestDatadog(AsBytes(datadog_v1), DatadogFormat::kV1, true, 1, plain, o); }},
+      {"datadog v2", [&](IngestContext, IngestOutput& o) { return IngestDatadog(AsBytes(datadog_v2), DatadogFormat::kV2Json, true, 1, plain, o); }},
+      {"sketches", [&](IngestContext, IngestOutput& o) { return IngestDatadogSketches(AsBytes(sketches), true, plain, o); }},
+      {"zabbix", [&](IngestContext c, IngestOutput& o) { return IngestZabbix(zabbix, zabbix_options, c, o); }},
+      {"influx", [&](IngestContext, IngestOutput& o) { return IngestInflux(influx, InfluxTimestamps("", 1), "", true, 1, influx_options, plain, o); }},
+      {"newrelic", [&](IngestContext, IngestOutput& o) { return IngestNewrelic(newrelic, 1, plain, o); }},
+      {"otlp gauge", [&](IngestContext, IngestOutput& o) { return IngestOtlp(AsBytes(otlp_gauge), false, otlp_options, plain, o); }},
+      {"otlp summary", [&](IngestContext, IngestOutput& o) { return IngestOtlp(AsBytes(otlp_summary), false, otlp_options, plain, o); }},
+      {"native", [&](IngestContext, IngestOutput& o) { return IngestNative(reader, native, plain, o); }},
+      {"rows", [&](IngestContext, IngestOutput& o) { return IngestMetricRows(rows, plain, o); }},
+  };
+  constexpr size_t kMaxTurn = 20'000;
+  plain.max_turn_bytes = context_.max_turn_bytes = kMaxTurn;
+  for (const auto& [what, begin] : protocols) {
+    SCOPED_TRACE(what);
+    IngestOutput output;
+    Steps steps = begin(context_, output);
+    size_t turns = 0, rows_count = 0;
+    for (bool has_more = true; has_more; ++turns) {
+      const auto next = steps.Next();
+      ASSERT_TRUE(next.ok()) << next.error().message();
+      has_more = next.value();
+      size_t bytes = 0;
+      for (const NodeBatch& batch : std::exchange(output.samples, {})) {
+        bytes += batch.data.size();
+        rows_count += batch.rows_count;
+      }
+      EXPECT_LE(bytes, kMaxTurn + 1200);
+    }
+    const size_t want = std::string_view(what) == "sketches" ? 50 * 9 : 300;
+    EXPECT_EQ(rows_count, want);
+    EXPECT_EQ(output.rows_count, want);
+    EXPECT_EQ(output.tenant_rows.at(model::Tenant{5, 6}), want);
+    EXPECT_GE(turns, 14u);
+  }
 }
 
 std::string Decode(std::string_view encoding, ByteView body, size_t piece_size) {

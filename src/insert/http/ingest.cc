@@ -1,36 +1,38 @@
 #include "insert/http/ingest.h"
 
 #include <utility>
+#include <vector>
 
 #include "insert/http/series_writer.h"
 #include "insert/parse/prometheus/plain_text_line.h"
 #include "insert/parse/prometheus/text.h"
+#include "insert/parse/remotewrite/native_histogram.h"
 #include "insert/parse/remotewrite/plain_series.h"
 #include "insert/parse/remotewrite/write_request.h"
 
 namespace vm::insert {
 
-IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
-                        const IngestContext& context) {
-  IngestOutput output;
+Steps IngestText(std::string_view lines, int64_t default_timestamp, IngestContext context, IngestOutput& output) {
   PrometheusText text;
   SeriesWriter writer(context, output);
   const auto on_bad_line = [&](std::string_view message) { output.AddError(message); };
   const auto time_of = [&](int64_t timestamp) { return timestamp == 0 ? default_timestamp : timestamp; };
-  const auto write_rows = [&] {
-    output.rows_count += text.rows().size();
-    for (const TextRow& row : std::as_const(text).rows()) {
-      writer.BeginLabels();
-      writer.Add(model::LabelView{"", row.metric});
-      for (const model::LabelView& label : text.labels(row)) writer.Add(label);
-      if (writer.EndLabels()) writer.AddSample(time_of(row.timestamp), row.value);
-    }
-    text.DropRows();
+  const auto write_row = [&](const TextRow& row) {
+    writer.BeginLabels();
+    writer.Add(model::LabelView{"", row.metric});
+    for (const model::LabelView& label : std::as_const(text).labels(row)) writer.Add(label);
+    if (writer.EndLabels()) writer.AddSample(time_of(row.timestamp), row.value);
   };
   const PlainSeriesLimits limits = writer.plain_limits();
   const char* const readable_end = lines.data() + lines.size();
+  // Nothing is added to plain series: their rows are about as long as their lines, and need no pause.
   const auto take_plain = [&](std::string_view line) {
-    if (!text.rows().empty()) write_rows();  // The order stays as it was sent.
+    if (!text.rows().empty()) {
+      // The order stays as it was sent.
+      output.rows_count += text.rows().size();
+      for (const TextRow& row : std::as_const(text).rows()) write_row(row);
+      text.DropRows();
+    }
     PlainTextLine plain;
     if (line.size() > kMaxPlainLine ||
         !ReadPlainTextLine(line, readable_end, limits, writer.PlaceForLabels(line.size() + kPlainSeriesSlack), plain)) {
@@ -46,10 +48,14 @@ IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
   } else {
     text.Parse(lines, on_bad_line);
   }
-  write_rows();
-  output.invalid_lines_count = text.bad_lines_count();
+  output.rows_count += text.rows().size();
+  for (const TextRow& row : std::as_const(text).rows()) {
+    write_row(row);
+    if (writer.HandOverIfFull()) co_yield kPause;
+  }
+  output.invalid_lines_count += text.bad_lines_count();
   if (context.is_metadata_enabled) {
-    output.metadata_count = text.metadata().size();
+    output.metadata_count += text.metadata().size();
     for (const TextMetadata& item : text.metadata()) {
       model::MetadataRow row;
       if (context.tenant) row.tenant = *context.tenant;
@@ -59,54 +65,58 @@ IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
       writer.AddMetadata(row);
     }
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptions& body_options,
-                                       const IngestContext& context) {
+Steps IngestRemoteWrite(ByteView body, RemoteWriteBodyOptions body_options, IngestContext context, IngestOutput& output) {
   PooledBuffer pooled(context.buffers);
   ByteBuffer& unpacked = pooled.bytes;
-  VM_TRY(UnpackRemoteWriteBody(unpacked, body, body_options));
-  thread_local WriteRequest request;  // Keeps the memory of its tables.
-  const struct Trimmer {
-    WriteRequest& used;
-    ~Trimmer() { used.Trim(); }
-  } trimmer{request};
-
-  IngestOutput output;
+  VM_CO_TRY(UnpackRemoteWriteBody(unpacked, body, body_options));
   SeriesWriter writer(context, output);
-  const auto write_series = [&] {
-    for (const RemoteSeries& series : request.series()) {
-      output.rows_count += series.samples_count;
-      if (!writer.SetLabels(request.labels(series))) continue;
-      for (const RemoteSample& sample : request.samples(series)) writer.AddSample(sample.timestamp, sample.value);
-    }
-  };
+  WriteRequest request;
+  request.Start(unpacked);
   PlainSeries plain;
   const PlainSeriesLimits limits = writer.plain_limits();
   const uint8_t* const readable_end = unpacked.data() + unpacked.size();
-  const auto take_plain = [&](ByteView message) {
-    if (!request.series().empty()) {
-      // The order stays as it was sent.
-      write_series();
-      request.DropSeries();
+  const bool takes_plain = writer.TakesPlainSeries();
+  NativeHistogram histogram;
+  std::vector<model::LabelView> labels;
+  for (;;) {
+    ByteView message;
+    VM_CO_ASSIGN_OR_RETURN(const bool has_series, request.NextSeries(message));
+    if (!has_series) break;
+    if (takes_plain && ReadPlainSeries(message, readable_end, limits,
+                                       writer.PlaceForLabels(message.size() + kPlainSeriesSlack), plain)) {
+      output.rows_count += plain.samples.size();
+      writer.BeginPlacedSeries(plain.labels_size, plain.metric_name_at);
+      for (const RemoteSample& sample : plain.samples) {
+        writer.AddSample(sample.timestamp, sample.value);
+        if (writer.HandOverIfFull()) co_yield kPause;
+      }
+      continue;
     }
-    uint8_t* const place = writer.PlaceForLabels(message.size() + kPlainSeriesSlack);
-    if (!ReadPlainSeries(message, readable_end, limits, place, plain)) return false;
-    output.rows_count += plain.samples.size();
-    writer.BeginPlacedSeries(plain.labels_size, plain.metric_name_at);
-    for (const RemoteSample& sample : plain.samples) writer.AddSample(sample.timestamp, sample.value);
-    return true;
-  };
-  if (writer.TakesPlainSeries()) {
-    VM_TRY(request.Unmarshal(unpacked, take_plain));
-  } else {
-    VM_TRY(request.Unmarshal(unpacked));
+    VM_CO_TRY(request.ReadSeries(message));
+    output.rows_count += request.samples().size();
+    if (!request.samples().empty() && writer.SetLabels(request.labels())) {
+      for (const RemoteSample& sample : request.samples()) {
+        writer.AddSample(sample.timestamp, sample.value);
+        if (writer.HandOverIfFull()) co_yield kPause;
+      }
+    }
+    for (const ByteView packed : request.histograms()) {
+      VM_CO_TRY(request.ReadHistogram(packed, histogram));
+      for (HistogramRow row; histogram.Next(row);) {
+        ++output.rows_count;
+        SetHistogramLabels(request.labels(), row, labels);
+        if (!writer.SetLabels(labels)) continue;
+        writer.AddSample(histogram.timestamp(), row.value);
+        if (writer.HandOverIfFull()) co_yield kPause;
+      }
+    }
   }
-  write_series();
   if (context.is_metadata_enabled) {
-    output.metadata_count = request.metadata().size();
+    output.metadata_count += request.metadata().size();
     for (const RemoteMetadata& item : request.metadata()) {
       model::MetadataRow row;
       row.tenant = context.tenant ? *context.tenant
@@ -118,8 +128,8 @@ Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptio
       writer.AddMetadata(row);
     }
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
 }  // namespace vm::insert

@@ -16,6 +16,7 @@
 #include "insert/parse/influx/influx.h"
 #include "insert/parse/native/native.h"
 #include "insert/parse/remotewrite/body.h"
+#include "insert/parse/rows/steps.h"
 #include "insert/parse/zabbix/zabbix.h"
 #include "insert/prepare/extra_labels.h"
 #include "insert/prepare/prepare.h"
@@ -39,6 +40,7 @@ struct LimitThrottles {
 struct IngestContext {
   const hash::Rendezvous* placement = nullptr;
   size_t max_batch_bytes = 30 << 20;
+  size_t max_turn_bytes = 8 << 20;  // Rows that are made before they are taken away, but for the last one.
   PrepareOptions prepare;
   std::optional<model::Tenant> tenant;  // None: from the labels of each series.
   std::vector<ExtraLabel> extra_labels;
@@ -51,10 +53,11 @@ struct IngestContext {
 /// Longer lines are rare and have their cost elsewhere.
 inline constexpr size_t kMaxPlainLine = 64 << 10;
 
-/// The rows of one body, ready to be pushed, and what to count for them.
+/// Rows of one body, ready to be pushed, and what to count for all of them.
 struct IngestOutput {
-  std::vector<NodeBatch> samples;
+  std::vector<NodeBatch> samples;   // Those of this turn, to be taken away.
   std::vector<NodeBatch> metadata;
+  bool is_short_turn = false;       // The next step shall be short: its thread has other duties.
   std::map<model::Tenant, size_t> tenant_rows;
   size_t rows_count = 0;
   size_t metadata_count = 0;
@@ -73,58 +76,57 @@ struct IngestOutput {
   static constexpr size_t kMaxErrors = 10;
 };
 
-/// Whole lines of text exposition to batches. Samples without a time get `default_timestamp`. Bad lines are
-/// skipped, counted and reported. Pure: for a pool.
-IngestOutput IngestText(std::string_view lines, int64_t default_timestamp,
-                        const IngestContext& context);
+// Bodies to batches. The steps pause whenever about `max_turn_bytes` of rows are in `output`, from where they are to be taken; a few
+// bytes of a body can make a million times as many of rows. Views, references and `output` must outlive the steps. They compute: for a pool.
 
-/// A packed remote write body to batches. Errors: kInvalidInput. Pure: for a pool.
-Result<IngestOutput> IngestRemoteWrite(ByteView body, const RemoteWriteBodyOptions& body_options,
-                                       const IngestContext& context);
+/// Whole lines of text exposition. Samples without a time get `default_timestamp`. Bad lines are skipped, counted and reported.
+Steps IngestText(std::string_view lines, int64_t default_timestamp, IngestContext context, IngestOutput& output);
 
-/// Lines of /api/v1/import. Bad lines are skipped, counted and reported; so they are below. Pure: for a pool.
-IngestOutput IngestJsonLines(std::string_view lines, const IngestContext& context);
+/// A packed remote write body. Errors: kInvalidInput.
+Steps IngestRemoteWrite(ByteView body, RemoteWriteBodyOptions body_options, IngestContext context, IngestOutput& output);
+
+/// Lines of /api/v1/import. Bad lines are skipped, counted and reported; so they are below.
+Steps IngestJsonLines(std::string_view lines, IngestContext context, IngestOutput& output);
 
 /// CSV lines. Samples without a time get `now_ms`; times are cut to multiples of `trim_ms`. `is_first`: the first line may be a header.
-IngestOutput IngestCsv(std::string_view lines, std::span<const CsvColumn> columns, bool is_first, int64_t trim_ms,
-                       int64_t now_ms, const IngestContext& context);
+Steps IngestCsv(std::string_view lines, std::span<const CsvColumn> columns, bool is_first, int64_t trim_ms, int64_t now_ms,
+                IngestContext context, IngestOutput& output);
 
 /// Whole parts of a native body. Errors: kInvalidInput.
-Result<IngestOutput> IngestNative(NativeReader& reader, ByteView whole, const IngestContext& context);
+Steps IngestNative(NativeReader& reader, ByteView whole, IngestContext context, IngestOutput& output);
 
 /// InfluxDB lines; `db` is the argument of the request. Errors: kInvalidInput for a bad line without `skip_bad_lines`.
-Result<IngestOutput> IngestInflux(std::string_view lines, const InfluxTimestamps& timestamps, std::string_view db,
-                                  bool skip_bad_lines, int64_t now_ms, const InfluxOptions& options,
-                                  const IngestContext& context);
+Steps IngestInflux(std::string_view lines, InfluxTimestamps timestamps, std::string_view db, bool skip_bad_lines,
+                   int64_t now_ms, const InfluxOptions& options, IngestContext context, IngestOutput& output);
 
 /// Graphite lines; lines without a time or with -1 get `now_ms`, in whole seconds.
-IngestOutput IngestGraphite(std::string_view lines, const GraphiteOptions& options, int64_t trim_ms, int64_t now_ms,
-                            const IngestContext& context);
+Steps IngestGraphite(std::string_view lines, const GraphiteOptions& options, int64_t trim_ms, int64_t now_ms,
+                     IngestContext context, IngestOutput& output);
 
 /// OpenTSDB telnet lines and JSON bodies.
-IngestOutput IngestOpentsdbTelnet(std::string_view lines, int64_t trim_ms, int64_t now_ms, const IngestContext& context);
-Result<IngestOutput> IngestOpentsdbPut(std::string_view body, int64_t trim_ms, int64_t now_ms,
-                                       const IngestContext& context);
+Steps IngestOpentsdbTelnet(std::string_view lines, int64_t trim_ms, int64_t now_ms, IngestContext context,
+                           IngestOutput& output);
+Steps IngestOpentsdbPut(std::string_view body, int64_t trim_ms, int64_t now_ms, IngestContext context, IngestOutput& output);
 
 /// DataDog series: v1 as JSON, v2 as JSON or protobuf. Points without a time get `now_ms`, in whole seconds. Errors: kInvalidInput.
 enum class DatadogFormat : uint8_t { kV1, kV2Json, kV2Protobuf };
-Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool sanitize_names, int64_t now_ms,
-                                   const IngestContext& context);
+Steps IngestDatadog(ByteView body, DatadogFormat format, bool sanitize_names, int64_t now_ms, IngestContext context,
+                    IngestOutput& output);
 
 /// DataDog sketches: each becomes series of quantiles, sum, count, min and max. Errors: kInvalidInput.
-Result<IngestOutput> IngestDatadogSketches(ByteView body, bool sanitize_names, const IngestContext& context);
+Steps IngestDatadogSketches(ByteView body, bool sanitize_names, IngestContext context, IngestOutput& output);
 
 /// New Relic events; those without a time get `now_ms`, in whole seconds. Errors: kInvalidInput.
-Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const IngestContext& context);
+Steps IngestNewrelic(std::string_view body, int64_t now_ms, IngestContext context, IngestOutput& output);
 
 /// Lines of the Zabbix connector.
-IngestOutput IngestZabbix(std::string_view lines, const ZabbixOptions& options, const IngestContext& context);
+Steps IngestZabbix(std::string_view lines, const ZabbixOptions& options, IngestContext context, IngestOutput& output);
 
 /// An OpenTelemetry request, inside of an AWS Firehose envelope or not. Errors: kInvalidInput.
-Result<IngestOutput> IngestOtlp(ByteView body, bool is_firehose, const OtlpOptions& options, const IngestContext& context);
+Steps IngestOtlp(ByteView body, bool is_firehose, const OtlpOptions& options, IngestContext context, IngestOutput& output);
 
 /// Rows as another vminsert sends them: they keep their tenants and get nodes of our own. Broken rows end the packet. Errors: kCorrupted.
-Result<IngestOutput> IngestMetricRows(ByteView rows, const IngestContext& context);
-Result<IngestOutput> IngestMetadataRows(ByteView rows, const IngestContext& context);
+Steps IngestMetricRows(ByteView rows, IngestContext context, IngestOutput& output);
+Steps IngestMetadataRows(ByteView rows, IngestContext context, IngestOutput& output);
 
 }  // namespace vm::insert

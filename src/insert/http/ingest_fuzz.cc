@@ -1,6 +1,7 @@
 // All formats through to the batches for the nodes: rows are counted, and each batch reads back.
 #include "insert/http/ingest.h"
 #include "insert/http/path.h"
+#include "insert/http/whole_ingest.h"
 #include "lib/bytes/fuzz.h"
 #include "lib/http/args.h"
 #include "lib/model/rows.h"
@@ -35,7 +36,8 @@ void Check(const IngestOutput& output) {
   Require(output.errors.size() <= IngestOutput::kMaxErrors);
 }
 
-void CheckIfGood(const Result<IngestOutput>& output) {
+void CheckIfGood(const std::function<Steps(IngestOutput& output)>& begin) {
+  const Result<IngestOutput> output = IngestWhole(begin);
   if (output.ok()) Check(output.value());
 }
 
@@ -75,7 +77,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t choice = fuzz::TakeChoice(src, 15);
   const size_t variant = fuzz::TakeChoice(src, 4);
   const std::string_view text = AsText(src);
+  static const InfluxOptions influx;
+  static const GraphiteOptions graphite;
+  static const OtlpOptions otlp;
+  static const ZabbixOptions zabbix = {"1", "none", ","};
   IngestContext context;
+  context.max_turn_bytes = variant == 0 ? 300 : 1 << 20;
   context.placement = &placement;
   context.max_batch_bytes = 200;
   context.prepare.max_labels_per_series = 4;
@@ -87,24 +94,26 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (variant == 3) context.relabeling = rules.value();
   context.extra_labels = {{"x", "y"}};
   switch (choice) {
-    case 0: Check(IngestText(text, kNowMs, context)); break;
-    case 1: Check(IngestJsonLines(text, context)); break;
-    case 2: Check(IngestCsv(text, columns.value(), variant == 1, 1000, kNowMs, context)); break;
-    case 3: CheckIfGood(IngestInflux(text, InfluxTimestamps("", 1000), "db", true, kNowMs, {}, context)); break;
-    case 4: Check(IngestGraphite(text, {}, 1500, kNowMs, context)); break;
-    case 5: Check(IngestOpentsdbTelnet(text, 1500, kNowMs, context)); break;
-    case 6: CheckIfGood(IngestOpentsdbPut(text, 1500, kNowMs, context)); break;
+    case 0: CheckIfGood([&](IngestOutput& output) { return IngestText(text, kNowMs, context, output); }); break;
+    case 1: CheckIfGood([&](IngestOutput& output) { return IngestJsonLines(text, context, output); }); break;
+    case 2: CheckIfGood([&](IngestOutput& output) { return IngestCsv(text, columns.value(), variant == 1, 1000, kNowMs, context, output); }); break;
+    case 3: CheckIfGood([&](IngestOutput& output) { return IngestInflux(text, InfluxTimestamps("", 1000), "db", true, kNowMs, influx, context, output); }); break;
+    case 4: CheckIfGood([&](IngestOutput& output) { return IngestGraphite(text, graphite, 1500, kNowMs, context, output); }); break;
+    case 5: CheckIfGood([&](IngestOutput& output) { return IngestOpentsdbTelnet(text, 1500, kNowMs, context, output); }); break;
+    case 6: CheckIfGood([&](IngestOutput& output) { return IngestOpentsdbPut(text, 1500, kNowMs, context, output); }); break;
     case 7: {
       constexpr DatadogFormat kFormats[] = {DatadogFormat::kV2Protobuf, DatadogFormat::kV1, DatadogFormat::kV2Json, DatadogFormat::kV1};
-      CheckIfGood(IngestDatadog(src, kFormats[variant], true, kNowMs, context));
+      CheckIfGood([&](IngestOutput& output) { return IngestDatadog(src, kFormats[variant], true, kNowMs, context, output); });
       break;
     }
-    case 8: CheckIfGood(IngestNewrelic(text, kNowMs, context)); break;
-    case 9: CheckIfGood(IngestOtlp(src, false, {}, context)); break;
-    case 10: CheckIfGood(IngestMetricRows(src, context)); break;
-    case 11: CheckIfGood(IngestMetadataRows(src, context)); break;
-    case 13: Check(IngestZabbix(text, {"1", "none", ","}, context)); break;
-    case 14: CheckIfGood(IngestDatadogSketches(src, variant != 2, context)); break;
+    case 8: CheckIfGood([&](IngestOutput& output) { return IngestNewrelic(text, kNowMs, context, output); }); break;
+    case 9: CheckIfGood([&](IngestOutput& output) { return IngestOtlp(src, false, otlp, context, output); }); break;
+    case 10: CheckIfGood([&](IngestOutput& output) { return IngestMetricRows(src, context, output); }); break;
+    case 11: CheckIfGood([&](IngestOutput& output) { return IngestMetadataRows(src, context, output); }); break;
+    case 13: CheckIfGood([&](IngestOutput& output) { return IngestZabbix(text, zabbix, context, output); }); break;
+    case 14:
+      CheckIfGood([&](IngestOutput& output) { return IngestDatadogSketches(src, variant != 2, context, output); });
+      break;
     default: {
       const auto path = ParseInsertPath(text, variant == 1, "7", "8");
       if (path.ok()) static_cast<void>(ParseTenant(path.value().tenant).ok());

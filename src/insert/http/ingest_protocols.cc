@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <string>
 #include <utility>
 
 #include "insert/http/ingest.h"
@@ -20,19 +22,35 @@
 namespace vm::insert {
 namespace {
 
-/// Rows with one value each; `to_ms` makes Unix milliseconds of their times.
-template <class ToMs>
-void WriteRows(const ParsedRows& rows, SeriesWriter& writer, IngestOutput& output, ToMs to_ms) {
-  output.rows_count += rows.rows.size();
-  output.invalid_lines_count += rows.bad_count;
-  for (const ParsedRow& row : rows.rows) {
-    writer.BeginLabels();
-    writer.Add(model::LabelView{"", row.metric});
-    for (const model::LabelView& label : rows.LabelsOf(row)) writer.Add(label);
-    if (!writer.EndLabels()) continue;
-    writer.AddSample(to_ms(row.timestamp), row.value);
+/// Rows with one value each.
+class RowsWriter {
+ public:
+  /// All must outlive the writer.
+  RowsWriter(const ParsedRows& rows, SeriesWriter& writer, IngestOutput& output) : rows_(rows), writer_(writer) {
+    output.rows_count += rows.rows.size();
+    output.invalid_lines_count += rows.bad_count;
   }
-}
+
+  /// `to_ms` makes Unix milliseconds of their times. True: pause and go on.
+  template <class ToMs>
+  bool Next(ToMs to_ms) {
+    while (next_ < rows_.rows.size()) {
+      const ParsedRow& row = rows_.rows[next_++];
+      writer_.BeginLabels();
+      writer_.Add(model::LabelView{"", row.metric});
+      for (const model::LabelView& label : rows_.LabelsOf(row)) writer_.Add(label);
+      if (!writer_.EndLabels()) continue;
+      writer_.AddSample(to_ms(row.timestamp), row.value);
+      if (writer_.HandOverIfFull()) return true;
+    }
+    return false;
+  }
+
+ private:
+  const ParsedRows& rows_;
+  SeriesWriter& writer_;
+  size_t next_ = 0;
+};
 
 int64_t Trim(int64_t timestamp, int64_t trim_ms, int64_t min_trim_ms) {
   return trim_ms > min_trim_ms ? timestamp - timestamp % trim_ms : timestamp;
@@ -42,6 +60,17 @@ int64_t Trim(int64_t timestamp, int64_t trim_ms, int64_t min_trim_ms) {
 int64_t OpentsdbMs(int64_t timestamp, int64_t now_ms) {
   return OpentsdbTimestampMs(timestamp == 0 ? now_ms / 1000 : timestamp);
 }
+
+/// What a DataDog sketch becomes beside its quantiles.
+struct SketchTotal {
+  std::string_view suffix;
+  double (*value_of)(const DatadogSketchPoint& point);
+};
+constexpr SketchTotal kSketchTotals[] = {
+    {".sum", [](const DatadogSketchPoint& point) { return point.sum; }},
+    {".count", [](const DatadogSketchPoint& point) { return static_cast<double>(point.count); }},
+    {".min", [](const DatadogSketchPoint& point) { return point.min; }},
+    {".max", [](const DatadogSketchPoint& point) { return point.max; }}};
 
 /// Tenant and labels of a name as vminsert sends it, as views into it.
 bool TakeRawLabels(ByteView raw, model::Tenant& tenant, std::vector<model::LabelView>& labels) {
@@ -66,8 +95,7 @@ bool TakeRawLabels(ByteView raw, model::Tenant& tenant, std::vector<model::Label
 
 }  // namespace
 
-IngestOutput IngestJsonLines(std::string_view lines, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestJsonLines(std::string_view lines, IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   JsonLinesReader reader;
   reader.Start(lines, [&](std::string_view message) { output.AddError(message); });
@@ -75,72 +103,83 @@ IngestOutput IngestJsonLines(std::string_view lines, const IngestContext& contex
   const PlainSeriesLimits limits = writer.plain_limits();
   const char* const readable_end = lines.data() + lines.size();
   const bool takes_plain = writer.TakesPlainSeries();
-  const auto take_plain = [&](std::string_view line) {
-    if (!takes_plain || line.size() > kMaxPlainLine ||
-        !ReadPlainJsonLine(line, readable_end, limits, writer.PlaceForLabels(line.size() + kPlainSeriesSlack), plain)) {
-      return false;
-    }
-    output.rows_count += plain.values.size();
-    // The name places its series as an empty label does.
-    writer.BeginPlacedSeries(plain.labels_size, std::string_view::npos);
-    for (size_t i = 0; i < plain.values.size(); ++i) writer.AddSample(plain.timestamps[i], plain.values[i]);
-    return true;
-  };
-  while (const JsonLine* line = reader.Next(take_plain)) {
-    output.rows_count += line->values.size();
-    writer.BeginLabels();
-    for (model::LabelView label : line->labels) {
+  std::string_view line;
+  while (reader.NextLine(line)) {
+    std::span<const double> values;
+    std::span<const int64_t> timestamps;
+    if (takes_plain && line.size() <= kMaxPlainLine &&
+        ReadPlainJsonLine(line, readable_end, limits, writer.PlaceForLabels(line.size() + kPlainSeriesSlack), plain)) {
+      values = plain.values;
+      timestamps = plain.timestamps;
+      output.rows_count += values.size();
       // The name places its series as an empty label does.
-      if (label.name == "__name__") label.name = {};
-      writer.Add(label);
+      writer.BeginPlacedSeries(plain.labels_size, std::string_view::npos);
+    } else {
+      const JsonLine* const parsed = reader.Read(line);
+      if (parsed == nullptr) continue;
+      values = parsed->values;
+      timestamps = parsed->timestamps;
+      output.rows_count += values.size();
+      writer.BeginLabels();
+      for (model::LabelView label : parsed->labels) {
+        // As above.
+        if (label.name == "__name__") label.name = {};
+        writer.Add(label);
+      }
+      if (!writer.EndLabels()) continue;
     }
-    if (!writer.EndLabels()) continue;
-    for (size_t i = 0; i < line->values.size(); ++i) writer.AddSample(line->timestamps[i], line->values[i]);
+    for (size_t i = 0; i < values.size(); ++i) {
+      writer.AddSample(timestamps[i], values[i]);
+      if (writer.HandOverIfFull()) co_yield kPause;
+    }
   }
-  output.invalid_lines_count = reader.bad_count();
-  writer.Finish();
-  return output;
+  output.invalid_lines_count += reader.bad_count();
+  writer.HandOver();
+  co_return Ok();
 }
 
-IngestOutput IngestCsv(std::string_view lines, std::span<const CsvColumn> columns, bool is_first, int64_t trim_ms,
-                       int64_t now_ms, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestCsv(std::string_view lines, std::span<const CsvColumn> columns, bool is_first, int64_t trim_ms, int64_t now_ms,
+                IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   ParsedRows rows;
   ParseCsv(rows, lines, columns, is_first, [&](std::string_view message) { output.AddError(message); });
-  WriteRows(rows, writer, output,
-            [&](int64_t timestamp) { return Trim(timestamp == 0 ? now_ms : timestamp, trim_ms, 1); });
-  writer.Finish();
-  return output;
+  const auto to_ms = [&](int64_t timestamp) { return Trim(timestamp == 0 ? now_ms : timestamp, trim_ms, 1); };
+  RowsWriter rows_writer(rows, writer, output);
+  while (rows_writer.Next(to_ms)) co_yield kPause;
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestNative(NativeReader& reader, ByteView whole, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestNative(NativeReader& reader, ByteView whole, IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
-  VM_TRY(reader.Read(whole, [&](const NativeBlock& block) {
+  for (;;) {
+    const Result<const NativeBlock*> next = reader.Next(whole);
+    if (!next.ok()) co_return next.error();
+    if (next.value() == nullptr) break;
+    const NativeBlock& block = *next.value();
     output.rows_count += block.values.size();
-    if (block.values.empty()) return;
+    if (block.values.empty()) continue;
     writer.BeginLabels();
     writer.Add(model::LabelView{"", block.name.metric_group});
     for (const model::Tag& tag : block.name.tags) writer.Add(model::LabelView{tag.key, tag.value});
-    if (!writer.EndLabels()) return;
-    for (size_t i = 0; i < block.values.size(); ++i) writer.AddSample(block.timestamps[i], block.values[i]);
-  }));
-  writer.Finish();
-  return output;
+    if (!writer.EndLabels()) continue;
+    for (size_t i = 0; i < block.values.size(); ++i) {
+      writer.AddSample(block.timestamps[i], block.values[i]);
+      if (writer.HandOverIfFull()) co_yield kPause;
+    }
+  }
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestInflux(std::string_view lines, const InfluxTimestamps& timestamps, std::string_view db,
-                                  bool skip_bad_lines, int64_t now_ms, const InfluxOptions& options,
-                                  const IngestContext& context) {
+Steps IngestInflux(std::string_view lines, InfluxTimestamps timestamps, std::string_view db, bool skip_bad_lines,
+                   int64_t now_ms, const InfluxOptions& options, IngestContext context, IngestOutput& output) {
   // The limit on labels does not count the name here.
-  IngestContext with_name = context;
-  if (with_name.prepare.max_labels_per_series > 0) ++with_name.prepare.max_labels_per_series;
-  IngestOutput output;
-  SeriesWriter writer(with_name, output);
+  if (context.prepare.max_labels_per_series > 0) ++context.prepare.max_labels_per_series;
+  SeriesWriter writer(context, output);
   InfluxLines parsed;
-  VM_TRY(parsed.Parse(lines, skip_bad_lines, [&](std::string_view message) { output.AddError(message); }));
-  output.invalid_lines_count = parsed.bad_count();
+  VM_CO_TRY(parsed.Parse(lines, skip_bad_lines, [&](std::string_view message) { output.AddError(message); }));
+  output.invalid_lines_count += parsed.bad_count();
   std::string name;
   for (const InfluxRow& row : parsed.rows()) {
     output.rows_count += row.fields_count;
@@ -162,61 +201,64 @@ Result<IngestOutput> IngestInflux(std::string_view lines, const InfluxTimestamps
       // The name comes last, as in the reference: it decides about the node.
       writer.AddExtraLabels();
       writer.Add(model::LabelView{"", name});
-      if (writer.EndLabels(false)) writer.AddSample(timestamp, field.value);
+      if (!writer.EndLabels(false)) continue;
+      writer.AddSample(timestamp, field.value);
+      if (writer.HandOverIfFull()) co_yield kPause;
     }
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
-IngestOutput IngestGraphite(std::string_view lines, const GraphiteOptions& options, int64_t trim_ms, int64_t now_ms,
-                            const IngestContext& context) {
-  IngestOutput output;
+Steps IngestGraphite(std::string_view lines, const GraphiteOptions& options, int64_t trim_ms, int64_t now_ms,
+                     IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   ParsedRows rows;
   ParseGraphite(rows, lines, options, [&](std::string_view message) { output.AddError(message); });
-  WriteRows(rows, writer, output, [&](int64_t seconds) {
+  const auto to_ms = [&](int64_t seconds) {
     if (seconds == 0 || seconds == -1) seconds = now_ms / 1000;
     // Overflow wraps as it does in the reference.
     return Trim(static_cast<int64_t>(static_cast<uint64_t>(seconds) * 1000), trim_ms, 1000);
-  });
-  writer.Finish();
-  return output;
+  };
+  RowsWriter rows_writer(rows, writer, output);
+  while (rows_writer.Next(to_ms)) co_yield kPause;
+  writer.HandOver();
+  co_return Ok();
 }
 
-IngestOutput IngestOpentsdbTelnet(std::string_view lines, int64_t trim_ms, int64_t now_ms,
-                                  const IngestContext& context) {
-  IngestOutput output;
+Steps IngestOpentsdbTelnet(std::string_view lines, int64_t trim_ms, int64_t now_ms, IngestContext context,
+                           IngestOutput& output) {
   SeriesWriter writer(context, output);
   ParsedRows rows;
   ParseOpentsdbTelnet(rows, lines, [&](std::string_view message) { output.AddError(message); });
-  WriteRows(rows, writer, output,
-            [&](int64_t timestamp) { return Trim(OpentsdbMs(timestamp, now_ms), trim_ms, 1000); });
-  writer.Finish();
-  return output;
+  const auto to_ms = [&](int64_t timestamp) { return Trim(OpentsdbMs(timestamp, now_ms), trim_ms, 1000); };
+  RowsWriter rows_writer(rows, writer, output);
+  while (rows_writer.Next(to_ms)) co_yield kPause;
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestOpentsdbPut(std::string_view body, int64_t trim_ms, int64_t now_ms,
-                                       const IngestContext& context) {
-  IngestOutput output;
+Steps IngestOpentsdbPut(std::string_view body, int64_t trim_ms, int64_t now_ms, IngestContext context,
+                        IngestOutput& output) {
   SeriesWriter writer(context, output);
   ParsedRows rows;
   JsonDocument document;
-  VM_TRY(ParseOpentsdbPut(rows, document, body, [&](std::string_view message) { output.AddError(message); }));
-  WriteRows(rows, writer, output, [&](int64_t timestamp) { return Trim(OpentsdbMs(timestamp, now_ms), trim_ms, 1); });
-  writer.Finish();
-  return output;
+  VM_CO_TRY(ParseOpentsdbPut(rows, document, body, [&](std::string_view message) { output.AddError(message); }));
+  const auto to_ms = [&](int64_t timestamp) { return Trim(OpentsdbMs(timestamp, now_ms), trim_ms, 1); };
+  RowsWriter rows_writer(rows, writer, output);
+  while (rows_writer.Next(to_ms)) co_yield kPause;
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool sanitize_names, int64_t now_ms,
-                                   const IngestContext& context) {
-  IngestOutput output;
+Steps IngestDatadog(ByteView body, DatadogFormat format, bool sanitize_names, int64_t now_ms, IngestContext context,
+                    IngestOutput& output) {
   SeriesWriter writer(context, output);
   DatadogRequest request;
   switch (format) {
-    case DatadogFormat::kV1: VM_TRY(request.ParseV1(AsText(body))); break;
-    case DatadogFormat::kV2Json: VM_TRY(request.ParseV2Json(AsText(body))); break;
-    case DatadogFormat::kV2Protobuf: VM_TRY(request.ParseV2Protobuf(body)); break;
+    case DatadogFormat::kV1: VM_CO_TRY(request.ParseV1(AsText(body))); break;
+    case DatadogFormat::kV2Json: VM_CO_TRY(request.ParseV2Json(AsText(body))); break;
+    case DatadogFormat::kV2Protobuf: VM_CO_TRY(request.ParseV2Protobuf(body)); break;
   }
   std::string name;
   for (const DatadogSeries& series : request.series()) {
@@ -228,52 +270,50 @@ Result<IngestOutput> IngestDatadog(ByteView body, DatadogFormat format, bool san
     if (!writer.EndLabels()) continue;
     for (const DatadogPoint& point : request.points(series)) {
       writer.AddSample(point.timestamp > 0 ? point.timestamp : now_ms - now_ms % 1000, point.value);
+      if (writer.HandOverIfFull()) co_yield kPause;
     }
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestDatadogSketches(ByteView body, bool sanitize_names, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestDatadogSketches(ByteView body, bool sanitize_names, IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   DatadogSketches request;
-  VM_TRY(request.Parse(body));
+  VM_CO_TRY(request.Parse(body));
   std::string name;
   for (const DatadogSketch& sketch : request.sketches()) {
     const auto points = request.points(sketch);
     if (points.empty()) continue;
     name = sanitize_names ? SanitizeDatadogName(sketch.metric) : std::string(sketch.metric);
     const size_t name_size = name.size();
-    const auto write = [&](std::string_view suffix, std::string_view quantile, auto value_of) {
+    for (size_t i = 0; i < kDatadogQuantiles.size() + std::size(kSketchTotals); ++i) {
+      const DatadogQuantile* const quantile = i < kDatadogQuantiles.size() ? &kDatadogQuantiles[i] : nullptr;
+      const SketchTotal* const total = quantile == nullptr ? &kSketchTotals[i - kDatadogQuantiles.size()] : nullptr;
       name.resize(name_size);
-      name += suffix;
+      if (total != nullptr) name += total->suffix;
       output.rows_count += points.size();
       writer.BeginLabels();
       writer.Add(model::LabelView{"host", sketch.host});
       writer.Add(model::LabelView{"", name});
-      writer.Add(model::LabelView{"quantile", quantile});
+      if (quantile != nullptr) writer.Add(model::LabelView{"quantile", quantile->text});
       for (const std::string_view tag : request.tags(sketch)) writer.Add(SplitDatadogTag(tag));
-      if (!writer.EndLabels()) return;
-      for (const DatadogSketchPoint& point : points) writer.AddSample(point.timestamp, value_of(point));
-    };
-    for (const DatadogQuantile& quantile : kDatadogQuantiles) {
-      write("", quantile.text, [&](const DatadogSketchPoint& point) { return request.Quantile(point, quantile.value); });
+      if (!writer.EndLabels()) continue;
+      for (const DatadogSketchPoint& point : points) {
+        const double value = quantile != nullptr ? request.Quantile(point, quantile->value) : total->value_of(point);
+        writer.AddSample(point.timestamp, value);
+        if (writer.HandOverIfFull()) co_yield kPause;
+      }
     }
-    write(".sum", "", [](const DatadogSketchPoint& point) { return point.sum; });
-    write(".count", "", [](const DatadogSketchPoint& point) { return static_cast<double>(point.count); });
-    write(".min", "", [](const DatadogSketchPoint& point) { return point.min; });
-    write(".max", "", [](const DatadogSketchPoint& point) { return point.max; });
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestNewrelic(std::string_view body, int64_t now_ms, IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   NewrelicEvents events;
-  VM_TRY(events.Parse(body));
+  VM_CO_TRY(events.Parse(body));
   for (const NewrelicEvent& event : events.events()) {
     output.rows_count += event.samples_count;
     const int64_t timestamp = event.timestamp == 0 ? now_ms - now_ms % 1000 : event.timestamp;
@@ -281,15 +321,16 @@ Result<IngestOutput> IngestNewrelic(std::string_view body, int64_t now_ms, const
       writer.BeginLabels();
       writer.Add(model::LabelView{"", sample.name});
       for (const model::LabelView& label : events.labels(event)) writer.Add(label);
-      if (writer.EndLabels()) writer.AddSample(timestamp, sample.value);
+      if (!writer.EndLabels()) continue;
+      writer.AddSample(timestamp, sample.value);
+      if (writer.HandOverIfFull()) co_yield kPause;
     }
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
-IngestOutput IngestZabbix(std::string_view lines, const ZabbixOptions& options, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestZabbix(std::string_view lines, const ZabbixOptions& options, IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   ZabbixReader reader(options);
   reader.Start(lines, [&](std::string_view message) { output.AddError(message); });
@@ -297,11 +338,13 @@ IngestOutput IngestZabbix(std::string_view lines, const ZabbixOptions& options, 
     ++output.rows_count;
     writer.BeginLabels();
     for (const model::LabelView& label : row->labels) writer.Add(label);
-    if (writer.EndLabels()) writer.AddSample(row->timestamp, row->value);
+    if (!writer.EndLabels()) continue;
+    writer.AddSample(row->timestamp, row->value);
+    if (writer.HandOverIfFull()) co_yield kPause;
   }
-  output.invalid_lines_count = reader.bad_count();
-  writer.Finish();
-  return output;
+  output.invalid_lines_count += reader.bad_count();
+  writer.HandOver();
+  co_return Ok();
 }
 
 namespace {
@@ -328,7 +371,8 @@ class OtlpWriter : public OtlpSink {
     row.unit = unit;
     writer_.AddMetadata(row);
   }
-  void Finish() { writer_.Finish(); }
+  bool ShouldPause() override { return writer_.HandOverIfFull(); }
+  void HandOver() { writer_.HandOver(); }
 
  private:
   const IngestContext& context_;
@@ -338,55 +382,61 @@ class OtlpWriter : public OtlpSink {
 
 }  // namespace
 
-Result<IngestOutput> IngestOtlp(ByteView body, bool is_firehose, const OtlpOptions& options, const IngestContext& context) {
+Steps IngestOtlp(ByteView body, bool is_firehose, const OtlpOptions& options, IngestContext context, IngestOutput& output) {
   ByteBuffer unpacked;
   if (is_firehose) {
     if (Status status = UnpackFirehose(unpacked, AsText(body)); !status.ok()) {
-      return std::move(status).error().WithContext("cannot process request body");
+      co_return std::move(status).error().WithContext("cannot process request body");
     }
     body = unpacked;
   }
-  IngestOutput output;
   OtlpWriter writer(context, output);
-  VM_TRY(ParseOtlp(body, options, writer));
-  writer.Finish();
-  return output;
+  Steps steps = ParseOtlp(body, options, writer);
+  for (;;) {
+    const Result<bool> has_more = steps.Next();
+    if (!has_more.ok()) co_return has_more.error();
+    if (!has_more.value()) break;
+    co_yield kPause;
+  }
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestMetricRows(ByteView rows, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestMetricRows(ByteView rows, IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   std::vector<model::LabelView> labels;
   ByteView last_name;
   bool is_kept = false;
   while (!rows.empty()) {
-    VM_ASSIGN_OR_RETURN(const model::MetricRow row, model::TakeMetricRow(rows));
+    VM_CO_ASSIGN_OR_RETURN(const model::MetricRow row, model::TakeMetricRow(rows));
     // Samples of one series follow each other.
     if (output.rows_count == 0 || !Equal(row.metric_name_raw, last_name)) {
       model::Tenant tenant;
       if (!TakeRawLabels(row.metric_name_raw, tenant, labels)) {
-        return Error(ErrorCode::kCorrupted, "cannot unmarshal MetricNameRaw");
+        co_return Error(ErrorCode::kCorrupted, "cannot unmarshal MetricNameRaw");
       }
       last_name = row.metric_name_raw;
       is_kept = writer.SetSeries(tenant, labels);
     }
     ++output.rows_count;
-    if (is_kept) writer.AddSample(row.timestamp, row.value);
+    if (!is_kept) continue;
+    writer.AddSample(row.timestamp, row.value);
+    if (writer.HandOverIfFull()) co_yield kPause;
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
-Result<IngestOutput> IngestMetadataRows(ByteView rows, const IngestContext& context) {
-  IngestOutput output;
+Steps IngestMetadataRows(ByteView rows, IngestContext context, IngestOutput& output) {
   SeriesWriter writer(context, output);
   while (!rows.empty()) {
-    VM_ASSIGN_OR_RETURN(const model::MetadataRow row, model::TakeMetadataRow(rows));
+    VM_CO_ASSIGN_OR_RETURN(const model::MetadataRow row, model::TakeMetadataRow(rows));
     ++output.metadata_count;
     writer.AddMetadata(row);
+    if (writer.HandOverIfFull()) co_yield kPause;
   }
-  writer.Finish();
-  return output;
+  writer.HandOver();
+  co_return Ok();
 }
 
 }  // namespace vm::insert

@@ -54,7 +54,7 @@ struct Ingester::Protocol {
 };
 
 StreamFormat LinesFormat(size_t max_line_bytes,
-                         std::function<Result<IngestOutput>(std::string_view lines, bool is_first)> parse) {
+                         std::function<Steps(std::string_view lines, bool is_first, IngestOutput& output)> parse) {
   StreamFormat format;
   format.max_part_bytes = max_line_bytes;
   format.too_long = fmt::format("too long line: more than {} bytes", max_line_bytes);
@@ -63,7 +63,9 @@ StreamFormat LinesFormat(size_t max_line_bytes,
     const size_t newline = AsText(bytes).rfind('\n');
     return newline == std::string_view::npos ? 0 : newline + 1;
   };
-  format.parse = [parse = std::move(parse)](ByteView whole, bool is_first) { return parse(AsText(whole), is_first); };
+  format.parse = [parse = std::move(parse)](ByteView whole, bool is_first, IngestOutput& output) {
+    return parse(AsText(whole), is_first, output);
+  };
   return format;
 }
 
@@ -97,6 +99,7 @@ IngestContext Ingester::MakeContext(std::optional<model::Tenant> tenant) {
   IngestContext context;
   context.placement = targets_.placement;
   context.max_batch_bytes = options_.max_batch_bytes;
+  context.max_turn_bytes = options_.max_turn_bytes;
   context.prepare = options_.prepare;
   context.tenant = tenant;
   context.is_metadata_enabled = options_.is_metadata_enabled;
@@ -134,7 +137,9 @@ asio::awaitable<Status> Ingester::InsertStream(ByteSource source, std::string co
     while (has_more) {
       // Packed bytes give far more rows than they are long: one bounded turn after the other.
       size_t whole_size = 0;
-      auto work = [&]() noexcept -> Result<IngestOutput> {
+      IngestOutput output;
+      Turns turns{output, Steps()};
+      auto work = [&]() noexcept -> Result<bool> {
         if (is_end) {
           has_more = false;
           VM_TRY(decoder->Finish(buffer));
@@ -142,19 +147,21 @@ asio::awaitable<Status> Ingester::InsertStream(ByteSource source, std::string co
           VM_ASSIGN_OR_RETURN(has_more, decoder->Feed(buffer, bytes));
         }
         VM_ASSIGN_OR_RETURN(whole_size, format.whole_size(buffer, is_end));
-        if (whole_size == 0) return IngestOutput();
-        return format.parse(ByteView(buffer).first(whole_size), is_first);
+        if (whole_size == 0) return false;
+        turns.steps = format.parse(ByteView(buffer).first(whole_size), is_first, output);
+        return turns.steps.Next();
       };
-      Result<IngestOutput> output = IngestOutput();
-      if (format.is_cheap && is_plain && buffer.size() + bytes.size() <= 2 * kReadStep) {
-        output = work();
+      output.is_short_turn = format.is_cheap && is_plain && buffer.size() + bytes.size() <= 2 * kReadStep;
+      if (output.is_short_turn) {
+        turns.has_more = work();
       } else {
-        output = co_await net::RunOn(pool_, work);
+        turns.has_more = co_await net::RunOn(pool_, work);
       }
-      if (!output.ok()) co_return fail(std::move(output).error());
-      if (whole_size > 0) {
+      if (whole_size > 0 || !turns.has_more.ok()) {
+        Status status = co_await TakeTurns(protocol, who, turns);
+        if (turns.is_parse_error) co_return fail(std::move(status).error());
+        if (!status.ok()) co_return status;
         is_first = false;
-        VM_CO_TRY(co_await Push(protocol, who, output.value()));
         buffer.erase(buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(whole_size));
       }
       if (buffer.size() > format.max_part_bytes) co_return fail(Bad(format.too_long));
@@ -196,46 +203,76 @@ asio::awaitable<Status> Ingester::InsertWhole(ByteSource source, std::string con
   }
   const ByteView packed = ByteView(body).first(used);
   bool is_too_big = false;
-  auto work = [&]() noexcept -> Result<IngestOutput> {
-    if (!format.is_encoded) return format.parse(packed);
-    ByteBuffer unpacked;
-    ByteView rest = packed;
-    for (bool has_more = true; has_more;) {
-      VM_ASSIGN_OR_RETURN(has_more, decoder->Feed(unpacked, rest));
+  ByteBuffer unpacked;
+  IngestOutput output;
+  Turns turns{output, Steps()};
+  auto work = [&]() noexcept -> Result<bool> {
+    ByteView whole = packed;
+    if (format.is_encoded) {
+      ByteView rest = packed;
+      for (bool has_more = true; has_more;) {
+        VM_ASSIGN_OR_RETURN(has_more, decoder->Feed(unpacked, rest));
+        is_too_big = unpacked.size() > format.limit.max_bytes;
+        if (is_too_big) return false;
+      }
+      VM_TRY(decoder->Finish(unpacked));
       is_too_big = unpacked.size() > format.limit.max_bytes;
-      if (is_too_big) return IngestOutput();
+      if (is_too_big) return false;
+      whole = unpacked;
     }
-    VM_TRY(decoder->Finish(unpacked));
-    is_too_big = unpacked.size() > format.limit.max_bytes;
-    if (is_too_big) return IngestOutput();
-    return format.parse(unpacked);
+    turns.steps = format.parse(whole, output);
+    return turns.steps.Next();
   };
-  Result<IngestOutput> output = IngestOutput();
-  if (format.is_cheap && format.is_cheap(packed)) {
-    output = work();
+  output.is_short_turn = format.is_cheap && format.is_cheap(packed);
+  if (output.is_short_turn) {
+    turns.has_more = work();
   } else {
-    output = co_await net::RunOn(pool_, work);
+    turns.has_more = co_await net::RunOn(pool_, work);
   }
   if (is_too_big) co_return too_big("decompressed data");
-  if (!output.ok()) {
+  Status status = co_await TakeTurns(protocol, who, turns);
+  if (turns.is_parse_error) {
     if (protocol.unmarshal_errors != nullptr) protocol.unmarshal_errors->Inc();
-    co_return std::move(output).error();
+    if (format.explain) co_return format.explain(std::move(status).error());
   }
-  co_return co_await Push(protocol, who, output.value());
+  co_return status;
 }
 
 asio::awaitable<Status> Ingester::InsertRows(BodyKind kind, std::string who,
-                                             std::function<Result<IngestOutput>()> parse) {
+                                             std::function<Steps(IngestOutput& output)> parse, IngestOutput& output) {
   Protocol& protocol = *protocols_.at(kind);
   Slot slot(slots_);
   VM_CO_TRY(co_await slot.Acquire());
-  auto work = [&]() noexcept { return parse(); };
-  Result<IngestOutput> output = co_await net::RunOn(pool_, work);
-  if (!output.ok()) co_return std::move(output).error();
-  co_return co_await Push(protocol, who, output.value());
+  Turns turns{output, Steps()};
+  auto work = [&]() noexcept -> Result<bool> {
+    turns.steps = parse(output);
+    return turns.steps.Next();
+  };
+  turns.has_more = co_await net::RunOn(pool_, work);
+  co_return co_await TakeTurns(protocol, who, turns);
 }
 
-asio::awaitable<Status> Ingester::Push(Protocol& protocol, const std::string& who, IngestOutput& output) {
+asio::awaitable<Status> Ingester::TakeTurns(Protocol& protocol, const std::string& who, Turns& turns) {
+  IngestOutput& output = turns.output;
+  Status status = Ok();
+  for (bool is_first = true;; is_first = false) {
+    turns.is_parse_error = !turns.has_more.ok();
+    if (turns.is_parse_error) {
+      status = turns.has_more.error();
+      if (is_first) co_return status;  // Nothing of it has become a row.
+      break;
+    }
+    status = co_await Push(output);
+    if (!status.ok() || !turns.has_more.value()) break;
+    output.is_short_turn = false;
+    auto work = [&turns]() noexcept { return turns.steps.Next(); };
+    turns.has_more = co_await net::RunOn(pool_, work);
+  }
+  Count(protocol, who, output);
+  co_return status;
+}
+
+void Ingester::Count(Protocol& protocol, const std::string& who, const IngestOutput& output) {
   for (const std::string& message : output.errors) VM_LOG_ERROR("{}; {}", who, message);
   for (const std::string& message : output.warnings) VM_LOG_WARN("{}", message);
   if (protocol.invalid_rows != nullptr) protocol.invalid_rows->Add(output.invalid_lines_count);
@@ -257,7 +294,9 @@ asio::awaitable<Status> Ingester::Push(Protocol& protocol, const std::string& wh
                                 protocol.type, tenant.account_id, tenant.project_id))
         .Add(rows_count);
   }
+}
 
+asio::awaitable<Status> Ingester::Push(IngestOutput& output) {
   // All batches are tried; the first error is the answer.
   Status first = Ok();
   for (NodeBatch& batch : output.samples) {
@@ -269,6 +308,8 @@ asio::awaitable<Status> Ingester::Push(Protocol& protocol, const std::string& wh
     Status status = co_await targets_.metadata->Push(std::move(batch));
     if (!status.ok() && first.ok()) first = std::move(status);
   }
+  output.samples.clear();
+  output.metadata.clear();
   co_return first;
 }
 

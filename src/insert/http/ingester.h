@@ -37,26 +37,28 @@ struct StreamFormat {
   std::string too_long;       // The error then.
   /// How much of `bytes` is whole parts. Runs on the pool.
   std::function<Result<size_t>(ByteView bytes, bool is_end)> whole_size;
-  /// Rows of whole parts; `is_first`: they begin the body. Runs on the pool.
-  std::function<Result<IngestOutput>(ByteView whole, bool is_first)> parse;
+  /// Rows of whole parts; `is_first`: they begin the body. Runs on the pool, as the steps do.
+  std::function<Steps(ByteView whole, bool is_first, IngestOutput& output)> parse;
   bool is_cheap = false;  // Small plain pieces may be parsed where they were read.
 };
 
 /// Lines of at most `max_line_bytes`.
 StreamFormat LinesFormat(size_t max_line_bytes,
-                         std::function<Result<IngestOutput>(std::string_view lines, bool is_first)> parse);
+                         std::function<Steps(std::string_view lines, bool is_first, IngestOutput& output)> parse);
 
 /// A body that is read first.
 struct WholeFormat {
   SizeLimit limit;
   bool is_encoded = true;  // Undo the Content-Encoding before parsing; else that is left to `parse`.
-  std::function<Result<IngestOutput>(ByteView body)> parse;  // Runs on the pool.
+  std::function<Steps(ByteView body, IngestOutput& output)> parse;  // Runs on the pool, as the steps do.
+  std::function<Error(Error error)> explain;  // Null, or completes an error of `parse`.
   std::function<bool(ByteView body)> is_cheap;  // Null, or says what may be parsed where it was read.
 };
 
 /// What all ways in have in common: slots, parsing on the pool, counters, log lines, pushing. Thread-safe. To parse some hundred
 /// kilobytes costs little more than to wake a thread of the pool and to be woken by it, so that cheap bodies stay on the thread that
-/// read them.
+/// read them, but for rows beyond a megabyte. Rows of one body are pushed, and room for them awaited, whenever there are
+/// InsertOptions::max_turn_bytes of them; when a later part of the body turns out to be broken, the client learns only that.
 class Ingester {
  public:
   Ingester(InsertOptions options, InsertTargets targets, net::Pool& pool, const sys::Clock& clock,
@@ -79,14 +81,24 @@ class Ingester {
                                               std::string who, StreamFormat format);
   boost::asio::awaitable<Status> InsertWhole(ByteSource source, std::string content_encoding, BodyKind kind,
                                              std::string who, WholeFormat format);
-  /// The same for rows that need no reading.
-  boost::asio::awaitable<Status> InsertRows(BodyKind kind, std::string who,
-                                            std::function<Result<IngestOutput>()> parse);
+  /// The same for rows that need no reading; `output` tells what they were.
+  boost::asio::awaitable<Status> InsertRows(BodyKind kind, std::string who, std::function<Steps(IngestOutput& output)> parse,
+                                            IngestOutput& output);
 
  private:
   struct Protocol;
 
-  boost::asio::awaitable<Status> Push(Protocol& protocol, const std::string& who, IngestOutput& output);
+  /// A body on its way in.
+  struct Turns {
+    IngestOutput& output;
+    Steps steps;
+    Result<bool> has_more = false;  // What the last step has said.
+    bool is_parse_error = false;    // Whether TakeTurns has ended so.
+  };
+  /// Push what the step that has been done has brought, and all that follow.
+  boost::asio::awaitable<Status> TakeTurns(Protocol& protocol, const std::string& who, Turns& turns);
+  boost::asio::awaitable<Status> Push(IngestOutput& output);
+  void Count(Protocol& protocol, const std::string& who, const IngestOutput& output);
 
   const InsertOptions options_;
   const InsertTargets targets_;

@@ -36,6 +36,7 @@ struct InsertOptions {
   size_t max_newrelic_request_bytes = 64 << 20;  // -newrelic.maxInsertRequestSize
   size_t max_zabbix_line_bytes = 32 << 20;      // -zabbixconnector.maxLineLen
   size_t max_batch_bytes = 30 << 20;           // Rows of one request for one node before they are pushed.
+  size_t max_turn_bytes = 8 << 20;             // Rows of one request for all nodes before they are pushed.
   size_t max_concurrent_inserts = 8;           // -maxConcurrentInserts
   std::chrono::milliseconds max_queue_duration{60'000};  // -insert.maxQueueDuration
   bool tenant_from_headers = true;             // -enableMultitenancyViaHeaders

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace vm::insert {
 namespace {
@@ -94,9 +95,13 @@ bool SeriesWriter::BeginSeries(model::Tenant tenant, std::span<const model::Labe
 }
 
 void SeriesWriter::CountFor(model::Tenant tenant) {
-  if (tenant_rows_ != nullptr && tenant == tenant_) return;
+  if (tenant == tenant_) return;
+  HandOverCount();
   tenant_ = tenant;
-  tenant_rows_ = &output_.tenant_rows[tenant];
+}
+
+void SeriesWriter::HandOverCount() {
+  if (tenant_rows_ > 0) output_.tenant_rows[tenant_] += std::exchange(tenant_rows_, 0);
 }
 
 bool SeriesWriter::CheckLabels(std::span<model::LabelView>& labels) {
@@ -159,9 +164,10 @@ void SeriesWriter::AddMetadata(const model::MetadataRow& row) {
   metadata_.AddMetadata(row);
 }
 
-void SeriesWriter::Finish() {
-  output_.samples = samples_.Finish();
-  output_.metadata = metadata_.Finish();
+void SeriesWriter::HandOver() {
+  HandOverCount();
+  for (NodeBatch& batch : samples_.Finish()) output_.samples.push_back(std::move(batch));
+  for (NodeBatch& batch : metadata_.Finish()) output_.metadata.push_back(std::move(batch));
 }
 
 }  // namespace vm::insert

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <span>
@@ -14,6 +15,9 @@ namespace vm::insert {
 /// Prepares the series of one body and routes their samples into the batches of an IngestOutput. Not thread-safe.
 class SeriesWriter {
  public:
+  /// Of the rows that a thread with other duties makes before others go on with them.
+  static constexpr size_t kMaxShortTurnBytes = 1 << 20;
+
   /// Both must outlive the writer.
   SeriesWriter(const IngestContext& context, IngestOutput& output);
 
@@ -37,20 +41,27 @@ class SeriesWriter {
   void BeginPlacedSeries(size_t labels_size, size_t metric_name_at);
   void AddSample(int64_t timestamp, double value) {
     samples_.AddSample(timestamp, value);
-    ++*tenant_rows_;
+    ++tenant_rows_;
   }
   /// Samples read, also of series that are dropped.
   void CountRows(size_t rows_count) { output_.rows_count += rows_count; }
 
   void AddMetadata(const model::MetadataRow& row);
 
-  /// Hand the batches over.
-  void Finish();
+  /// Hand the batches over when they are many. True: the steps should pause. Ask after each row; the current series goes on.
+  bool HandOverIfFull() {
+    const size_t max_bytes = output_.is_short_turn ? std::min(kMaxShortTurnBytes, context_.max_turn_bytes) : context_.max_turn_bytes;
+    if (samples_.buffered_bytes() + metadata_.buffered_bytes() < max_bytes) return false;
+    HandOver();
+    return true;
+  }
+  void HandOver();
 
  private:
   /// Of labels without empty values.
   bool BeginSeries(model::Tenant tenant, std::span<const model::LabelView> labels);
   void CountFor(model::Tenant tenant);
+  void HandOverCount();
   /// Rename, relabel and check `labels`, which then may be those in relabeled_. False: the series is dropped.
   bool CheckLabels(std::span<model::LabelView>& labels);
 
@@ -62,7 +73,7 @@ class SeriesWriter {
   std::vector<model::LabelView> relabeled_;
   std::deque<std::string> texts_;  // Changed names and values of the current series.
   model::Tenant tenant_;
-  size_t* tenant_rows_ = nullptr;  // Of tenant_, once a series has been begun.
+  size_t tenant_rows_ = 0;  // Of tenant_, and not in the output yet.
 };
 
 }  // namespace vm::insert

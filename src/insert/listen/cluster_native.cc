@@ -24,28 +24,25 @@ struct ClusterNativeServer::Impl : rpc::InsertSink {
   }
 
   asio::awaitable<Status> OnRows(ByteBuffer rows) override {
-    const auto parse = [this, &rows]() -> Result<IngestOutput> {
-      Result<IngestOutput> output = IngestMetricRows(rows, Context());
-      if (output.ok()) metrics_read.Add(output.value().rows_count);
-      return output;
-    };
+    const auto parse = [this, &rows](IngestOutput& output) { return IngestMetricRows(rows, Context(), output); };
     co_return co_await Insert(parse);
   }
   asio::awaitable<Status> OnMetadata(ByteBuffer rows) override {
-    const auto parse = [this, &rows]() -> Result<IngestOutput> {
-      Result<IngestOutput> output = IngestMetadataRows(rows, Context());
-      if (output.ok()) metadata_read.Add(output.value().metadata_count);
-      if (output.ok()) metadata_inserted.Add(output.value().metadata_count);
-      return output;
-    };
+    const auto parse = [this, &rows](IngestOutput& output) { return IngestMetadataRows(rows, Context(), output); };
     co_return co_await Insert(parse);
   }
   bool IsReadOnly() const override { return false; }
 
   /// An error refuses the rows: their sender has them still. Broken ones are taken, they would not get better.
-  asio::awaitable<Status> Insert(std::function<Result<IngestOutput>()> parse) {
-    Status status = co_await ingester.InsertRows(BodyKind::kClusterNative, "clusternative", std::move(parse));
-    if (status.ok()) co_return Ok();
+  asio::awaitable<Status> Insert(std::function<Steps(IngestOutput&)> parse) {
+    IngestOutput output;
+    Status status = co_await ingester.InsertRows(BodyKind::kClusterNative, "clusternative", std::move(parse), output);
+    if (status.ok()) {
+      metrics_read.Add(output.rows_count);
+      metadata_read.Add(output.metadata_count);
+      metadata_inserted.Add(output.metadata_count);
+      co_return Ok();
+    }
     VM_LOG_ERROR("cannot process rows of a vminsert: {}", status.error().message());
     const ErrorCode code = status.error().code();
     if (code == ErrorCode::kInvalidInput || code == ErrorCode::kCorrupted) co_return Ok();

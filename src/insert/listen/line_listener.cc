@@ -102,23 +102,23 @@ struct LineListener::Impl {
 StreamFormat LineListener::Impl::Format() const {
   const InsertOptions& how = ingester.options();
   size_t max_line_bytes = how.max_text_line_bytes;
-  std::function<Result<IngestOutput>(std::string_view, bool)> parse;
+  std::function<Steps(std::string_view, bool, IngestOutput&)> parse;
   switch (options.protocol) {
     case LineProtocol::kGraphite:
-      parse = [this, &how](std::string_view lines, bool) {
-        return IngestGraphite(lines, how.graphite, how.graphite_trim_ms, ingester.NowMs(), Context());
+      parse = [this, &how](std::string_view lines, bool, IngestOutput& output) {
+        return IngestGraphite(lines, how.graphite, how.graphite_trim_ms, ingester.NowMs(), Context(), output);
       };
       break;
     case LineProtocol::kOpentsdb:
-      parse = [this, &how](std::string_view lines, bool) {
-        return IngestOpentsdbTelnet(lines, how.opentsdb_trim_ms, ingester.NowMs(), Context());
+      parse = [this, &how](std::string_view lines, bool, IngestOutput& output) {
+        return IngestOpentsdbTelnet(lines, how.opentsdb_trim_ms, ingester.NowMs(), Context(), output);
       };
       break;
     case LineProtocol::kInflux:
       max_line_bytes = how.influx.max_line_bytes;
-      parse = [this, &how](std::string_view lines, bool) {
+      parse = [this, &how](std::string_view lines, bool, IngestOutput& output) {
         const InfluxTimestamps timestamps("", how.influx.trim_timestamp_ms);
-        return IngestInflux(lines, timestamps, "", true, ingester.NowMs(), how.influx, Context());
+        return IngestInflux(lines, timestamps, "", true, ingester.NowMs(), how.influx, Context(), output);
       };
       break;
   }

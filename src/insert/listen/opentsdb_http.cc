@@ -53,8 +53,8 @@ asio::awaitable<Status> OpentsdbHttpHandler::Insert(http::Request& request) {
   ByteSource source = [&request](std::span<uint8_t> dst) { return request.ReadBody(dst); };
   WholeFormat format;
   format.limit = SizeLimit{options.max_opentsdb_request_bytes, "opentsdbhttp.maxInsertRequestSize"};
-  format.parse = [this, &options, &context](ByteView body) {
-    return IngestOpentsdbPut(AsText(body), options.opentsdb_http_trim_ms, ingester_.NowMs(), context);
+  format.parse = [this, &options, &context](ByteView body, IngestOutput& output) {
+    return IngestOpentsdbPut(AsText(body), options.opentsdb_http_trim_ms, ingester_.NowMs(), context, output);
   };
   std::string encoding(request.headers.Get("Content-Encoding"));
   std::string who = http::DescribeRequest(request);

@@ -92,6 +92,7 @@ NodeBatch& ShardWriter::BatchWithRoom(size_t node, size_t row_size) {
     batch.node = node;
     full_.push_back(std::exchange(batch, NodeBatch{}));
   }
+  buffered_bytes_ += row_size;
   if (batch.rows_count == 0 && buffers_ != nullptr) {
     batch.data = buffers_->Take();
     batch.data.clear();
@@ -100,6 +101,7 @@ NodeBatch& ShardWriter::BatchWithRoom(size_t node, size_t row_size) {
 }
 
 std::vector<NodeBatch> ShardWriter::Finish() {
+  buffered_bytes_ = 0;
   for (size_t node = 0; node < open_.size(); ++node) {
     if (open_[node].rows_count == 0) continue;
     open_[node].node = node;

@@ -47,7 +47,10 @@ class ShardWriter {
   /// Requires texts of at most 65535 bytes. Do not mix with samples.
   void AddMetadata(const model::MetadataRow& row);
 
-  /// Everything added, in order per node; the writer is empty afterwards.
+  /// Bytes of the rows that wait for Finish.
+  size_t buffered_bytes() const noexcept { return buffered_bytes_; }
+
+  /// Everything added, in order per node; the writer is empty afterwards, and the current series goes on.
   std::vector<NodeBatch> Finish();
 
  private:
@@ -64,6 +67,7 @@ class ShardWriter {
   BufferPool* const buffers_;
   std::vector<NodeBatch> open_;  // By node.
   std::vector<NodeBatch> full_;
+  size_t buffered_bytes_ = 0;
   size_t node_ = 0;
   // The row of the current series: room for the size of the name, the name, room for time and value.
   ByteBuffer row_;

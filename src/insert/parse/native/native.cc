@@ -56,41 +56,38 @@ Result<size_t> NativeReader::WholeSize(ByteView bytes, bool is_end) const {
   return size;
 }
 
-Status NativeReader::Read(ByteView whole, const std::function<void(const NativeBlock&)>& on_block) {
-  if (!has_header_) {
-    if (whole.empty()) return Ok();
+Result<const NativeBlock*> NativeReader::Next(ByteView& whole) {
+  if (!has_header_ && !whole.empty()) {
     range_.min_timestamp = TakeInt64(whole);
     range_.max_timestamp = TakeInt64(whole);
     has_header_ = true;
   }
-  while (!whole.empty()) {
-    const auto name_size = TakeBigEndian<uint32_t>(whole);
-    const ByteView name_bytes = whole.first(name_size);
-    whole = whole.subspan(name_size);
-    const auto block_size = TakeBigEndian<uint32_t>(whole);
-    const ByteView block_bytes = whole.first(block_size);
-    whole = whole.subspan(block_size);
+  if (whole.empty()) return nullptr;
+  const auto name_size = TakeBigEndian<uint32_t>(whole);
+  const ByteView name_bytes = whole.first(name_size);
+  whole = whole.subspan(name_size);
+  const auto block_size = TakeBigEndian<uint32_t>(whole);
+  const ByteView block_bytes = whole.first(block_size);
+  whole = whole.subspan(block_size);
 
-    Result<model::MetricName> name = model::MetricName::UnmarshalNoTenant(name_bytes);
-    if (!name.ok()) {
-      return Bad(fmt::format("error when processing native block: cannot unmarshal metricName from {} bytes: {}", name_size,
-                             name.error().message()));
-    }
-    block_.name = std::move(name).value();
-    const auto fail = [&](const Error& error) {
-      return Bad(fmt::format("error when processing native block: cannot unmarshal native block from {} bytes: {}", block_size,
-                             error.message()));
-    };
-    const Result<model::EncodedBlock> encoded = model::UnmarshalPortableBlock(block_bytes);
-    if (!encoded.ok()) return fail(encoded.error());
-    model::DecodedBlock decoded;
-    if (Status status = model::DecodeBlock(encoded.value(), decoded); !status.ok()) return fail(status.error());
-    block_.timestamps.clear();
-    block_.values.clear();
-    model::AppendSamplesInRange(decoded, range_, block_.timestamps, block_.values);
-    on_block(block_);
+  Result<model::MetricName> name = model::MetricName::UnmarshalNoTenant(name_bytes);
+  if (!name.ok()) {
+    return Bad(fmt::format("error when processing native block: cannot unmarshal metricName from {} bytes: {}", name_size,
+                           name.error().message()));
   }
-  return Ok();
+  block_.name = std::move(name).value();
+  const auto fail = [&](const Error& error) {
+    return Bad(fmt::format("error when processing native block: cannot unmarshal native block from {} bytes: {}", block_size,
+                           error.message()));
+  };
+  const Result<model::EncodedBlock> encoded = model::UnmarshalPortableBlock(block_bytes);
+  if (!encoded.ok()) return fail(encoded.error());
+  model::DecodedBlock decoded;
+  if (Status status = model::DecodeBlock(encoded.value(), decoded); !status.ok()) return fail(status.error());
+  block_.timestamps.clear();
+  block_.values.clear();
+  model::AppendSamplesInRange(decoded, range_, block_.timestamps, block_.values);
+  return &block_;
 }
 
 }  // namespace vm::insert

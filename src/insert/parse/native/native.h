@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "lib/base/result.h"
@@ -27,8 +26,8 @@ class NativeReader {
   /// that must be everything. Errors: kInvalidInput for sizes beyond the limits and for a body cut short.
   Result<size_t> WholeSize(ByteView bytes, bool is_end) const;
 
-  /// Read whole parts. `on_block` gets each block, valid until it returns. Errors: kInvalidInput.
-  Status Read(ByteView whole, const std::function<void(const NativeBlock&)>& on_block);
+  /// Take a block off the front of `whole` parts; valid until the next call. Null: there is none left. Errors: kInvalidInput.
+  Result<const NativeBlock*> Next(ByteView& whole);
 
  private:
   bool has_header_ = false;

@@ -37,7 +37,12 @@ Counts Read(ByteView body, size_t piece) {
       break;
     }
     Require(whole.value() <= bytes.size() && (end < body.size() || whole.value() == bytes.size()));
-    const Status status = reader.Read(bytes.first(whole.value()), [&](const NativeBlock& block) {
+    ByteView rest = bytes.first(whole.value());
+    for (;;) {
+      const auto next = reader.Next(rest);
+      counts.is_good = next.ok();
+      if (!next.ok() || next.value() == nullptr) break;
+      const NativeBlock& block = *next.value();
       Require(block.timestamps.size() == block.values.size());
       for (const int64_t timestamp : block.timestamps) {
         Require(timestamp >= Unzigzag(LoadBigEndian<uint64_t>(body.data())) &&
@@ -45,8 +50,7 @@ Counts Read(ByteView body, size_t piece) {
       }
       ++counts.blocks;
       counts.samples += block.values.size();
-    });
-    counts.is_good = status.ok();
+    }
     start += whole.value();
     if (end == body.size()) break;
   }

@@ -10,6 +10,15 @@ constexpr std::string_view kBody =
     "0000000000000000" "00000343ff126600" "0000000e" "62617201" "7801" "3c713e275c747a01"
     "00000014" "80f0bdf8bf68" "80f0bdf8bf68" "06" "01" "00" "03" "03" "40" "00" "00";
 
+/// All blocks of whole parts.
+Status ReadAll(NativeReader& reader, ByteView whole, std::vector<NativeBlock>& blocks) {
+  for (;;) {
+    VM_ASSIGN_OR_RETURN(const NativeBlock* const block, reader.Next(whole));
+    if (block == nullptr) return Ok();
+    blocks.push_back(*block);
+  }
+}
+
 ByteBuffer Body() {
   ByteBuffer bytes;
   EXPECT_TRUE(FromHex(kBody, bytes));
@@ -26,7 +35,7 @@ TEST(NativeReaderTest, ReadsWhatTheReferenceWrites) {
       const ByteView bytes = ByteView(body).subspan(start, end - start);
       const auto size = reader.WholeSize(bytes, end == body.size());
       ASSERT_TRUE(size.ok()) << size.error().message();
-      ASSERT_TRUE(reader.Read(bytes.first(size.value()), [&](const NativeBlock& block) { blocks.push_back(block); }).ok());
+      ASSERT_TRUE(ReadAll(reader, bytes.first(size.value()), blocks).ok());
       start += size.value();
     }
     if (body.size() % piece != 0) continue;
@@ -42,14 +51,11 @@ TEST(NativeReaderTest, LeavesOutSamplesBeyondTheRange) {
   ByteBuffer body = Body();
   body[9] = body[10] = body[11] = 0;
   NativeReader reader;
-  size_t samples = 0, blocks = 0;
+  std::vector<NativeBlock> blocks;
   ASSERT_EQ(reader.WholeSize(body, true).value(), body.size());
-  ASSERT_TRUE(reader.Read(body, [&](const NativeBlock& block) {
-                      ++blocks;
-                      samples += block.values.size();
-                    }).ok());
-  EXPECT_EQ(blocks, 1u);
-  EXPECT_EQ(samples, 0u);
+  ASSERT_TRUE(ReadAll(reader, body, blocks).ok());
+  ASSERT_EQ(blocks.size(), 1u);
+  EXPECT_TRUE(blocks[0].values.empty());
 }
 
 TEST(NativeReaderTest, RefusesEveryTruncation) {
@@ -73,7 +79,8 @@ TEST(NativeReaderTest, RefusesBrokenBlocksAndSizes) {
   body.back() = 77;
   NativeReader reader;
   ASSERT_TRUE(reader.WholeSize(body, true).ok());
-  EXPECT_FALSE(reader.Read(body, [](const NativeBlock&) {}).ok());
+  std::vector<NativeBlock> blocks;
+  EXPECT_FALSE(ReadAll(reader, body, blocks).ok());
 }
 
 }  // namespace

@@ -177,22 +177,32 @@ struct Point {
   std::vector<std::pair<double, double>> quantiles;
 };
 
+/// The messages `tag` in a message one by one.
+class Messages {
+ public:
+  Messages(std::string_view src, uint32_t tag, const char* what) : reader_(Reader(src)), tag_(tag), what_(what) {}
+  bool Next(std::string_view& message) {
+    while (reader_.next()) {
+      if (reader_.tag() == tag_) {
+        message = TakeText(reader_, what_);
+        return true;
+      }
+      reader_.skip();
+    }
+    return false;
+  }
+
+ private:
+  pbf_reader reader_;
+  const uint32_t tag_;
+  const char* const what_;
+};
+
+/// Holds the state of the place in a request that ParseOtlp has come to.
 class Decoder {
  public:
   Decoder(const OtlpOptions& options, OtlpSink& sink) : options_(options), sink_(sink) {}
 
-  void TakeRequest(std::string_view src) {
-    pbf_reader reader = Reader(src);
-    while (reader.next()) {
-      if (reader.tag() == 1) {
-        TakeResource(TakeText(reader, "ResourceMetrics"));
-      } else {
-        reader.skip();
-      }
-    }
-  }
-
- private:
   /// Attributes added in a scope are taken back at its end.
   class Scope {
    public:
@@ -211,10 +221,8 @@ class Decoder {
     const size_t texts_;
   };
 
-  std::string_view Own(std::string text) { return texts_.emplace_back(std::move(text)); }
-
-  void TakeResource(std::string_view src) {
-    const Scope scope(*this);
+  /// Promote what is said about a resource, and about a scope.
+  void BeginResource(std::string_view src) {
     if (std::string_view resource; FindText(src, 1, resource)) {
       pbf_reader reader = Reader(resource);
       while (reader.next()) {
@@ -230,18 +238,8 @@ class Decoder {
         AddKeyValue(pair, "", 0);
       }
     }
-    pbf_reader reader = Reader(src);
-    while (reader.next()) {
-      if (reader.tag() == 2) {
-        TakeScope(TakeText(reader, "ScopeMetrics"));
-      } else {
-        reader.skip();
-      }
-    }
   }
-
-  void TakeScope(std::string_view src) {
-    const Scope scope(*this);
+  void BeginScope(std::string_view src) {
     if (std::string_view about; options_.promote_scope && FindText(src, 1, about)) {
       std::string_view name = "unknown", version = "unknown";
       FindText(about, 1, name);
@@ -257,15 +255,58 @@ class Decoder {
         }
       }
     }
-    pbf_reader reader = Reader(src);
-    while (reader.next()) {
-      if (reader.tag() == 2) {
-        TakeMetric(TakeText(reader, "Metric"));
-      } else {
-        reader.skip();
+  }
+  void BeginMetric(std::string_view src) {
+    if (!FindText(src, 1, name_)) Fail("missing metric name");
+    unit_ = {};
+    FindText(src, 3, unit_);
+    help_ = {};
+    FindText(src, 2, help_);
+    type_ = kUnknown;
+    prometheus_type_ = {};
+  }
+  /// What reads a point: one sample at once (true: pause), or many in steps.
+  struct TakePoint {
+    bool (Decoder::*one)(std::string_view src) = nullptr;
+    Steps (Decoder::*many)(std::string_view src) = nullptr;
+  };
+  /// A field of a metric. `points` holds points then, unless nothing is to read them.
+  TakePoint TakeField(pbf_reader& reader, std::string_view& points) {
+    switch (reader.tag()) {
+      case 5: points = TakeText(reader, "Gauge"); return BeginPoints(kGauge, {&Decoder::TakeNumber});
+      case 7:
+        points = TakeText(reader, "Sum");
+        return BeginPoints(IsMonotonic(points) ? kCounter : kGauge, {&Decoder::TakeNumber});
+      case 9: points = TakeText(reader, "Histogram"); return BeginPoints(kHistogram, {nullptr, &Decoder::TakeHistogram});
+      case 10:
+        points = TakeText(reader, "ExponentialHistogram");
+        return BeginPoints(kHistogram, {nullptr, &Decoder::TakeExponentialHistogram});
+      case 11: points = TakeText(reader, "Summary"); return BeginPoints(kSummary, {nullptr, &Decoder::TakeSummary});
+      case 12: {
+        const std::string_view pair = TakeText(reader, "metadata");
+        std::string_view key, value;
+        if (FindText(pair, 1, key) && key == "prometheus.type" && FindText(pair, 2, value)) {
+          FindText(value, 1, prometheus_type_);
+        }
+        return {};
       }
+      default: reader.skip(); return {};
     }
   }
+  /// Describe the metric.
+  void EndMetric() {
+    uint32_t type = type_;
+    if (prometheus_type_ == "unknown") type = kUnknown;
+    if (prometheus_type_ == "info") type = kInfo;
+    if (prometheus_type_ == "stateset") type = kStateset;
+    std::string name = MetricName(type);
+    if (described_.contains(name)) return;
+    sink_.OnMetadata(name, type, help_, unit_);
+    described_.insert(std::move(name));
+  }
+
+ private:
+  std::string_view Own(std::string text) { return texts_.emplace_back(std::move(text)); }
 
   void AddKeyValue(std::string_view src, std::string_view prefix, int depth) {
     std::string_view key, value;
@@ -309,50 +350,6 @@ class Decoder {
     }
   }
 
-  void TakeMetric(std::string_view src) {
-    const Scope scope(*this);
-    if (!FindText(src, 1, name_)) Fail("missing metric name");
-    unit_ = {};
-    FindText(src, 3, unit_);
-    std::string_view help;
-    FindText(src, 2, help);
-    type_ = kUnknown;
-    std::string_view prometheus_type;
-    pbf_reader reader = Reader(src);
-    while (reader.next()) {
-      switch (reader.tag()) {
-        case 5: TakePoints(TakeText(reader, "Gauge"), kGauge, &Decoder::TakeNumber); break;
-        case 7: {
-          const std::string_view sum = TakeText(reader, "Sum");
-          TakePoints(sum, IsMonotonic(sum) ? kCounter : kGauge, &Decoder::TakeNumber);
-          break;
-        }
-        case 9: TakePoints(TakeText(reader, "Histogram"), kHistogram, &Decoder::TakeHistogram); break;
-        case 10:
-          TakePoints(TakeText(reader, "ExponentialHistogram"), kHistogram, &Decoder::TakeExponentialHistogram);
-          break;
-        case 11: TakePoints(TakeText(reader, "Summary"), kSummary, &Decoder::TakeSummary); break;
-        case 12: {
-          const std::string_view pair = TakeText(reader, "metadata");
-          std::string_view key, value;
-          if (FindText(pair, 1, key) && key == "prometheus.type" && FindText(pair, 2, value)) {
-            FindText(value, 1, prometheus_type);
-          }
-          break;
-        }
-        default: reader.skip();
-      }
-    }
-    uint32_t type = type_;
-    if (prometheus_type == "unknown") type = kUnknown;
-    if (prometheus_type == "info") type = kInfo;
-    if (prometheus_type == "stateset") type = kStateset;
-    std::string name = MetricName(type);
-    if (described_.contains(name)) return;
-    sink_.OnMetadata(name, type, help, unit_);
-    described_.insert(std::move(name));
-  }
-
   std::string MetricName(uint32_t type) const {
     if (options_.prometheus_naming || options_.prometheus_metric_names) return PrometheusMetricName(name_, unit_, type);
     return std::string(name_);
@@ -367,21 +364,13 @@ class Decoder {
     return false;
   }
 
-  void TakePoints(std::string_view src, uint32_t type, void (Decoder::*take)(std::string_view)) {
+  TakePoint BeginPoints(uint32_t type, TakePoint take) {
     type_ = type;
     metric_name_ = MetricName(type);
-    pbf_reader reader = Reader(src);
-    while (reader.next()) {
-      if (reader.tag() != 1) {
-        reader.skip();
-        continue;
-      }
-      const Scope scope(*this);
-      (this->*take)(TakeText(reader, "DataPoint"));
-    }
+    return take;
   }
 
-  void TakeNumber(std::string_view src) {
+  bool TakeNumber(std::string_view src) {
     Point point;
     pbf_reader reader = Reader(src);
     while (reader.next()) {
@@ -394,10 +383,10 @@ class Decoder {
         default: reader.skip();
       }
     }
-    Emit("", point, point.value);
+    return Emit("", point, point.value);
   }
 
-  void TakeHistogram(std::string_view src) {
+  Steps TakeHistogram(std::string_view src) {
     Point point;
     pbf_reader reader = Reader(src);
     while (reader.next()) {
@@ -430,15 +419,16 @@ class Decoder {
       }
     }
     // As in the reference: without buckets, or with a wrong number of them, there is nothing.
-    if (point.bucket_counts.empty() || point.bucket_counts.size() != point.bounds.size() + 1) return;
-    Emit("_count", point, static_cast<double>(point.count));
-    if (point.has_sum) Emit("_sum", point, point.sum);
+    if (point.bucket_counts.empty() || point.bucket_counts.size() != point.bounds.size() + 1) co_return Ok();
+    if (Emit("_count", point, static_cast<double>(point.count))) co_yield kPause;
+    if (point.has_sum && Emit("_sum", point, point.sum)) co_yield kPause;
     uint64_t cumulative = 0;
     for (size_t i = 0; i < point.bucket_counts.size(); ++i) {
       cumulative += point.bucket_counts[i];
-      EmitWith("le", i < point.bounds.size() ? FormatFloat(point.bounds[i]) : "+Inf", "_bucket", point,
-               static_cast<double>(cumulative));
+      std::string bound = i < point.bounds.size() ? FormatFloat(point.bounds[i]) : "+Inf";
+      if (EmitWith("le", std::move(bound), "_bucket", point, static_cast<double>(cumulative))) co_yield kPause;
     }
+    co_return Ok();
   }
 
   static Buckets TakeBuckets(std::string_view src) {
@@ -464,7 +454,7 @@ class Decoder {
     return buckets;
   }
 
-  void TakeExponentialHistogram(std::string_view src) {
+  Steps TakeExponentialHistogram(std::string_view src) {
     Point point;
     pbf_reader reader = Reader(src);
     while (reader.next()) {
@@ -488,12 +478,13 @@ class Decoder {
         default: reader.skip();
       }
     }
-    Emit("_count", point, static_cast<double>(point.count));
-    if (point.has_sum) Emit("_sum", point, point.sum);
+    if (Emit("_count", point, static_cast<double>(point.count))) co_yield kPause;
+    if (point.has_sum && Emit("_sum", point, point.sum)) co_yield kPause;
     const auto range = [](double from, double to) { return FormatBound(from) + "..." + FormatBound(to); };
     if (point.zero_count > 0) {
-      EmitWith("vmrange", range(-point.zero_threshold, point.zero_threshold), "_bucket", point,
-               static_cast<double>(point.zero_count));
+      std::string zeros = range(-point.zero_threshold, point.zero_threshold);
+      const auto count = static_cast<double>(point.zero_count);
+      if (EmitWith("vmrange", std::move(zeros), "_bucket", point, count)) co_yield kPause;
     }
     const double ratio = std::pow(2, -static_cast<double>(point.scale));
     const double base = std::pow(2, ratio);
@@ -504,13 +495,15 @@ class Decoder {
         if (buckets.counts[i] == 0) continue;
         const double lower = first * std::pow(base, static_cast<double>(i));
         const double upper = lower * base;
-        EmitWith("vmrange", is_negative ? range(-upper, -lower) : range(lower, upper), "_bucket", point,
-                 static_cast<double>(buckets.counts[i]));
+        std::string bounds = is_negative ? range(-upper, -lower) : range(lower, upper);
+        const auto count = static_cast<double>(buckets.counts[i]);
+        if (EmitWith("vmrange", std::move(bounds), "_bucket", point, count)) co_yield kPause;
       }
     }
+    co_return Ok();
   }
 
-  void TakeSummary(std::string_view src) {
+  Steps TakeSummary(std::string_view src) {
     Point point;
     pbf_reader reader = Reader(src);
     while (reader.next()) {
@@ -536,18 +529,23 @@ class Decoder {
         default: reader.skip();
       }
     }
-    Emit("_count", point, static_cast<double>(point.count));
-    Emit("_sum", point, point.sum);
-    for (const auto& [quantile, value] : point.quantiles) EmitWith("quantile", FormatFloat(quantile), "", point, value);
+    if (Emit("_count", point, static_cast<double>(point.count))) co_yield kPause;
+    if (Emit("_sum", point, point.sum)) co_yield kPause;
+    for (const auto& [quantile, value] : point.quantiles) {
+      if (EmitWith("quantile", FormatFloat(quantile), "", point, value)) co_yield kPause;
+    }
+    co_return Ok();
   }
 
-  void EmitWith(std::string_view label, std::string text, std::string_view suffix, const Point& point, double value) {
+  bool EmitWith(std::string_view label, std::string text, std::string_view suffix, const Point& point, double value) {
     labels_.push_back({label, text});
-    Emit(suffix, point, value);
+    const bool should_pause = Emit(suffix, point, value);
     labels_.pop_back();
+    return should_pause;
   }
 
-  void Emit(std::string_view suffix, const Point& point, double value) {
+  /// True: the sink wants a pause.
+  bool Emit(std::string_view suffix, const Point& point, double value) {
     constexpr uint32_t kNoRecordedValue = 1;
     if ((point.flags & kNoRecordedValue) != 0) value = std::bit_cast<double>(uint64_t{0x7ff0000000000002});
     sample_name_.assign(metric_name_).append(suffix);
@@ -561,6 +559,7 @@ class Decoder {
       sample_labels_.push_back(label);
     }
     sink_.OnSample(sample_labels_, static_cast<int64_t>(point.time_ns / 1'000'000), value);
+    return sink_.ShouldPause();
   }
 
   const OtlpOptions& options_;
@@ -568,7 +567,7 @@ class Decoder {
   std::vector<model::LabelView> labels_;  // Attributes of the scopes that are open.
   std::deque<std::string> texts_;         // Owns those that are no part of the body.
   std::set<std::string> described_;
-  std::string_view name_, unit_;
+  std::string_view name_, unit_, help_, prometheus_type_;  // Of the metric.
   uint32_t type_ = kUnknown;
   std::string metric_name_;
   std::string sample_name_;
@@ -578,14 +577,54 @@ class Decoder {
 
 }  // namespace
 
-Status ParseOtlp(ByteView body, const OtlpOptions& options, OtlpSink& sink) {
+Steps ParseOtlp(ByteView body, const OtlpOptions& options, OtlpSink& sink) {
+  std::string failure;
   try {
-    Decoder(options, sink).TakeRequest(AsText(body));
+    Decoder decoder(options, sink);
+    std::string_view resource, scope, metric, points, point;
+    Messages resources(AsText(body), 1, "ResourceMetrics");
+    while (resources.Next(resource)) {
+      const Decoder::Scope of_resource(decoder);
+      decoder.BeginResource(resource);
+      Messages scopes(resource, 2, "ScopeMetrics");
+      while (scopes.Next(scope)) {
+        const Decoder::Scope of_scope(decoder);
+        decoder.BeginScope(scope);
+        Messages metrics(scope, 2, "Metric");
+        while (metrics.Next(metric)) {
+          decoder.BeginMetric(metric);
+          pbf_reader fields = Reader(metric);
+          while (fields.next()) {
+            const Decoder::TakePoint take = decoder.TakeField(fields, points);
+            if (take.one == nullptr && take.many == nullptr) continue;
+            Messages all(points, 1, "DataPoint");
+            while (all.Next(point)) {
+              const Decoder::Scope of_point(decoder);
+              if (take.one != nullptr) {
+                if ((decoder.*take.one)(point)) co_yield kPause;
+                continue;
+              }
+              Steps steps = (decoder.*take.many)(point);
+              for (;;) {
+                const Result<bool> has_more = steps.Next();
+                if (!has_more.ok()) co_return has_more.error();
+                if (!has_more.value()) break;
+                co_yield kPause;
+              }
+            }
+          }
+          decoder.EndMetric();
+        }
+      }
+    }
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& exception) {
-    return Error(ErrorCode::kInvalidInput,
-                 fmt::format("cannot unmarshal request from {} bytes: {}", body.size(), exception.what()));
+    failure = exception.what();
+    if (failure.empty()) failure = "unknown error";
   }
-  return Ok();
+  if (failure.empty()) co_return Ok();
+  co_return Error(ErrorCode::kInvalidInput, fmt::format("cannot unmarshal request from {} bytes: {}", body.size(), failure));
 }
 
 }  // namespace vm::insert

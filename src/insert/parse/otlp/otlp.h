@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "insert/parse/rows/steps.h"
 #include "lib/base/result.h"
 #include "lib/bytes/bytes.h"
 #include "lib/model/metric_name.h"
@@ -30,10 +31,12 @@ class OtlpSink {
   virtual void OnSample(std::span<const model::LabelView> labels, int64_t timestamp, double value) = 0;
   /// Once a name. `type` is that of model::MetadataRow.
   virtual void OnMetadata(std::string_view name, uint32_t type, std::string_view help, std::string_view unit) = 0;
+  /// Asked after each sample.
+  virtual bool ShouldPause() { return false; }
 };
 
-/// Read an ExportMetricsServiceRequest. Samples before an error have been handed over. Errors: kInvalidInput.
-/// Reference: VictoriaMetrics lib/protoparser/opentelemetry.
-Status ParseOtlp(ByteView body, const OtlpOptions& options, OtlpSink& sink);
+/// Read an ExportMetricsServiceRequest, with a pause where `sink` wants one. Samples before an error have been handed over. All must
+/// outlive the steps. Errors: kInvalidInput. Reference: VictoriaMetrics lib/protoparser/opentelemetry.
+Steps ParseOtlp(ByteView body, const OtlpOptions& options, OtlpSink& sink);
 
 }  // namespace vm::insert

@@ -142,6 +142,7 @@ class Counter : public OtlpSink {
     for (const std::string_view text : {name, help, unit}) fuzz::Touch(text);
     ++metadata;
   }
+  bool ShouldPause() override { return samples % 2 == 0; }
   size_t samples = 0, metadata = 0;
 };
 
@@ -164,7 +165,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     src = unpacked;
   }
   Counter counter;
-  static_cast<void>(ParseOtlp(src, options, counter).ok());
+  Steps steps = ParseOtlp(src, options, counter);
+  for (size_t pauses = 0;; ++pauses) {
+    const auto has_more = steps.Next();
+    if (!has_more.ok() || !has_more.value()) break;
+    Require(pauses < counter.samples);
+  }
   Require(counter.samples <= 4 * src.size() && counter.metadata <= src.size());
   return 0;
 }

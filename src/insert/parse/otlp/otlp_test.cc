@@ -59,6 +59,15 @@ std::string Message(const std::function<void(pbf_writer&)>& write) {
   return out;
 }
 
+/// All steps at once.
+Status ParseWhole(ByteView body, const OtlpOptions& options, OtlpSink& sink) {
+  Steps steps = ParseOtlp(body, options, sink);
+  for (;;) {
+    VM_ASSIGN_OR_RETURN(const bool has_more, steps.Next());
+    if (!has_more) return Ok();
+  }
+}
+
 std::string Attribute(const std::string& key, const std::string& value) {
   return Message([&](pbf_writer& w) {
     w.add_string(1, key);
@@ -121,7 +130,7 @@ TEST(OtlpTest, ReadsGaugesAndSums) {
                   }));
   });
   Collector gauge;
-  ASSERT_TRUE(ParseOtlp(AsBytes(Request(5, Message([&](pbf_writer& w) { w.add_message(1, point); }))), {}, gauge).ok());
+  ASSERT_TRUE(ParseWhole(AsBytes(Request(5, Message([&](pbf_writer& w) { w.add_message(1, point); }))), {}, gauge).ok());
   EXPECT_EQ(gauge.samples, (Strings{fmt::format("__name__=my.metric {} a=b nested.x=-7 list=[\"q\\\"\",true,0.5] 1.5 @1700000000123", kScope)}));
   EXPECT_EQ(gauge.metadata, (Strings{"my.metric 2 help "}));
 
@@ -134,7 +143,7 @@ TEST(OtlpTest, ReadsGaugesAndSums) {
   options.prometheus_naming = true;
   options.promote_scope = false;
   options.resource_attributes = {"r"};
-  ASSERT_TRUE(ParseOtlp(AsBytes(Request(7, Message([&](pbf_writer& w) {
+  ASSERT_TRUE(ParseWhole(AsBytes(Request(7, Message([&](pbf_writer& w) {
                                           w.add_message(1, stale);
                                           w.add_bool(3, true);
                                         }), "By/s")), options, counter).ok());
@@ -142,7 +151,7 @@ TEST(OtlpTest, ReadsGaugesAndSums) {
   options.promote_all_resource_attributes = false;
   options.prometheus_naming = false;
   Collector listed;
-  ASSERT_TRUE(ParseOtlp(AsBytes(Request(7, Message([&](pbf_writer& w) { w.add_message(1, Message([](pbf_writer& p) { p.add_sfixed64(6, -3); })); }))),
+  ASSERT_TRUE(ParseWhole(AsBytes(Request(7, Message([&](pbf_writer& w) { w.add_message(1, Message([](pbf_writer& p) { p.add_sfixed64(6, -3); })); }))),
                         options, listed).ok());
   EXPECT_EQ(listed.samples, (Strings{"__name__=my.metric r=1 -3 @0"}));
 }
@@ -153,7 +162,7 @@ TEST(OtlpTest, ReadsHistogramsAndSummaries) {
   options.promote_all_resource_attributes = false;
   const auto parse = [&](uint32_t tag, const std::string& point) {
     Collector collector;
-    EXPECT_TRUE(ParseOtlp(AsBytes(Request(tag, Message([&](pbf_writer& w) { w.add_message(1, point); }))), options, collector).ok());
+    EXPECT_TRUE(ParseWhole(AsBytes(Request(tag, Message([&](pbf_writer& w) { w.add_message(1, point); }))), options, collector).ok());
     return collector.samples;
   };
   const std::vector<uint64_t> counts = {1, 2, 3};
@@ -200,7 +209,7 @@ TEST(OtlpTest, RefusesBrokenBodies) {
   const std::string body = Request(5, Message([](pbf_writer& w) { w.add_message(1, Message([](pbf_writer& p) { p.add_double(4, 1); })); }));
   for (size_t size = 1; size < body.size(); ++size) {
     Collector collector;
-    EXPECT_FALSE(ParseOtlp(AsBytes(body).first(size), {}, collector).ok()) << size;
+    EXPECT_FALSE(ParseWhole(AsBytes(body).first(size), {}, collector).ok()) << size;
   }
   std::string deep = Message([](pbf_writer& v) { v.add_string(1, "x"); });
   for (int i = 0; i < 100; ++i) {
@@ -213,7 +222,7 @@ TEST(OtlpTest, RefusesBrokenBodies) {
                   }));
   });
   Collector collector;
-  EXPECT_FALSE(ParseOtlp(AsBytes(Request(5, Message([&](pbf_writer& w) { w.add_message(1, point); }))), {}, collector).ok());
+  EXPECT_FALSE(ParseWhole(AsBytes(Request(5, Message([&](pbf_writer& w) { w.add_message(1, point); }))), {}, collector).ok());
 }
 
 TEST(FirehoseTest, JoinsTheMessagesOfAllRecords) {

@@ -1,5 +1,7 @@
 #include "insert/parse/remotewrite/plain_series.h"
 
+#include "insert/parse/remotewrite/whole_request.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -58,7 +60,7 @@ TEST(PlainSeriesTest, GivesWhatTheWholeReaderGives) {
         const std::string message = labels + samples;
         const Read read = ReadFrom(message, kLimits, readable_after);
         ASSERT_TRUE(read.is_plain) << size;
-        WriteRequest request;
+        WholeWriteRequest request;
         ASSERT_TRUE(request.UnmarshalTimeSeries(AsBytes(message)).ok());
         ByteBuffer name;
         model::MarshalMetricNameRaw(name, {}, std::as_const(request).labels(request.series()[0]));
@@ -107,7 +109,7 @@ TEST(PlainSeriesTest, NothingIsReadBeyondACutMessage) {
   const std::string whole = Label("__name__", std::string(200, 'm')) + Label("job", "node") + Sample(1, 2) + Sample(3, 4);
   for (size_t size = 0; size < whole.size(); ++size) {
     const Read read = ReadFrom(whole.substr(0, size));
-    WriteRequest request;
+    WholeWriteRequest request;
     // What is plain is also right.
     if (read.is_plain) {
       EXPECT_TRUE(request.UnmarshalTimeSeries(AsBytes(whole).first(size)).ok()) << size;
@@ -115,23 +117,23 @@ TEST(PlainSeriesTest, NothingIsReadBeyondACutMessage) {
   }
 }
 
-TEST(PlainSeriesTest, TakenMessagesBecomeNoSeries) {
+TEST(WriteRequestTest, ShowsEachSeriesBeforeItIsRead) {
   const std::string first = Label("a", "1") + Sample(1, 1), second = Label("a", "2") + Sample(2, 2);
   const std::string body = Field('\x0a', first) + Field('\x0a', second) + Field('\x0a', first);
   WriteRequest request;
-  size_t shown = 0, had = 0;
-  const Status status = request.Unmarshal(AsBytes(body), [&](ByteView message) {
-    ++shown;
-    if (AsText(message) != second) return false;
-    had = request.series().size();
-    request.DropSeries();
-    return true;
-  });
-  ASSERT_TRUE(status.ok());
-  EXPECT_EQ(shown, 3u);
-  EXPECT_EQ(had, 1u);
-  ASSERT_EQ(request.series().size(), 1u);
-  EXPECT_EQ(request.labels(request.series()[0])[0].value, "1");
+  request.Start(AsBytes(body));
+  ByteView message;
+  for (const std::string& want : {first, second, first}) {
+    const auto next = request.NextSeries(message);
+    ASSERT_TRUE(next.ok() && next.value());
+    EXPECT_EQ(AsText(message), want);
+    if (want == second) continue;
+    ASSERT_TRUE(request.ReadSeries(message).ok());
+    ASSERT_EQ(request.labels().size(), 1u);
+    EXPECT_EQ(request.labels()[0].value, "1");
+    ASSERT_EQ(request.samples().size(), 1u);
+  }
+  EXPECT_FALSE(request.NextSeries(message).value());
 }
 
 }  // namespace

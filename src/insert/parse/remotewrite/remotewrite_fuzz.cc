@@ -6,6 +6,7 @@
 
 #include "insert/parse/remotewrite/body.h"
 #include "insert/parse/remotewrite/plain_series.h"
+#include "insert/parse/remotewrite/whole_request.h"
 #include "insert/parse/remotewrite/write_request.h"
 
 namespace {
@@ -20,7 +21,7 @@ void Require(bool condition) {
 }
 
 /// Reads every view, so that a sanitizer sees one that points elsewhere.
-void Walk(const WriteRequest& request) {
+void Walk(const WholeWriteRequest& request) {
   size_t sum = 0;
   for (const auto& series : request.series()) {
     for (const auto& label : request.labels(series)) {
@@ -38,7 +39,7 @@ void Walk(const WriteRequest& request) {
 }
 
 void ReadBothWays(ByteView message) {
-  WriteRequest request;
+  WholeWriteRequest request;
   const bool is_ok = request.UnmarshalTimeSeries(message).ok();
   if (is_ok) Walk(request);
   ByteBuffer labels(message.size() + kPlainSeriesSlack);
@@ -62,7 +63,7 @@ void ReadBothWays(ByteView message) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const ByteView src(data + 1, size - 1);
-  WriteRequest request;
+  WholeWriteRequest request;
   switch (data[0] % 3) {
     case 0:
       if (request.Unmarshal(src).ok()) Walk(request);

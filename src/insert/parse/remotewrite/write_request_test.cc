@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "insert/parse/remotewrite/body.h"
+#include "insert/parse/remotewrite/whole_request.h"
 #include "lib/encoding/zstd.h"
 
 namespace vm::insert {
@@ -32,7 +33,7 @@ ByteBuffer FromBase64(std::string_view text) {
   return bytes;
 }
 
-json SeriesToJson(const WriteRequest& request) {
+json SeriesToJson(const WholeWriteRequest& request) {
   json list = json::array();
   for (const RemoteSeries& series : request.series()) {
     json labels = json::array(), samples = json::array();
@@ -47,7 +48,7 @@ json SeriesToJson(const WriteRequest& request) {
   return list;
 }
 
-json MetadataToJson(const WriteRequest& request) {
+json MetadataToJson(const WholeWriteRequest& request) {
   json list = json::array();
   for (const RemoteMetadata& item : request.metadata()) {
     list.push_back({{"type", item.type},
@@ -72,7 +73,7 @@ TEST(WriteRequestTest, AgreesWithTheConformanceCases) {
     SCOPED_TRACE(item["id"].get<std::string>());
     ++tried;
     const ByteBuffer body = FromBase64(item["input_base64"].get<std::string>());
-    WriteRequest request;
+    WholeWriteRequest request;
     const Status status = is_request ? request.Unmarshal(body) : request.UnmarshalTimeSeries(body);
     EXPECT_EQ(status.ok(), !item.contains("error"));
     if (item.contains("error")) continue;
@@ -88,7 +89,7 @@ TEST(WriteRequestTest, AgreesWithTheConformanceCases) {
 }
 
 TEST(WriteRequestTest, RejectsAWrongWireType) {
-  WriteRequest request;
+  WholeWriteRequest request;
   const ByteBuffer body = {0x08, 0x01};  // Field 1 as a varint.
   EXPECT_FALSE(request.Unmarshal(body).ok());
 }
@@ -192,7 +193,7 @@ TEST(WriteRequestTest, UnusualFormsOfAMessageAreRead) {
         for (const std::string& series : {field('\x0a', label) + field('\x12', sample),
                                           field('\x12', sample) + field('\x0a', label),
                                           unknown + field('\x0a', label) + unknown + field('\x12', sample)}) {
-          WriteRequest request;
+          WholeWriteRequest request;
           ASSERT_TRUE(request.UnmarshalTimeSeries(AsBytes(series)).ok());
           ASSERT_EQ(request.series().size(), 1u);
           const RemoteSeries& got = request.series()[0];
@@ -207,7 +208,7 @@ TEST(WriteRequestTest, UnusualFormsOfAMessageAreRead) {
     }
   }
   // Zeros are left out; negative times take ten bytes.
-  WriteRequest request;
+  WholeWriteRequest request;
   const std::string label = field('\x0a', field('\x0a', "a") + field('\x12', "b"));
   ASSERT_TRUE(request.UnmarshalTimeSeries(AsBytes(label + field('\x12', ""))).ok());
   EXPECT_EQ(request.samples(request.series()[0])[0].timestamp, 0);

@@ -35,20 +35,32 @@ void JsonLinesReader::Start(std::string_view body, BadRowHandler on_bad_row) {
   bad_count_ = 0;
 }
 
-const JsonLine* JsonLinesReader::Next(const std::function<bool(std::string_view line)>& take) {
+bool JsonLinesReader::NextLine(std::string_view& line) {
   while (!rest_.empty()) {
     const size_t newline = rest_.find('\n');
-    std::string_view line = rest_.substr(0, newline);
+    line = rest_.substr(0, newline);
     rest_.remove_prefix(newline == std::string_view::npos ? rest_.size() : newline + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty() || (take != nullptr && take(line))) continue;
-    const std::string reason = ParseLine(line);
-    if (reason.empty()) return &line_;
-    ++bad_count_;
-    if (on_bad_row_) {
-      constexpr size_t kMaxShown = 1000;  // Lines have up to 10 MB.
-      on_bad_row_("skipping json line \"" + std::string(line.substr(0, kMaxShown)) + "\" because of error: " + reason);
-    }
+    if (!line.empty()) return true;
+  }
+  return false;
+}
+
+const JsonLine* JsonLinesReader::Read(std::string_view line) {
+  const std::string reason = ParseLine(line);
+  if (reason.empty()) return &line_;
+  ++bad_count_;
+  if (on_bad_row_) {
+    constexpr size_t kMaxShown = 1000;  // Lines have up to 10 MB.
+    on_bad_row_("skipping json line \"" + std::string(line.substr(0, kMaxShown)) + "\" because of error: " + reason);
+  }
+  return nullptr;
+}
+
+const JsonLine* JsonLinesReader::Next() {
+  std::string_view line;
+  while (NextLine(line)) {
+    if (const JsonLine* const good = Read(line)) return good;
   }
   return nullptr;
 }

@@ -25,9 +25,12 @@ class JsonLinesReader {
  public:
   /// Begin with `body`, whole lines of which the last may lack its newline.
   void Start(std::string_view body, BadRowHandler on_bad_row);
-  /// The next good line, valid until the next call; null at the end. `take` is shown each line first; those it says it has taken are
-  /// passed over.
-  const JsonLine* Next(const std::function<bool(std::string_view line)>& take = nullptr);
+  /// The next line that is not empty, without its end. False: there is none.
+  bool NextLine(std::string_view& line);
+  /// What `line` says, valid until the next call. Null: it is bad, which has been counted and told.
+  const JsonLine* Read(std::string_view line);
+  /// The next good line, valid until the next call. Null: there is none.
+  const JsonLine* Next();
   size_t bad_count() const noexcept { return bad_count_; }
 
  private:

@@ -107,20 +107,20 @@ TEST(PlainJsonLineTest, AgreesOnLinesCutAndChanged) {
   EXPECT_GT(plain_count, 500u);
 }
 
-TEST(JsonLinesTest, TakenLinesArePassedOver) {
+TEST(JsonLinesTest, LinesMayBeReadInAnotherWay) {
   JsonLinesReader reader;
   const std::string body = kPlainLines[0] + "\n" + kPlainLines[1] + "\r\n\n" + kPlainLines[0];
   reader.Start(body, nullptr);
-  size_t shown = 0;
-  const auto take = [&](std::string_view line) {
-    ++shown;
-    return line == kPlainLines[0];
-  };
-  const JsonLine* line = reader.Next(take);
-  ASSERT_NE(line, nullptr);
-  EXPECT_EQ(line->labels.size(), 3u);
-  EXPECT_EQ(reader.Next(take), nullptr);
-  EXPECT_EQ(shown, 3u);
+  std::string_view line;
+  ASSERT_TRUE(reader.NextLine(line));
+  EXPECT_EQ(line, kPlainLines[0]);
+  ASSERT_TRUE(reader.NextLine(line));
+  EXPECT_EQ(line, kPlainLines[1]);
+  const JsonLine* const read = reader.Read(line);
+  ASSERT_NE(read, nullptr);
+  EXPECT_EQ(read->labels.size(), 3u);
+  ASSERT_TRUE(reader.NextLine(line));
+  EXPECT_FALSE(reader.NextLine(line));
 }
 
 }  // namespace
