@@ -382,6 +382,42 @@ TEST_F(IngestTest, PausesBeforeRowsBecomeMany) {
   }
 }
 
+// Threads with other duties do no more than a megabyte of rows, and no histograms.
+TEST_F(IngestTest, ShortTurnsAreShort) {
+  context_.tenant = model::Tenant{};
+  const auto label = [](const std::string& name, const std::string& value) {
+    return Field('\x0a', Field('\x0a', name) + Field('\x12', value));
+  };
+  const std::string sample = Field('\x12', "\x10\x05");
+  const auto first_turn = [&](const std::string& message, IngestOutput& output) {
+    std::string packed;
+    snappy::Compress(message.data(), message.size(), &packed);
+    output.is_short_turn = true;
+    Steps steps = IngestRemoteWrite(AsBytes(packed), {}, context_, output);
+    const auto has_more = steps.Next();
+    EXPECT_TRUE(has_more.ok() && has_more.value());
+    size_t bytes = 0;
+    for (const NodeBatch& batch : std::exchange(output.samples, {})) bytes += batch.data.size();
+    output.is_short_turn = false;
+    EXPECT_FALSE(steps.Next().value());
+    return bytes;
+  };
+  std::string samples;
+  for (int i = 0; i < 1000; ++i) samples += sample;
+  IngestOutput of_samples;
+  const size_t bytes = first_turn(Field('\x0a', label("a", std::string(4000, 'v')) + samples), of_samples);
+  EXPECT_GE(bytes, size_t{1} << 20);
+  EXPECT_LE(bytes, (size_t{1} << 20) + 4100);
+  EXPECT_EQ(of_samples.tenant_rows.at({}), 1000u);
+
+  IngestOutput of_histograms;
+  const std::string histogram = Field('\x22', "\x08\x05");
+  EXPECT_GT(first_turn(Field('\x0a', label("a", "b") + sample) + Field('\x0a', label("__name__", "h") + histogram), of_histograms), 0u);
+  EXPECT_EQ(of_histograms.tenant_rows.at({}), 3u);
+  ASSERT_EQ(of_histograms.samples.size(), 1u);
+  EXPECT_EQ(of_histograms.samples[0].rows_count, 2u);  // Sum and count.
+}
+
 std::string Decode(std::string_view encoding, ByteView body, size_t piece_size) {
   auto decoder = BodyDecoder::Make(encoding);
   EXPECT_TRUE(decoder.ok());

@@ -104,6 +104,11 @@ Steps IngestRemoteWrite(ByteView body, RemoteWriteBodyOptions body_options, Inge
         if (writer.HandOverIfFull()) co_yield kPause;
       }
     }
+    // A few kilobytes of them can take as long as megabytes of samples.
+    if (!request.histograms().empty() && output.is_short_turn) {
+      writer.HandOver();
+      co_yield kPause;
+    }
     for (const ByteView packed : request.histograms()) {
       VM_CO_TRY(request.ReadHistogram(packed, histogram));
       for (HistogramRow row; histogram.Next(row);) {
