@@ -133,6 +133,21 @@ struct Shipper::PushJob {
   Status status = Ok();
 };
 
+// Lets Stop wait for a push that has not ended and is not on the strand. Any thread: Stop looks now and then.
+class Shipper::EnteredPush {
+ public:
+  explicit EnteredPush(std::atomic<size_t>& count) : count_(&count) { ++count; }
+  EnteredPush(EnteredPush&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
+  EnteredPush& operator=(EnteredPush&&) = delete;
+  ~EnteredPush() { Leave(); }
+  void Leave() {
+    if (count_ != nullptr) --*std::exchange(count_, nullptr);
+  }
+
+ private:
+  std::atomic<size_t>* count_;
+};
+
 // Lets Stop wait for a push, also when the coroutine is destroyed where it waits.
 class Shipper::RunningPush {
  public:
@@ -196,17 +211,25 @@ void Shipper::Start() {
 
 asio::awaitable<Status> Shipper::Push(NodeBatch batch) {
   VM_CHECK(batch.node < nodes_.size());
+  return PushEntered(std::move(batch), EnteredPush(entered_pushes_));
+}
+
+asio::awaitable<Status> Shipper::PushEntered(NodeBatch batch, EnteredPush entered) {
   // Mostly there is room: then nobody needs the strand.
   const size_t rows_count = batch.rows_count;
   if (nodes_[batch.node]->waiting_pushes == 0 && TryAppend(batch)) {
     nodes_[batch.node]->stats.pushed_rows += rows_count;
     buffers_.Give(std::move(batch.data));
+    entered.Leave();
     co_return Ok();
   }
   ++running_pushes_;
   auto job = std::make_shared<PushJob>();
   job->batch = std::move(batch);
-  co_await asio::co_spawn(executor_, PushOnStrand(job), asio::use_awaitable);
+  auto on_strand = PushOnStrand(job);
+  const asio::any_io_executor executor = executor_;
+  entered.Leave();
+  co_await asio::co_spawn(executor, std::move(on_strand), asio::use_awaitable);
   co_return std::move(job->status);
 }
 
@@ -220,7 +243,7 @@ asio::awaitable<void> Shipper::Stop() {
   // A push may begin while the end of the last one is on its way here.
   do {
     co_await asio::co_spawn(executor_, StopOnStrand(), asio::use_awaitable);
-  } while (running_pushes_ > 0);
+  } while (running_pushes_ > 0 || entered_pushes_ > 0);
 }
 
 asio::awaitable<void> Shipper::StopOnStrand() {
@@ -232,7 +255,15 @@ asio::awaitable<void> Shipper::StopOnStrand() {
     node->probe_pause.cancel();
   }
   NotifyChange();
-  while (running_ > 0 || running_pushes_ > 0) co_await WaitForChange();
+  asio::steady_timer soon(executor_);
+  while (running_ > 0 || running_pushes_ > 0 || entered_pushes_ > 0) {
+    if (entered_pushes_ > 0) {
+      soon.expires_after(std::chrono::milliseconds(1));
+      co_await soon.async_wait(asio::as_tuple(asio::use_awaitable));
+    } else {
+      co_await WaitForChange();
+    }
+  }
   for (auto& node : nodes_) node->client->Close();
 }
 
@@ -251,20 +282,30 @@ std::vector<size_t> Shipper::NotReadyNodes() const {
 // As the reference, which fills one buffer while another is sent.
 size_t Shipper::MaxBytes() const { return 2 * options_.max_node_buffer_bytes; }
 
-bool Shipper::TryAppend(NodeBatch& batch) {
+bool Shipper::TryAppend(NodeBatch& batch, bool completes) {
   NodeState& node = *nodes_[batch.node];
   MutexLock lock(node.mutex);
-  if (is_stopping_ || !IsReady(batch.node) || !node.HasRoomFor(batch.data.size(), MaxBytes())) return false;
+  if (!IsReady(batch.node)) return false;
+  if (!completes && (is_stopping_ || !node.HasRoomFor(batch.data.size(), MaxBytes()))) return false;
   node.Append(batch);
   return true;
 }
 
-bool Shipper::TryAppendRow(size_t node, ByteView row) {
+bool Shipper::TryAppendRow(size_t node, ByteView row, bool completes) {
   NodeState& state = *nodes_[node];
   MutexLock lock(state.mutex);
-  if (!IsReady(node) || !state.HasRoomFor(row.size(), MaxBytes())) return false;
+  if (!IsReady(node)) return false;
+  if (!completes && (is_stopping_ || !state.HasRoomFor(row.size(), MaxBytes()))) return false;
   state.AppendRow(row);
   return true;
+}
+
+Error Shipper::RefuseRerouted(size_t queued_rows, size_t rows_count) {
+  if (queued_rows == 0) return Error(ErrorCode::kUnavailable, "cannot reroute rows: shutting down");
+  return Error(ErrorCode::kUnavailable,
+               fmt::format("cannot reroute all rows: shutting down; {} of {} rows are queued nevertheless and will be there twice "
+                           "when they are sent again",
+                           queued_rows, rows_count));
 }
 
 bool Shipper::MayRerouteSlow(size_t node) const {
@@ -321,23 +362,24 @@ asio::awaitable<Status> Shipper::PlaceRowByRow(NodeBatch& batch, bool prefers_so
   ++reroutes_;
   const size_t source = batch.node;
   ByteView rows = batch.data;
-  for (size_t done = 1; !rows.empty(); ++done) {
+  for (size_t queued_rows = 0; !rows.empty(); ++queued_rows) {
     const Result<HashedRow> taken = TakeHashedRow(kind_, rows);
     VM_CHECK(taken.ok());  // The rows come from our own ShardWriter.
     const HashedRow& row = taken.value();
     ++rerouted_rows_;
     for (;;) {
-      if (is_stopping_) co_return Error(ErrorCode::kUnavailable, "cannot reroute rows: shutting down");
+      const bool is_stopping = is_stopping_;
+      const bool completes = is_stopping && queued_rows > 0;
       std::vector<size_t> excluded = NotReadyNodes();
       if (excluded.size() < nodes_.size()) {
         size_t node = prefers_source ? source : placement_.Pick(row.hash, excluded);
-        bool is_placed = TryAppendRow(node, row.bytes);
+        bool is_placed = TryAppendRow(node, row.bytes, completes);
         if (!is_placed) {
           if (IsReady(node)) excluded.push_back(node);
           std::sort(excluded.begin(), excluded.end());
           if (excluded.size() < nodes_.size()) {
             node = placement_.Pick(row.hash, excluded);
-            is_placed = TryAppendRow(node, row.bytes);
+            is_placed = TryAppendRow(node, row.bytes, completes);
           }
         }
         if (is_placed) {
@@ -345,9 +387,10 @@ asio::awaitable<Status> Shipper::PlaceRowByRow(NodeBatch& batch, bool prefers_so
           break;
         }
       }
+      if (is_stopping) co_return RefuseRerouted(queued_rows, batch.rows_count);
       co_await WaitForChange();
     }
-    if (done % kRowsPerTurn == 0) co_await asio::post(executor_, asio::use_awaitable);
+    if ((queued_rows + 1) % kRowsPerTurn == 0) co_await asio::post(executor_, asio::use_awaitable);
   }
   co_return Ok();
 }
@@ -357,14 +400,17 @@ asio::awaitable<Status> Shipper::PlaceElsewhere(NodeBatch& batch) {
   ++reroutes_;
   rerouted_rows_ += batch.rows_count;
   const size_t source = batch.node;
+  const size_t all_rows = batch.rows_count;
+  size_t queued_rows = 0;
   std::vector<NodeBatch> waiting;
   waiting.push_back(std::move(batch));
   bool is_placed = false;  // Whether waiting.back() already has its new node.
   while (!waiting.empty()) {
-    if (is_stopping_) {
-      co_return Error(ErrorCode::kUnavailable, "cannot reroute rows: shutting down");
-    }
+    const bool is_stopping = is_stopping_;
     const std::vector<size_t> not_ready = NotReadyNodes();
+    if (is_stopping && (queued_rows == 0 || not_ready.size() == nodes_.size())) {
+      co_return RefuseRerouted(queued_rows, all_rows);
+    }
     if (not_ready.size() == nodes_.size()) {
       co_await WaitForChange();
       continue;
@@ -379,8 +425,9 @@ asio::awaitable<Status> Shipper::PlaceElsewhere(NodeBatch& batch) {
       continue;
     }
     const size_t rows_count = next.rows_count;
-    if (TryAppend(next)) {
+    if (TryAppend(next, is_stopping)) {
       CountRerouted(source, next.node, rows_count);
+      queued_rows += rows_count;
       waiting.pop_back();
       continue;
     }
@@ -396,7 +443,10 @@ asio::awaitable<void> Shipper::RunWorker(size_t node) {
     const bool is_last = is_stopping_;
     co_await CheckHealth(node);
     co_await SendPending(node);
-    if (is_last && !HasPending(node)) co_return;
+    if (is_last && !HasPending(node)) {
+      if (running_pushes_ == 0) co_return;
+      co_await WaitForChange();  // They may bring the rest of their rows.
+    }
   }
 }
 

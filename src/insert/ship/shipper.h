@@ -90,11 +90,13 @@ class Shipper {
   /// Dial all nodes and begin to send.
   void Start();
 
-  /// Hand over a batch; waits while its node has no room. Rows are then queued, not yet stored.
-  /// Errors: kUnavailable during shutdown.
+  /// Hand over a batch; waits while its node has no room. Rows are then queued, not yet stored. Stop waits for each Push that has been
+  /// called, be it awaited yet or not. Errors: kUnavailable during shutdown, for batches of which nothing is queued; where part
+  /// of the rows is and no node takes the others, the text says so: sent again, they will be there twice.
   boost::asio::awaitable<Status> Push(NodeBatch batch);
 
-  /// Send what is queued once more, then end all workers and waiting pushes; none is left when it returns. Call once, after Start.
+  /// Send what is queued once more, then end all workers and waiting pushes; none is left when it returns. Rows of a batch that has been
+  /// queued in part are queued now, without regard to room. Call once, after Start.
   boost::asio::awaitable<void> Stop();
 
   size_t nodes_count() const noexcept { return nodes_.size(); }
@@ -111,9 +113,11 @@ class Shipper {
   static constexpr size_t kMaxPooledBytes = 16 << 20;
   struct NodeState;
   struct PushJob;
+  class EnteredPush;
   class RunningPush;
   class ConnectionLock;
 
+  boost::asio::awaitable<Status> PushEntered(NodeBatch batch, EnteredPush entered);
   boost::asio::awaitable<void> PushOnStrand(std::shared_ptr<PushJob> job);
   boost::asio::awaitable<Status> Place(NodeBatch& batch);
   boost::asio::awaitable<Status> PlaceElsewhere(NodeBatch& batch);
@@ -133,9 +137,11 @@ class Shipper {
   bool IsReady(size_t node) const;
   size_t MaxBytes() const;
   bool HasPending(size_t node);
-  /// False: the node is not ready or has no room, or this is being stopped. Thread-safe.
-  bool TryAppend(NodeBatch& batch);
-  bool TryAppendRow(size_t node, ByteView row);
+  /// False: the node is not ready or has no room, or this is being stopped. `completes`: the last two do not matter, for some of these
+  /// rows are queued already. Thread-safe.
+  bool TryAppend(NodeBatch& batch, bool completes = false);
+  bool TryAppendRow(size_t node, ByteView row, bool completes);
+  static Error RefuseRerouted(size_t queued_rows, size_t rows_count);
   bool MayRerouteSlow(size_t node) const;
   void CountRerouted(size_t from, size_t to, size_t rows_count);
   std::vector<size_t> NotReadyNodes() const;
@@ -153,6 +159,7 @@ class Shipper {
   std::atomic<bool> is_stopping_{false};
   size_t running_ = 0;                             // Strand only: workers and probes.
   std::atomic<size_t> running_pushes_{0};          // Those that need the strand.
+  std::atomic<size_t> entered_pushes_{0};          // Those that may still find that they do.
   std::atomic<uint64_t> incompletely_replicated_rows_{0};
   std::atomic<uint64_t> rerouted_rows_{0};
   std::atomic<uint64_t> reroutes_{0};

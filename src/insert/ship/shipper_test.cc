@@ -100,6 +100,39 @@ class ShipperTest : public testing::Test {
     return batch;
   }
 
+  // One row each of many series.
+  NodeBatch MixedBatch(size_t node, size_t rows_count) {
+    const std::vector<std::string> one = {"x"};
+    const hash::Rendezvous single(one, 0);
+    ShardWriter writer(single, 1 << 20);
+    for (size_t i = 0; i < rows_count; ++i) {
+      const std::string name = "m" + std::to_string(i);
+      const std::vector<model::LabelView> labels = {{"", name}};
+      writer.BeginSeries({}, labels);
+      writer.AddSample(1, 1);
+    }
+    NodeBatch batch = std::move(writer.Finish().at(0));
+    batch.node = node;
+    return batch;
+  }
+
+  // A batch of node 0, which is down, part of which is queued on node 2 while there is no room on node 1.
+  void QueueInPart(bool row_by_row) {
+    scripts_[0].is_up = false;
+    ShipOptions options;
+    options.max_node_buffer_bytes = 60;
+    options.reroute_from_slow_nodes = row_by_row;
+    Open(3, options);
+    RunUntil([&] { return shipper_->stats(0).dial_errors > 0 && shipper_->stats(1).is_connected && shipper_->stats(2).is_connected; });
+    scripts_[1].delay = scripts_[2].delay = milliseconds(100);
+    Push(Batch(1, 4));
+    RunUntil([&] { return shipper_->stats(1).pending_rows == 0; });
+    Push(Batch(1, 4));
+    Push(MixedBatch(0, 40));
+    RunUntil([&] { return shipper_->stats(2).rerouted_to_here_rows > 0; });
+    EXPECT_EQ(accepted_, 2u);
+  }
+
   void Push(NodeBatch batch) {
     ++pushes_;
     asio::co_spawn(io_, PushOne(std::move(batch)), [](std::exception_ptr) {});
@@ -107,6 +140,12 @@ class ShipperTest : public testing::Test {
   asio::awaitable<void> PushOne(NodeBatch batch) {
     const Status status = co_await shipper_->Push(std::move(batch));
     ++(status.ok() ? accepted_ : refused_);
+    if (!status.ok()) last_error_ = status.error().message();
+  }
+
+  static asio::awaitable<void> AwaitRefusal(asio::awaitable<Status> push, bool& is_refused) {
+    const Status status = co_await std::move(push);
+    is_refused = !status.ok();
   }
 
   asio::awaitable<void> PushAndCount(NodeBatch batch, std::atomic<size_t>& done) {
@@ -137,6 +176,7 @@ class ShipperTest : public testing::Test {
   std::unique_ptr<hash::Rendezvous> placement_;
   std::unique_ptr<Shipper> shipper_;
   size_t pushes_ = 0, accepted_ = 0, refused_ = 0, lost_rows_ = 0;
+  std::string last_error_;
 };
 
 TEST_F(ShipperTest, BringsRowsToTheirNode) {
@@ -396,6 +436,55 @@ TEST_F(ShipperTest, StopWaitsForPushesThatComeMeanwhile) {
     shipper_.reset();
   }
   EXPECT_GT(meanwhile, 3u);
+}
+
+TEST_F(ShipperTest, StopWaitsForPushesThatHaveBeenCalled) {
+  Open(1);
+  RunUntil([&] { return shipper_->stats(0).is_connected.load(); });
+  auto push = shipper_->Push(Batch(0));  // Its coroutine has not begun.
+  bool is_stopped = false, has_ended = false;
+  asio::co_spawn(io_, StopOne(is_stopped), [](std::exception_ptr) {});
+  for (int i = 0; i < 20; ++i) io_.run_one_for(milliseconds(5));
+  EXPECT_FALSE(is_stopped);
+  asio::co_spawn(io_, AwaitRefusal(std::move(push), has_ended), [](std::exception_ptr) {});
+  RunUntil([&] { return is_stopped && has_ended; });
+}
+
+// A client that is refused sends all rows again.
+TEST_F(ShipperTest, ABatchThatIsQueuedInPartIsCompletedAtShutdown) {
+  for (const bool row_by_row : {false, true}) {
+    accepted_ = pushes_ = 0;
+    for (auto& script : scripts_) script = FakeClient::Script();
+    QueueInPart(row_by_row);
+    Stop();
+    RunUntil([&] { return accepted_ + refused_ == pushes_; });
+    EXPECT_EQ(refused_, 0u) << last_error_;
+    size_t bytes = 0;
+    for (const auto& script : scripts_) {
+      for (const ByteBuffer& packet : script.taken) bytes += packet.size();
+    }
+    EXPECT_EQ(bytes, 2 * Batch(0, 4).data.size() + MixedBatch(0, 40).data.size());
+    EXPECT_EQ(lost_rows_, 0u);
+  }
+}
+
+TEST_F(ShipperTest, ABatchThatCannotBeCompletedAtShutdownIsRefusedWithTheWholeTruth) {
+  for (const bool row_by_row : {false, true}) {
+    accepted_ = pushes_ = refused_ = 0;
+    for (auto& script : scripts_) script = FakeClient::Script();
+    QueueInPart(row_by_row);
+    for (auto& script : scripts_) {
+      script.outcome = SendOutcome::kBroken;
+      script.is_up = false;
+    }
+    RunUntil([&] { return shipper_->stats(1).dial_errors > 0 && shipper_->stats(2).dial_errors > 0; });
+    Stop();
+    RunUntil([&] { return accepted_ + refused_ == pushes_; });
+    EXPECT_EQ(refused_, 1u);
+    const size_t queued = shipper_->stats(2).rerouted_to_here_rows + shipper_->stats(1).rerouted_to_here_rows;
+    EXPECT_EQ(last_error_, "cannot reroute all rows: shutting down; " + std::to_string(queued) +
+                               " of 40 rows are queued nevertheless and will be there twice when they are sent again");
+  }
 }
 
 // Many threads push at once; each row arrives once.
