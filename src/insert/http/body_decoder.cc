@@ -28,13 +28,13 @@ class PlainDecoder : public BodyDecoder {
 // gzip (several members may follow each other) or a zlib stream; zlib tells them apart.
 class ZlibDecoder : public BodyDecoder {
  public:
-  ZlibDecoder() { is_open_ = inflateInit2(&stream_, 32 + MAX_WBITS) == Z_OK; }
+  ZlibDecoder() { is_open_ = inflateInit2(&stream_, 32 + MAX_WBITS) == Z_OK; }  // Else there is no memory.
   ~ZlibDecoder() override {
     if (is_open_) inflateEnd(&stream_);
   }
 
   Result<bool> Feed(ByteBuffer& dst, ByteView& piece) override {
-    if (!is_open_) return Error(ErrorCode::kInvalidInput, "cannot set up zlib");
+    if (!is_open_) return Error(ErrorCode::kIo, "cannot set up zlib");
     if (is_at_end_ && !piece.empty()) {
       inflateReset(&stream_);
       is_at_end_ = false;
@@ -48,6 +48,7 @@ class ZlibDecoder : public BodyDecoder {
     const int code = inflate(&stream_, Z_NO_FLUSH);
     Append(dst, ByteView(out_.get(), kOutputStep - stream_.avail_out));
     piece = piece.subspan(input_size - stream_.avail_in);
+    if (code == Z_MEM_ERROR) return Error(ErrorCode::kIo, "cannot decompress the body: out of memory");
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) {
       return Error(ErrorCode::kInvalidInput, "cannot decompress the body: corrupted gzip or zlib data");
     }
@@ -72,7 +73,10 @@ class ZstdDecoder : public BodyDecoder {
   Result<bool> Feed(ByteBuffer& dst, ByteView& piece) override {
     const size_t size_before = dst.size();
     Status status = decompressor_.Decompress(dst, piece, kOutputStep);
-    if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());
+    if (!status.ok()) {
+      const bool is_ours = status.error().code() == ErrorCode::kIo;
+      return Error(is_ours ? ErrorCode::kIo : ErrorCode::kInvalidInput, status.error().message());
+    }
     return !piece.empty() || dst.size() > size_before;
   }
   Status Finish(ByteBuffer&) override {

@@ -14,9 +14,9 @@ class BodyDecoder {
   virtual ~BodyDecoder() = default;
 
   /// Append to `dst` some of what `piece` gives, about 256 KiB at most, and advance `piece`. True: call again, there is
-  /// more. Errors: kInvalidInput for a broken body.
+  /// more. Errors: kInvalidInput for a broken body, kIo for want of memory.
   virtual Result<bool> Feed(ByteBuffer& dst, ByteView& piece) = 0;
-  /// The body is complete. Errors: kInvalidInput when it is not.
+  /// The body is complete. Errors: kInvalidInput when it is not; kIo.
   virtual Status Finish(ByteBuffer& dst) = 0;
 
   /// For absent, none, identity, gzip, deflate (zlib), zstd, snappy (a block of at most 56,000,000 bytes).

@@ -27,7 +27,12 @@ constexpr std::string_view kJson = "application/json";
 constexpr size_t kCheapBytes = 512 << 10;
 
 int StatusOf(const Error& error) {
-  return error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kCancelled ? 503 : 400;
+  switch (error.code()) {
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kIo: return 503;  // Out of memory, too: the body is not to blame.
+    default: return 400;
+  }
 }
 
 bool ContainsWord(std::string_view text, std::string_view word) {

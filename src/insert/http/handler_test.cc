@@ -6,9 +6,12 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <cstdlib>
 #include <fstream>
 #include <mutex>
+#include <new>
 #include <protozero/pbf_writer.hpp>
 
 #include "insert/ship/node_client.h"
@@ -18,6 +21,19 @@
 #include "lib/model/rows.h"
 #include "lib/net/run_on.h"
 #include "lib/net/runtime.h"
+
+namespace {
+/// Allocations of exactly this size fail.
+std::atomic<size_t> refused_size{0};
+}  // namespace
+
+void* operator new(size_t size) {
+  if (size == refused_size.load(std::memory_order_relaxed) && size > 0) throw std::bad_alloc();
+  if (void* const memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace vm::insert {
 namespace {
@@ -816,6 +832,32 @@ TEST_F(InsertHandlerTest, RowsOfOneBodyNeedLittleMemory) {
   EXPECT_GT(sample_rows_.bytes(), 4000u * 30 * 4000);
 }
 #endif
+
+// Clients drop for good what is answered with 400.
+TEST_F(InsertHandlerTest, WantOfMemoryIsNoFaultOfTheBody) {
+  // Beyond the limit on labels, so that they are read into a table, which grows to 1024 of them.
+  std::vector<std::pair<std::string, std::string>> labels;
+  for (int i = 0; i < 1000; ++i) labels.emplace_back("name" + std::to_string(i), "value");
+  const std::string body = Snappy(WriteRequestBody(labels, 1, 5));
+  refused_size = 1024 * sizeof(model::LabelView);
+  const std::string answer = Ask(kWrite, body);
+  refused_size = 0;
+  EXPECT_EQ(answer, "503 cannot read prometheus remote_write data from client in 0 seconds: out of memory\n");
+  EXPECT_EQ(Ask(kWrite, body), "204 ");  // The series is dropped.
+}
+
+// A series without samples is no row of anybody.
+TEST_F(InsertHandlerTest, SeriesWithoutSamplesCountForNoTenant) {
+  std::string series;
+  protozero::pbf_writer(series).add_message(1, AppendLabel("a", "b"));
+  std::string body;
+  protozero::pbf_writer(body).add_message(1, series);
+  EXPECT_EQ(Ask(kWrite, Snappy(body)), "204 ");
+  EXPECT_EQ(Ask("/insert/7/datadog/api/v1/series", R"({"series":[{"metric":"a","points":[]}]})"), "202 {\"status\":\"ok\"}");
+  std::string page;
+  registry_->Write(page);
+  EXPECT_EQ(page.find("vm_tenant_inserted_rows_total"), std::string::npos);
+}
 
 // As in the reference: what was sent before a broken part has been taken, and the client learns of the error.
 TEST_F(InsertHandlerTest, ABodyThatBreaksLateIsAnErrorAndHalfTaken) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "insert/http/body_decoder.h"
@@ -19,6 +20,16 @@ constexpr size_t kReadStep = 64 << 10;
 constexpr size_t kMinBody = 16 << 10;
 
 Error Bad(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
+
+/// Want of memory is an error of the request, not the end of the process.
+template <class Work>
+Result<bool> WithinMemory(const Work& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorCode::kIo, "out of memory");
+  }
+}
 
 }  // namespace
 
@@ -139,7 +150,7 @@ asio::awaitable<Status> Ingester::InsertStream(ByteSource source, std::string co
       size_t whole_size = 0;
       IngestOutput output;
       Turns turns{output, Steps()};
-      auto work = [&]() noexcept -> Result<bool> {
+      const auto decode_and_parse = [&]() -> Result<bool> {
         if (is_end) {
           has_more = false;
           VM_TRY(decoder->Finish(buffer));
@@ -151,6 +162,7 @@ asio::awaitable<Status> Ingester::InsertStream(ByteSource source, std::string co
         turns.steps = format.parse(ByteView(buffer).first(whole_size), is_first, output);
         return turns.steps.Next();
       };
+      auto work = [&]() noexcept { return WithinMemory(decode_and_parse); };
       output.is_short_turn = format.is_cheap && is_plain && buffer.size() + bytes.size() <= 2 * kReadStep;
       if (output.is_short_turn) {
         turns.has_more = work();
@@ -206,7 +218,7 @@ asio::awaitable<Status> Ingester::InsertWhole(ByteSource source, std::string con
   ByteBuffer unpacked;
   IngestOutput output;
   Turns turns{output, Steps()};
-  auto work = [&]() noexcept -> Result<bool> {
+  const auto decode_and_parse = [&]() -> Result<bool> {
     ByteView whole = packed;
     if (format.is_encoded) {
       ByteView rest = packed;
@@ -223,6 +235,7 @@ asio::awaitable<Status> Ingester::InsertWhole(ByteSource source, std::string con
     turns.steps = format.parse(whole, output);
     return turns.steps.Next();
   };
+  auto work = [&]() noexcept { return WithinMemory(decode_and_parse); };
   output.is_short_turn = format.is_cheap && format.is_cheap(packed);
   if (output.is_short_turn) {
     turns.has_more = work();
@@ -244,10 +257,11 @@ asio::awaitable<Status> Ingester::InsertRows(BodyKind kind, std::string who,
   Slot slot(slots_);
   VM_CO_TRY(co_await slot.Acquire());
   Turns turns{output, Steps()};
-  auto work = [&]() noexcept -> Result<bool> {
+  const auto begin = [&] {
     turns.steps = parse(output);
     return turns.steps.Next();
   };
+  auto work = [&]() noexcept { return WithinMemory(begin); };
   turns.has_more = co_await net::RunOn(pool_, work);
   co_return co_await TakeTurns(protocol, who, turns);
 }

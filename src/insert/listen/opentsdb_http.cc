@@ -29,7 +29,8 @@ asio::awaitable<void> OpentsdbHttpHandler::Handle(http::Request& request, http::
   errors_.Inc();
   std::string message = status.error().message();
   VM_LOG_WARN("{}; {}", http::DescribeRequest(request), message);
-  const int code = status.error().code() == ErrorCode::kUnavailable ? 503 : 400;
+  const ErrorCode reason = status.error().code();
+  const int code = reason == ErrorCode::kUnavailable || reason == ErrorCode::kIo ? 503 : 400;
   co_await http::WriteError(response, code, std::move(message));
 }
 

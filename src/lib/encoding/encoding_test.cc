@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <map>
 #include <random>
+#include <thread>
 #include <nlohmann/json.hpp>
 
 #include "lib/encoding/common_prefix.h"
@@ -133,6 +135,38 @@ TEST(ZstdTest, ReadsFramesOfEveryKindAndStopsAtTheLimit) {
   EXPECT_FALSE(DecompressZstd(out, ByteView(frame).first(frame.size() - 1), 200000).ok());
   EXPECT_TRUE(out.empty());
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/// Leaves this process 32 MiB to grow by.
+void LimitMemory() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlimit limit{pages * 4096 + (32 << 20), RLIM_INFINITY};
+  setrlimit(RLIMIT_AS, &limit);
+}
+
+// The frame is all right: whoever sent it should try again.
+TEST(ZstdTest, WantOfMemoryIsNoFaultOfTheFrame) {
+  ByteBuffer frame;
+  ASSERT_TRUE(FromHex("28b52ffd" "00" "88" "090000" "78", frame));  // A window of 128 MiB, "x".
+  ByteBuffer out;
+  ASSERT_TRUE(DecompressZstd(out, frame, 10).ok());
+  const auto code_without_memory = [&](bool by_stream) {
+    LimitMemory();
+    ZstdStreamDecompressor stream;
+    ByteView rest = frame;
+    const Status status = by_stream ? stream.Decompress(out, rest, 10) : DecompressZstd(out, frame, 10);
+    return status.ok() ? -1 : static_cast<int>(status.error().code());
+  };
+  EXPECT_EXIT(std::_Exit(code_without_memory(true)), testing::ExitedWithCode(static_cast<int>(ErrorCode::kIo)), "");
+  // Another thread has no context yet.
+  EXPECT_EXIT(std::_Exit([&] {
+                int code = 0;
+                std::thread([&] { code = code_without_memory(false); }).join();
+                return code;
+              }()), testing::ExitedWithCode(static_cast<int>(ErrorCode::kIo)), "");
+}
+#endif
 
 TEST(ZstdTest, AWiderWindowFindsWhatCameLongBefore) {
   ByteBuffer noise(1 << 20);

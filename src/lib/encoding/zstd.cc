@@ -1,6 +1,7 @@
 #include "lib/encoding/zstd.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <memory>
@@ -27,7 +28,7 @@ ZSTD_DCtx* ThreadDecompressor() {
 }
 
 Error ZstdError(size_t code) {
-  return Error(ErrorCode::kCorrupted,
+  return Error(ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation ? ErrorCode::kIo : ErrorCode::kCorrupted,
                std::string("cannot decompress zstd data: ") + ZSTD_getErrorName(code));
 }
 

@@ -15,7 +15,8 @@ namespace vm::encoding {
 /// frame whole need no more memory for that, others need that much (all take 8 MiB, 23).
 void CompressZstd(ByteBuffer& dst, ByteView src, int level, int window_log = 0);
 
-/// Fill `dst` with the content of the frame in `src`. Errors: kCorrupted for a broken frame or another size; `dst` holds anything then.
+/// Fill `dst` with the content of the frame in `src`. Errors: kCorrupted for a broken frame or another size; `dst` holds anything then. Here and
+/// below kIo without memory for the work.
 Status DecompressZstdTo(std::span<uint8_t> dst, ByteView src);
 
 /// What the only frame in `src` says it unpacks to; none when it does not say, or when `src` is something else.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <optional>
 #include <protozero/pbf_reader.hpp>
 #include <stdexcept>
@@ -185,6 +186,8 @@ Status DatadogRequest::ParseV2Protobuf(ByteView body) {
         reader.skip();
       }
     }
+  } catch (const std::bad_alloc&) {
+    throw;  // The body is not to blame.
   } catch (const std::exception& exception) {
     return Bad(exception.what());
   }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <exception>
 #include <limits>
+#include <new>
 #include <protozero/pbf_reader.hpp>
 #include <protozero/varint.hpp>
 #include <stdexcept>
@@ -91,6 +92,8 @@ Status DatadogSketches::Parse(ByteView body) {
         reader.skip();
       }
     }
+  } catch (const std::bad_alloc&) {
+    throw;  // The body is not to blame.
   } catch (const std::exception& exception) {
     return Error(ErrorCode::kInvalidInput, "cannot unmarshal DataDog Sketches request with size " +
                                                std::to_string(body.size()) + " bytes: " + exception.what());

@@ -19,6 +19,12 @@ Error TooBig(const RemoteWriteBodyOptions& options) {
                                              std::to_string(options.max_size_bytes) + " bytes");
 }
 
+/// The body is to blame, but for want of memory.
+Status OfBody(Status status) {
+  if (status.ok() || status.error().code() == ErrorCode::kIo) return status;
+  return Error(ErrorCode::kInvalidInput, status.error().message());
+}
+
 Status UnpackSnappy(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& options) {
   const char* data = reinterpret_cast<const char*>(body.data());
   size_t size = 0;
@@ -41,14 +47,10 @@ Status UnpackZstd(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& 
   if (const std::optional<size_t> size = encoding::ZstdContentSize(body)) {
     if (*size > options.max_size_bytes) return TooBig(options);
     dst.resize(*size);  // As above.
-    Status status = encoding::DecompressZstdTo(dst, body);
-    if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());
-    return Ok();
+    return OfBody(encoding::DecompressZstdTo(dst, body));
   }
   dst.clear();
-  Status status = encoding::DecompressZstd(dst, body, options.max_size_bytes);
-  if (!status.ok()) return Error(ErrorCode::kInvalidInput, status.error().message());
-  return Ok();
+  return OfBody(encoding::DecompressZstd(dst, body, options.max_size_bytes));
 }
 
 }  // namespace
@@ -78,10 +80,10 @@ Status UnpackRemoteWriteBody(ByteBuffer& dst, ByteView body,
     return Ok();
   }
   Status first = options.prefer_zstd ? UnpackZstd(dst, body, options) : UnpackSnappy(dst, body, options);
-  if (first.ok()) return Ok();
+  if (first.ok() || first.error().code() == ErrorCode::kIo) return first;
   dst.clear();
   Status second = options.prefer_zstd ? UnpackSnappy(dst, body, options) : UnpackZstd(dst, body, options);
-  if (second.ok()) return Ok();
+  if (second.ok() || second.error().code() == ErrorCode::kIo) return second;
   dst.clear();
   return Error(ErrorCode::kInvalidInput,
                "cannot decompress " + std::string(options.prefer_zstd ? "zstd" : "snappy") +

@@ -21,7 +21,7 @@ std::optional<size_t> AnnouncedBodySize(ByteView body);
 
 /// Unpack `body` into `dst` (replaced): snappy block or zstd, the preferred one first, then the other.
 /// The length in the snappy header is checked against the limit before anything is allocated.
-/// Errors: kInvalidInput when neither fits or when a size exceeds the limit.
+/// Errors: kInvalidInput when neither fits or when a size exceeds the limit; kIo without memory for it.
 Status UnpackRemoteWriteBody(ByteBuffer& dst, ByteView body, const RemoteWriteBodyOptions& options);
 
 }  // namespace vm::insert
