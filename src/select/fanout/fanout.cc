@@ -67,8 +67,11 @@ struct Calls {
     double duration_ms;
   };
 
-  Calls(std::vector<rpc::SelectArgs> args_, const Deadline& request_deadline, std::vector<std::shared_ptr<rpc::ItemSink>> sinks_)
-      : args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()) {}
+  Calls(std::vector<rpc::SelectArgs> args_, const Deadline& request_deadline, std::vector<std::shared_ptr<rpc::ItemSink>> sinks_,
+        size_t calls_count)
+      : args(std::move(args_)), sinks(std::move(sinks_)), deadline(request_deadline.at(), stop.get_token()) {
+    arrived.reserve(calls_count);  // A call that ends for want of memory needs none to say so.
+  }
 
   void Add(size_t node, rpc::CallResult result, double duration_ms) VM_EXCLUDES(mutex) {
     {
@@ -261,7 +264,7 @@ awaitable<Result<Fanout::Gathered>> Fanout::GatherEach(std::vector<rpc::SelectAr
     for (size_t i = 0; i < clients_.size(); ++i) reply_sinks.push_back(std::make_shared<ReplySink>(request.held));
     sinks.assign(reply_sinks.begin(), reply_sinks.end());
   }
-  auto calls = std::make_shared<Calls>(std::move(args), request.deadline, std::move(sinks));
+  auto calls = std::make_shared<Calls>(std::move(args), request.deadline, std::move(sinks), clients_.size());
   calls->is_traced = request.trace != nullptr;
   const StopCalls stop_calls{*calls};
   for (size_t i = 0; i < clients_.size(); ++i) {

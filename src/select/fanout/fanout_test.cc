@@ -276,6 +276,23 @@ TEST_F(FanoutTest, AnExceptionInACallIsAnErrorOfTheRequest) {
   EXPECT_NE(found.error().message().find("exception: std::bad_alloc"), std::string::npos) << found.error().message();
 }
 
+// Answers come where nothing may fail: as a call ends.
+TEST_F(FanoutTest, TheAnswersOfAllNodesHaveRoomBeforeTheyCome) {
+  struct Arrival {  // As in Fanout.
+    size_t node;
+    rpc::CallResult result;
+    double duration_ms;
+  };
+  AddNode(Blocks({}));
+  AddNode(Blocks({}));
+  AddNode(Blocks({}));
+  Start();
+  refused_size = 2 * sizeof(Arrival);  // What a vector takes for the second one.
+  const auto found = Search();
+  refused_size = 0;
+  EXPECT_TRUE(found.ok());
+}
+
 TEST_F(FanoutTest, ListsAreChargedUntilTheRequestIsOver) {
   rpc::SelectReply names;
   for (int i = 0; i < 1000; ++i) names.AddItem(AsBytes("name" + std::to_string(i)));
