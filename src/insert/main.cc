@@ -17,6 +17,7 @@
 #include "lib/daemon/daemon.h"
 #include "lib/hash/rendezvous.h"
 #include "lib/log/log.h"
+#include "lib/net/drop_pending.h"
 #include "lib/net/run_on.h"
 #include "lib/net/runtime.h"
 #include "lib/net/stream_metrics.h"
@@ -226,6 +227,7 @@ int Run(int argc, char** argv) {
   net::BlockOn(daemon.runtime().executor(), StopShipper(*metadata));
   daemon.StopRuntime();
   pool.Stop();
+  net::DropPending(daemon.runtime());
   VM_LOG_INFO("successfully stopped netstorage in {:.3f} seconds", SecondsSince(stop_start));
   daemon.LogStopped(SecondsSince(stop_start));
   return 0;

@@ -9,6 +9,7 @@
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/version.h"
 #include "lib/log/log.h"
+#include "lib/net/drop_pending.h"
 #include "lib/rpc/node_set.h"
 #include "lib/sys/sys.h"
 #include "select/clusternative/cluster_native.h"
@@ -92,8 +93,9 @@ int main(int argc, char** argv) {
       cluster_native->Stop();
       VM_LOG_INFO("stopped vmselectapi server");
     }
-    pool.Stop();
     daemon.StopRuntime();
+    pool.Stop();
+    vm::net::DropPending(daemon.runtime());
     daemon.LogStopped(Since(stopping));
   }
   return 0;

@@ -10,13 +10,19 @@
 
 #include <array>
 #include <atomic>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/defer.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <future>
 #include <latch>
 #include <thread>
 
 #include "lib/base/still_busy.h"
+#include "lib/net/drop_pending.h"
 #include "lib/net/event.h"
 #include "lib/net/framed_stream.h"
 #include "lib/net/handshake.h"
@@ -526,6 +532,47 @@ TEST(RuntimeTest, StopsWhileThreadsListenComputeAndSleep) {
 asio::awaitable<Status> ReadMessage(Stream* stream) {
   std::array<uint8_t, 4> message;
   co_return co_await ReadFull(*stream, message);
+}
+
+/// Counts its copies that live.
+struct Counted {
+  explicit Counted(std::atomic<int>& count_in) : count(count_in) { ++count; }
+  ~Counted() { --count; }
+  std::atomic<int>& count;
+};
+
+asio::awaitable<void> WaitForEver(std::atomic<int>& living) {
+  const Counted counted(living);
+  asio::steady_timer timer(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+  co_await timer.async_wait(asio::use_awaitable);
+}
+
+asio::awaitable<void> WorkOnPool(std::atomic<int>& living, Pool& pool) {
+  const Counted counted(living);
+  auto work = [&]() noexcept {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return true;
+  };
+  co_await RunOn(pool, work);
+}
+
+TEST(RuntimeTest, CoroutinesThatHaveNotEndedAreDroppedInTime) {
+  std::atomic<int> living{0};
+  for (const Threads kind : {Threads::kOnlyIo, Threads::kComputeToo}) {
+    Runtime runtime(2, kind);
+    Pool pool("test", 1);
+    asio::steady_timer timer(runtime.executor(), asio::steady_timer::time_point::max());  // Destroyed later.
+    timer.async_wait([](boost::system::error_code) {});
+    for (int i = 0; i < 3; ++i) asio::co_spawn(runtime.MakeStrand(), WaitForEver(living), asio::detached);
+    asio::co_spawn(runtime.executor(), WaitForEver(living), asio::detached);
+    asio::co_spawn(runtime.MakeStrand(), WorkOnPool(living, pool), asio::detached);
+    while (living < 5) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    runtime.Stop();
+    pool.Stop();
+    EXPECT_EQ(living, 5);
+    DropPending(runtime);
+    EXPECT_EQ(living, 0);
+  }
 }
 
 TEST(StreamErrorsTest, TellAPeerThatLeftInsideAMessage) {
