@@ -32,6 +32,10 @@ net::asio::awaitable<Status> ReadFrameBody(net::FramedStream& stream, ByteBuffer
     co_return Error(ErrorCode::kLimitExceeded,
                     fmt::format("too big frame: {} bytes; want at most {}", size, max_size));
   }
+  co_return co_await ReadUpTo(stream, dst, size);
+}
+
+net::asio::awaitable<Status> ReadUpTo(net::FramedStream& stream, ByteBuffer& dst, uint64_t size) {
   while (dst.size() < size) {
     const size_t at = dst.size();
     const size_t step = std::min<size_t>(size - at, std::max(kReadStep, at));

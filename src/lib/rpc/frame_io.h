@@ -11,6 +11,8 @@ net::asio::awaitable<Result<bool>> ReadFrameOrEof(net::FramedStream& stream, Byt
                                                   size_t max_size);
 /// Read the `size` bytes that follow the size of a frame. Errors: as ReadFrame.
 net::asio::awaitable<Status> ReadFrameBody(net::FramedStream& stream, ByteBuffer& dst, uint64_t size, size_t max_size);
+/// Read on until `dst` holds `size` bytes.
+net::asio::awaitable<Status> ReadUpTo(net::FramedStream& stream, ByteBuffer& dst, uint64_t size);
 net::asio::awaitable<Result<uint64_t>> ReadUint64(net::FramedStream& stream);
 
 }  // namespace vm::rpc

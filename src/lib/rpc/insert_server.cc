@@ -111,24 +111,47 @@ class Session {
  private:
   /// Reads a body of `size` bytes. A large one waits for its turn, which `room` holds.
   awaitable<Status> ReadBody(ByteBuffer& body, uint64_t size, SlotHolder& room) {
-    const bool is_large = size > kSmallInsertBody && size <= kMaxInsertBodySize;
-    if (is_large && options_.large_bodies != nullptr) {
-      const bool acquired = co_await options_.large_bodies->Acquire(options_.max_queue_duration);
-      if (!acquired) {
-        if (options_.metrics != nullptr) options_.metrics->limit_timeout.Inc();
-        co_return Error(ErrorCode::kLimitExceeded,
-                        fmt::format("cannot read a body of {} bytes for {:.3f} seconds because {} bodies above {} bytes are "
-                                    "in memory; increase -memory.allowedBytes or -memory.allowedPercent",
-                                    size, static_cast<double>(options_.max_queue_duration.count()) / 1e3,
-                                    options_.large_bodies->capacity(), kSmallInsertBody));
-      }
+    body.clear();
+    if (size > kSmallInsertBody && size <= kMaxInsertBodySize && options_.large_bodies != nullptr) {
+      VM_CO_TRY(co_await WaitForRoom(body, size));
       room.Hold(*options_.large_bodies);
     }
-    const std::chrono::milliseconds for_size = std::chrono::seconds(std::min<uint64_t>(size, kMaxInsertBodySize) / 300'000);
-    stream_.SetDeadline(Deadline::After(std::max(options_.min_body_time, for_size)));
-    VM_CO_TRY(co_await ReadFrameBody(stream_, body, size, kMaxInsertBodySize));
+    SetBodyDeadline(size);
+    if (body.empty()) {
+      VM_CO_TRY(co_await ReadFrameBody(stream_, body, size, kMaxInsertBodySize));
+    } else {
+      VM_CO_TRY(co_await ReadUpTo(stream_, body, size));
+    }
     stream_.SetDeadline(Deadline());
     co_return Ok();
+  }
+
+  awaitable<Status> WaitForRoom(ByteBuffer& body, uint64_t size) {
+    // The kernel of a sender gives up when the window stays shut for -vmstorageUserTimeout, 3 s usually. It opens for a sixteenth of
+    // a receive buffer of at most some megabytes.
+    constexpr std::chrono::seconds kInterval{1};
+    if (options_.large_bodies->TryAcquire()) co_return Ok();
+    const auto take_some = [this, &body, size] { return TakeSome(body, size); };
+    const Result<bool> acquired = co_await options_.large_bodies->Acquire(options_.max_queue_duration, kInterval, take_some);
+    if (!acquired.ok()) co_return acquired.error();
+    if (acquired.value()) co_return Ok();
+    if (options_.metrics != nullptr) options_.metrics->limit_timeout.Inc();
+    co_return Error(ErrorCode::kLimitExceeded,
+                    fmt::format("cannot read a body of {} bytes for {:.3f} seconds because {} bodies above {} bytes are "
+                                "in memory; increase -memory.allowedBytes or -memory.allowedPercent",
+                                size, static_cast<double>(options_.max_queue_duration.count()) / 1e3,
+                                options_.large_bodies->capacity(), kSmallInsertBody));
+  }
+  awaitable<Status> TakeSome(ByteBuffer& body, uint64_t size) {
+    constexpr uint64_t kSomeBytes = 256 << 10;
+    SetBodyDeadline(size);
+    VM_CO_TRY(co_await ReadUpTo(stream_, body, std::min<uint64_t>(size, body.size() + kSomeBytes)));
+    stream_.SetDeadline(Deadline());
+    co_return Ok();
+  }
+  void SetBodyDeadline(uint64_t size) {
+    const std::chrono::milliseconds for_size = std::chrono::seconds(std::min<uint64_t>(size, kMaxInsertBodySize) / 300'000);
+    stream_.SetDeadline(Deadline::After(std::max(options_.min_body_time, for_size)));
   }
 
   awaitable<Status> Answer(std::string_view text) {

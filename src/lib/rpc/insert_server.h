@@ -50,7 +50,8 @@ struct InsertServerOptions {
   std::chrono::milliseconds handshake_timeout{5000};  // -rpc.handshakeTimeout
   net::Pool* pool = nullptr;               // Where bodies are unpacked. Must outlive the sessions, as all of these.
   Slots* slots = nullptr;                  // -maxConcurrentInserts; null: no limit.
-  /// How many bodies above kSmallInsertBody may be in memory at once; the others wait before they are read. Null: any number.
+  /// How many bodies above kSmallInsertBody may be in memory at once; the others wait, and a quarter of a megabyte of them is read a
+  /// second, that their senders keep the connection. Null: any number.
   Slots* large_bodies = nullptr;
   std::chrono::milliseconds min_body_time{60'000};       // For reading a body once it has begun; large ones get more.
   std::chrono::milliseconds max_queue_duration{60'000};  // -insert.maxQueueDuration

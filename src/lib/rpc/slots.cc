@@ -25,8 +25,15 @@ bool Slots::TryAcquire() {
 
 net::asio::awaitable<bool> Slots::Acquire(std::chrono::milliseconds max_wait) {
   if (TryAcquire()) co_return true;
+  const auto nothing = []() -> net::asio::awaitable<Status> { co_return Ok(); };
+  const Result<bool> acquired = co_await Acquire(max_wait, max_wait, nothing);
+  co_return acquired.ok() && acquired.value();
+}
+
+net::asio::awaitable<Result<bool>> Slots::Acquire(std::chrono::milliseconds max_wait, std::chrono::milliseconds interval,
+                                                  std::function<net::asio::awaitable<Status>()> meanwhile) {
+  const auto end = std::chrono::steady_clock::now() + max_wait;
   auto waiter = std::make_shared<Waiter>(co_await net::asio::this_coro::executor);
-  waiter->timer.expires_after(max_wait);
   {
     MutexLock lock(mutex_);
     if (free_ > 0) {
@@ -35,12 +42,28 @@ net::asio::awaitable<bool> Slots::Acquire(std::chrono::milliseconds max_wait) {
     }
     waiters_.push_back(waiter);
   }
-  // Release cancels the timer from the same strand, so not before this line waits.
-  co_await waiter->timer.async_wait(net::asio::as_tuple(net::asio::use_awaitable));
+  Status status = Ok();
+  for (;;) {
+    waiter->timer.expires_at(std::min(end, std::chrono::steady_clock::now() + interval));
+    // Release cancels the timer from the same strand, so not before this line waits.
+    co_await waiter->timer.async_wait(net::asio::as_tuple(net::asio::use_awaitable));
+    const bool is_over = std::chrono::steady_clock::now() >= end;
+    if (!is_over && !IsGranted(*waiter)) status = co_await meanwhile();
+    MutexLock lock(mutex_);
+    if (waiter->granted) break;
+    if (!is_over && status.ok()) continue;
+    std::erase(waiters_, waiter);
+    if (!status.ok()) co_return std::move(status).error();
+    co_return false;
+  }
+  if (status.ok()) co_return true;
+  Release();
+  co_return std::move(status).error();
+}
+
+bool Slots::IsGranted(const Waiter& waiter) const {
   MutexLock lock(mutex_);
-  if (waiter->granted) co_return true;
-  std::erase(waiters_, waiter);
-  co_return false;
+  return waiter.granted;
 }
 
 void Slots::Release() {

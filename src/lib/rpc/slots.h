@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include "lib/base/mutex.h"
+#include "lib/base/result.h"
 #include "lib/net/runtime.h"
 
 namespace vm::rpc {
@@ -22,6 +24,9 @@ class Slots {
   bool TryAcquire() VM_EXCLUDES(mutex_);
   /// Wait for a slot in order of arrival; false after `max_wait`. Requires that the caller runs on a strand.
   net::asio::awaitable<bool> Acquire(std::chrono::milliseconds max_wait) VM_EXCLUDES(mutex_);
+  /// The same, and `meanwhile` runs whenever `interval` has passed; the place in the order stays. Its errors end the waiting.
+  net::asio::awaitable<Result<bool>> Acquire(std::chrono::milliseconds max_wait, std::chrono::milliseconds interval,
+                                             std::function<net::asio::awaitable<Status>()> meanwhile) VM_EXCLUDES(mutex_);
   /// Give a slot back. Any thread.
   void Release() VM_EXCLUDES(mutex_);
 
@@ -30,6 +35,8 @@ class Slots {
 
  private:
   struct Waiter;
+
+  bool IsGranted(const Waiter& waiter) const VM_EXCLUDES(mutex_);
 
   const size_t capacity_;
   mutable Mutex mutex_;
