@@ -1,10 +1,13 @@
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "lib/base/mutex.h"
 #include "lib/bytes/bytes.h"
@@ -24,7 +27,9 @@ template <class Value>
 class ByteKeyCache {
  public:
   explicit ByteKeyCache(size_t max_bytes)
-      : half_bytes_(max_bytes / (2 * kShards)),
+      : shards_(std::clamp(std::bit_ceil(kShardsPerCpu * size_t{std::thread::hardware_concurrency()}), kMinShards,
+                           kMaxShards)),
+        half_bytes_(max_bytes / (2 * shards_.size())),
         seed_((uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
 
   /// Call `visit(key, value)` for each entry, to save them along with seed().
@@ -99,7 +104,8 @@ class ByteKeyCache {
   }
 
  private:
-  static constexpr size_t kShards = 512;
+  // Enough that threads seldom meet; the fewer there are, the sooner a shard is big enough for large pages.
+  static constexpr size_t kShardsPerCpu = 16, kMinShards = 32, kMaxShards = 512;
 
   struct alignas(64) Shard {
     Mutex mutex;
@@ -116,7 +122,7 @@ class ByteKeyCache {
     const hash::Hash128 h = hash::XXH3_128(key, seed_);
     return {h.low, h.high | 1};
   }
-  static size_t ShardIndex(const Key128& key) { return key.high >> 55; }
+  size_t ShardIndex(const Key128& key) const { return (key.high >> 32) & (shards_.size() - 1); }
   Shard& ShardOf(const Key128& key) { return shards_[ShardIndex(key)]; }
   static void PublishYoung(Shard& shard) VM_REQUIRES(shard.mutex) {
     shard.young_slots.store(reinterpret_cast<uintptr_t>(shard.young.slots()), std::memory_order_relaxed);
@@ -147,9 +153,9 @@ class ByteKeyCache {
     PublishYoung(shard);
   }
 
+  std::vector<Shard> shards_;  // A power of two.
   const size_t half_bytes_;
   uint64_t seed_;
-  std::array<Shard, kShards> shards_;
 };
 
 }  // namespace vm::containers

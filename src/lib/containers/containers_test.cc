@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 #include "lib/containers/byte_key_cache.h"
 #include "lib/containers/generation_set.h"
+#include "lib/containers/large_array.h"
 
 namespace vm::containers {
 namespace {
@@ -43,6 +45,23 @@ TEST(ByteKeyCacheTest, PreparedKeysFindTheSameEntries) {
   }
   cache.Clear();
   EXPECT_FALSE(cache.Get(cache.Prepare(AsBytes("series_1"))));
+}
+
+// Sizes around those from which on large pages are used, and what they are rounded to.
+TEST(LargeArrayTest, IsZeroAndItsOwn) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{1000}, size_t{1'500'000}, size_t{1'600'000}, size_t{2 << 20},
+                            size_t{3'000'000}, size_t{5'000'001}}) {
+    LargeArray<uint8_t> first(size), second(size);
+    ASSERT_EQ(first.size(), size);
+    for (size_t i = 0; i < size; ++i) ASSERT_EQ(first[i], 0) << i;
+    std::fill(first.begin(), first.end(), uint8_t{1});
+    for (size_t i = 0; i < size; ++i) ASSERT_EQ(second[i], 0) << i;
+    LargeArray<uint8_t> moved(std::move(first));
+    EXPECT_EQ(moved.size(), size);
+    second = std::move(moved);
+    EXPECT_EQ(std::count(second.begin(), second.end(), 1), static_cast<ptrdiff_t>(size));
+    EXPECT_EQ(first.size(), 0u);
+  }
 }
 
 TEST(FlatTableTest, KeepsEveryKeyWhileItGrows) {

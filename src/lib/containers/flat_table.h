@@ -2,11 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
+
+#include "lib/containers/large_array.h"
 
 namespace vm::containers {
 
@@ -60,7 +59,7 @@ class FlatTable {
   static size_t HomeOffset(const Key128& key, size_t capacity) noexcept {
     return StartIn(key, capacity) * sizeof(Slot);
   }
-  const Slot* slots() const noexcept { return slots_.get(); }
+  const Slot* slots() const noexcept { return slots_.data(); }
   size_t capacity() const noexcept { return capacity_; }
 
   size_t size() const noexcept { return size_; }
@@ -71,14 +70,11 @@ class FlatTable {
   }
 
   void Clear() noexcept {
-    slots_.reset();
+    slots_ = {};
     capacity_ = size_ = 0;
   }
 
  private:
-  struct Free {
-    void operator()(Slot* slots) const noexcept { std::free(slots); }
-  };
   static constexpr size_t kMinCapacity = 16;
 
   static bool IsFree(const Slot& slot) noexcept { return (slot.key.low | slot.key.high) == 0; }
@@ -96,17 +92,15 @@ class FlatTable {
   }
   void Grow() {
     const size_t old_capacity = capacity_;
-    std::unique_ptr<Slot[], Free> old = std::move(slots_);
+    LargeArray<Slot> old = std::move(slots_);
     capacity_ = NextCapacity();
-    // Zeroed pages come from the system untouched.
-    slots_.reset(static_cast<Slot*>(std::calloc(capacity_, sizeof(Slot))));
-    if (slots_ == nullptr) throw std::bad_alloc();
+    slots_ = LargeArray<Slot>(capacity_);
     for (size_t i = 0; i < old_capacity; ++i) {
       if (!IsFree(old[i])) Place(old[i].key) = old[i];
     }
   }
 
-  std::unique_ptr<Slot[], Free> slots_;
+  LargeArray<Slot> slots_;
   size_t capacity_ = 0;  // 0 or a power of two.
   size_t size_ = 0;
 };

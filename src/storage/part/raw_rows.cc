@@ -6,6 +6,7 @@
 #include <utility>
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "lib/containers/large_array.h"
 #include "lib/decimal/common_exponent.h"
 #include "lib/decimal/decimal.h"
 #include "storage/part/merge.h"
@@ -31,9 +32,8 @@ struct HashTsid {
 class RowsBySeries {
  public:
   RowsBySeries(std::span<const std::vector<RawRow>> rows, size_t count, const SeriesRanks& known)
-      : known_(known), samples_(std::make_unique_for_overwrite<Sample[]>(count)) {
+      : known_(known), samples_(count), ends_(known.size() + count) {
     const auto number_of = std::make_unique_for_overwrite<uint32_t[]>(count);
-    ends_.resize(known_.size());
     size_t page = 0;
     size_t i = 0;
     for (const std::vector<RawRow>& piece : rows) {
@@ -65,18 +65,16 @@ class RowsBySeries {
   Status ForEach(Visit visit) {
     size_t begin = 0;
     for (size_t i = 0; i < order_.size(); ++i) {
-      if (i + kReadAhead < order_.size()) known_.ReadAhead(order_[i + kReadAhead]);
       const uint32_t number = order_[i];
       const size_t end = ends_[number];
       const uint8_t precision_bits = precisions_.empty() ? precision_bits_ : precisions_[number];
-      VM_TRY(visit(TsidOf(number), std::span(samples_.get() + begin, end - begin), precision_bits));
+      VM_TRY(visit(TsidOf(number), std::span(samples_.data() + begin, end - begin), precision_bits));
       begin = end;
     }
     return Ok();
   }
 
  private:
-  static constexpr size_t kReadAhead = 16;
   struct NewSeriesOfRows {
     model::Tsid tsid;
     uint32_t next = 0;  // The new series of the row that came after one of this: the next scrape has the same order.
@@ -86,17 +84,14 @@ class RowsBySeries {
     uint32_t number = new_.empty() ? 0 : new_[previous_new_].next;
     if (new_.empty() || new_[number].tsid != tsid) {
       const auto [it, added] = new_numbers_.try_emplace(tsid, static_cast<uint32_t>(new_.size()));
-      if (added) {
-        new_.push_back({.tsid = tsid});
-        ends_.push_back(0);
-      }
+      if (added) new_.push_back({.tsid = tsid});
       number = it->second;
       new_[previous_new_].next = number;
     }
     previous_new_ = number;
     return static_cast<uint32_t>(known_.size()) + number;
   }
-  model::Tsid TsidOf(uint32_t number) const {
+  const model::Tsid& TsidOf(uint32_t number) const {
     return number < known_.size() ? known_.At(number) : new_[number - known_.size()].tsid;
   }
   /// A series has the precision of its first row. All mostly have the same.
@@ -106,7 +101,6 @@ class RowsBySeries {
       if (precision_bits == precision_bits_) return;
       precisions_.assign(ends_.size(), precision_bits_);
     }
-    precisions_.resize(ends_.size(), precision_bits_);
     if (ends_[number] == 1) precisions_[number] = precision_bits;
   }
   /// Put the series in order and let ends_ say where the samples of each begin.
@@ -125,7 +119,6 @@ class RowsBySeries {
                                                                    [](uint32_t count) { return count > 0; })));
     auto next_new = sorted.begin();
     for (uint32_t rank = 0; rank < first_new; ++rank) {
-      if (next_new != sorted.end()) known_.ReadAhead(rank + kReadAhead);
       if (ends_[rank] == 0) continue;
       while (next_new != sorted.end() && next_new->tsid < known_.At(rank)) order_.push_back((next_new++)->number);
       order_.push_back(rank);
@@ -136,9 +129,9 @@ class RowsBySeries {
   }
 
   const SeriesRanks& known_;
-  std::unique_ptr<Sample[]> samples_;
-  std::vector<uint32_t> ends_;   // By number: how many samples there are, then where they end.
-  std::vector<uint32_t> order_;  // Numbers of the series that have samples, by TSID.
+  containers::LargeArray<Sample> samples_;
+  containers::LargeArray<uint32_t> ends_;  // By number: how many samples there are, then where they end.
+  std::vector<uint32_t> order_;            // Numbers of the series that have samples, by TSID.
   std::vector<NewSeriesOfRows> new_;
   boost::unordered_flat_map<model::Tsid, uint32_t, HashTsid> new_numbers_;
   uint32_t previous_new_ = 0;

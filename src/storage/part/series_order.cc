@@ -1,6 +1,7 @@
 #include "storage/part/series_order.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace vm::storage {
@@ -12,6 +13,9 @@ constexpr size_t kMinFresh = 16 * 1024;
 }  // namespace
 
 size_t SeriesRanks::PageOf(uint64_t number) const noexcept {
+  // Mostly there are no gaps.
+  const uint64_t guess = pages_.empty() ? 0 : number - pages_.front();
+  if (guess < pages_.size() && pages_[guess] == number) return guess;
   const auto at = std::lower_bound(pages_.begin(), pages_.end(), number);
   return at != pages_.end() && *at == number ? static_cast<size_t>(at - pages_.begin()) : pages_.size();
 }
@@ -36,37 +40,23 @@ SeriesRanks::SeriesRanks(const SeriesRanks& known, std::vector<model::Tsid> adde
   std::merge(pages.begin(), pages.end(), known.pages_.begin(), known.pages_.end(), std::back_inserter(pages_));
 
   slots_.resize(pages_.size() * kPageSize);
-  std::vector<uint32_t> moved(known.pages_.size());  // Where the slots of a known page are now, less where they were.
-  for (size_t page = 0; page < known.pages_.size(); ++page) {
-    const size_t from = page * kPageSize, to = PageOf(known.pages_[page]) * kPageSize;
-    std::copy_n(known.slots_.begin() + static_cast<ptrdiff_t>(from), kPageSize,
-                slots_.begin() + static_cast<ptrdiff_t>(to));
-    moved[page] = static_cast<uint32_t>(to - from);
-  }
-  const auto slot_number = [this](const model::Tsid& tsid) {
-    return PageOf(static_cast<uint64_t>(tsid.metric_id) / kPageSize) * kPageSize +
-           static_cast<uint64_t>(tsid.metric_id) % kPageSize;
+  auto slot_of = [this, page = size_t{0}](const model::Tsid& tsid) mutable -> Slot& {
+    const auto id = static_cast<uint64_t>(tsid.metric_id);
+    if (pages_[page] != id / kPageSize) page = PageOf(id / kPageSize);
+    return slots_[page * kPageSize + id % kPageSize];
   };
-  // A slot that another series of the same id has stays its own.
-  std::erase_if(added, [&](const model::Tsid& tsid) { return slots_[slot_number(tsid)].rank != kNone; });
+  // An id that another series has stays its own.
+  if (known.size() > 0) {
+    std::erase_if(added, [&](const model::Tsid& tsid) {
+      const size_t page = known.PageOf(page_of(tsid));
+      return page < known.pages_.size() &&
+             known.slots_[page * kPageSize + static_cast<uint64_t>(tsid.metric_id) % kPageSize].rank != kNone;
+    });
+  }
   std::sort(added.begin(), added.end());
-  slot_of_.reserve(known.size() + added.size());
-  const auto add = [&](size_t slot) {
-    slots_[slot].rank = static_cast<uint32_t>(slot_of_.size());
-    slot_of_.push_back(static_cast<uint32_t>(slot));
-  };
-  uint32_t rank = 0;
-  const auto add_known = [&] {
-    const uint32_t number = known.slot_of_[rank++];
-    add(number + moved[number / kPageSize]);
-  };
-  for (const model::Tsid& tsid : added) {
-    while (rank < known.size() && known.At(rank) < tsid) add_known();
-    const size_t slot = slot_number(tsid);
-    slots_[slot] = {tsid.metric_group_id, tsid.account_id, tsid.project_id, tsid.job_id, tsid.instance_id};
-    add(slot);
-  }
-  while (rank < known.size()) add_known();
+  tsids_.reserve(known.size() + added.size());
+  std::merge(known.tsids_.begin(), known.tsids_.end(), added.begin(), added.end(), std::back_inserter(tsids_));
+  for (uint32_t rank = 0; rank < tsids_.size(); ++rank) slot_of(tsids_[rank]) = {rank, CheckOf(tsids_[rank])};
 }
 
 void SeriesOrder::Learn(std::span<const model::Tsid> tsids) {

@@ -21,9 +21,9 @@ class SeriesRanks {
   /// `known` and the series `added`, of which none may be known. Series whose ids lie too far apart are left out.
   SeriesRanks(const SeriesRanks& known, std::vector<model::Tsid> added);
 
-  size_t size() const noexcept { return slot_of_.size(); }
+  size_t size() const noexcept { return tsids_.size(); }
   size_t bytes() const noexcept {
-    return pages_.size() * sizeof(uint64_t) + slots_.size() * sizeof(Slot) + slot_of_.size() * sizeof(uint32_t);
+    return pages_.size() * sizeof(uint64_t) + slots_.size() * sizeof(Slot) + tsids_.size() * sizeof(model::Tsid);
   }
   /// How many of the series are below it; kNone for an unknown one. `page` makes the next call quick, 0 at first.
   uint32_t Find(const model::Tsid& tsid, size_t& page) const noexcept {
@@ -33,39 +33,34 @@ class SeriesRanks {
       if (page == pages_.size()) return kNone;
     }
     const Slot& slot = slots_[page * kPageSize + id % kPageSize];
-    // All of it: ids may come from an index of another node.
-    const bool same = slot.metric_group_id == tsid.metric_group_id && slot.instance_id == tsid.instance_id &&
-                      slot.job_id == tsid.job_id && slot.account_id == tsid.account_id &&
-                      slot.project_id == tsid.project_id;
-    return same ? slot.rank : kNone;
+    return slot.check == CheckOf(tsid) ? slot.rank : kNone;
   }
-  model::Tsid At(uint32_t rank) const noexcept {
-    const size_t number = slot_of_[rank];
-    const Slot& slot = slots_[number];
-    return {slot.account_id, slot.project_id, slot.metric_group_id, slot.job_id, slot.instance_id,
-            model::MetricId{pages_[number / kPageSize] * kPageSize + number % kPageSize}};
-  }
-  /// At(rank) will be asked for soon.
-  void ReadAhead(uint32_t rank) const noexcept {
-    if (rank < slot_of_.size()) __builtin_prefetch(&slots_[slot_of_[rank]]);
-  }
+  const model::Tsid& At(uint32_t rank) const noexcept { return tsids_[rank]; }
 
  private:
   static constexpr size_t kPageSize = 1024;
   /// A page for fewer series would take more memory than it spares time.
   static constexpr size_t kMinPageSeries = kPageSize / 8;
   struct Slot {
-    uint64_t metric_group_id = 0;
-    uint32_t account_id = 0, project_id = 0, job_id = 0, instance_id = 0;
     uint32_t rank = kNone;
+    uint32_t check = 0;
   };
 
+  /// Of all but the id. An id has one series, unless somebody put indexes of several nodes together; then its rows must
+  /// not go to the other one.
+  static uint32_t CheckOf(const model::Tsid& tsid) noexcept {
+    const uint64_t instance = uint64_t{tsid.job_id} << 32 | tsid.instance_id;
+    const uint64_t tenant = uint64_t{tsid.account_id} << 32 | tsid.project_id;
+    const uint64_t mixed = tsid.metric_group_id * 0x9e3779b97f4a7c15 + instance * 0xc2b2ae3d27d4eb4f +
+                           tenant * 0x165667b19e3779f9;
+    return static_cast<uint32_t>(mixed >> 32);
+  }
   /// pages_.size() when there is none.
   size_t PageOf(uint64_t number) const noexcept;
 
-  std::vector<uint64_t> pages_;    // Sorted: metric ids over kPageSize.
-  std::vector<Slot> slots_;        // Those of the first page, of the second and so on.
-  std::vector<uint32_t> slot_of_;  // By rank.
+  std::vector<uint64_t> pages_;     // Sorted: metric ids over kPageSize.
+  std::vector<Slot> slots_;         // Those of the first page, of the second and so on.
+  std::vector<model::Tsid> tsids_;  // By rank.
 };
 
 /// Keeps the order of the series that rows came from lately, so that the rows of a part need be neither hashed nor
