@@ -9,6 +9,7 @@
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/version.h"
 #include "lib/log/log.h"
+#include "lib/metricsql/ast.h"
 #include "lib/net/drop_pending.h"
 #include "lib/rpc/node_set.h"
 #include "lib/sys/sys.h"
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
   auto options = flags.ToApiOptions();
   options.version = vm::daemon::LongVersion("vmselect");
   {
+    vm::sys::SetThreadStackBytes(vm::metricsql::kStackBytes);
     // Requests are evaluated on these. One more, so that somebody listens while all others compute.
     daemon.UseThreads(std::clamp(options.max_concurrent_requests, cpus, kMaxEvaluatingThreads) + 1, vm::net::Threads::kComputeToo);
     vm::net::Pool pool("search", cpus);

@@ -160,6 +160,9 @@ const T* As(const Expr* expr) {
   return expr != nullptr && expr->kind == T::kKind ? static_cast<const T*>(expr) : nullptr;
 }
 
+/// What a thread needs for the deepest queries that Parse takes, with a good margin; usual ones need 100 KiB.
+inline constexpr size_t kStackBytes = size_t{32} << 20;
+
 /// Parse a query: WITH templates expanded, parentheses removed, constants folded, function names checked.
 ///
 /// Nesting, the depth of the tree and the size of what templates expand to are bounded, so that a hostile query

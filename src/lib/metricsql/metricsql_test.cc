@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
+#include <pthread.h>
 
+#include <algorithm>
+#include <functional>
 #include <string>
 
 #include "lib/metricsql/ast.h"
@@ -127,33 +130,90 @@ TEST(WithTest, NamesWhatIsWrong) {
               "withArgExpr: duplicate func arg found in \"f\": \"a\"; unparsed data: \"= 2) a\"");
 }
 
+/// Deep queries need the stack that vmselect gives its threads.
+void OnBigStack(std::function<void()> work) {
+  pthread_attr_t attributes;
+  ASSERT_EQ(pthread_attr_init(&attributes), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, kStackBytes), 0);
+  pthread_t thread;
+  const auto run = [](void* todo) -> void* {
+    (*static_cast<std::function<void()>*>(todo))();
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, &attributes, run, &work), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
+/// All walks over the tree of a query.
+void ExpectWalks(const std::string& query) {
+  SCOPED_TRACE(query.substr(0, 20));
+  auto expr = Parse(query);
+  ASSERT_TRUE(expr.ok()) << expr.error().message().substr(0, 200);
+  (void)IsLikelyInvalid(*expr.value());
+  ExprPtr copy = Clone(*expr.value());
+  Optimize(copy);
+  SwapScalarComparisons(*copy);
+  EscapeDotsInRegexps(*copy);
+  PushDownFilters(*copy, {LabelFilter{"l", "v"}});
+  EXPECT_FALSE(ToString(*copy).empty());
+  const auto pretty = Prettify(query);
+  EXPECT_TRUE(pretty.ok() || pretty.error().code() == ErrorCode::kLimitExceeded) << pretty.error().message();
+}
+
+TEST(LimitsTest, WhatAQueryOfUsualLengthCanNestIsTaken) {
+  OnBigStack([] {
+    const size_t steps = kMaxNesting - 20;
+    ExpectWalks(Repeat("(", steps / 2) + "x" + Repeat(")", steps / 2));
+    ExpectWalks(Repeat("(x+", steps / 2) + "x" + Repeat(")", steps / 2));
+    ExpectWalks(Repeat("-(", steps / 3) + "x" + Repeat(")", steps / 3));
+    ExpectWalks(Repeat("-", steps) + "x");
+    ExpectWalks(Repeat("sum(", steps / 2) + "x" + Repeat(")", steps / 2));
+    ExpectWalks(Repeat("rate(", steps / 2) + "x" + Repeat("[1m:])", steps / 2));
+  });
+}
+
+TEST(LimitsTest, ChainsFoldToANumber) {
+  OnBigStack([] {
+    const size_t count = kMaxTreeDepth - 20;
+    ExpectParsed("1" + Repeat("+1", count), std::to_string(count + 1));
+    ExpectParsed("1" + Repeat("-1", count), std::to_string(1 - static_cast<int64_t>(count)));
+    ExpectParsed("2" + Repeat("^1", count), "2");
+    ExpectParsed("1" + Repeat("+2*3", count / 2), std::to_string(1 + 6 * (count / 2)));
+  });
+}
+
 TEST(LimitsTest, NestingIsBounded) {
   for (const std::string_view open :
        {"(", "-", "+", "abs(", "sum by (x) (", "with (a = ", "with () ", "x @ (", "{a}+("}) {
-    ExpectTooBig(Repeat(open, 100'000) + "1");
-    EXPECT_FALSE(Prettify(Repeat(open, 100'000) + "1").ok());
+    OnBigStack([open] {
+      ExpectTooBig(Repeat(open, 100'000) + "1");
+      EXPECT_FALSE(Prettify(Repeat(open, 100'000) + "1").ok());
+    });
   }
   EXPECT_TRUE(Parse(Repeat("(", 200) + "x" + Repeat(")", 200)).ok());
 }
 
 TEST(LimitsTest, LongChainsOfOperatorsAreBounded) {
-  for (const std::string_view op : {" + x", " ^ x", " or x", " default x", " - -x"}) {
-    ExpectTooBig("x" + Repeat(op, 100'000));
-    EXPECT_FALSE(Prettify("x" + Repeat(op, 100'000)).ok());
-  }
-  for (const std::string_view op : {" + x", " ^ x"}) {
-    const std::string chain = "x{a=\"b\"}" + Repeat(op, 950);
-    auto expr = Parse(chain);
-    ASSERT_TRUE(expr.ok());
-    EXPECT_FALSE(IsLikelyInvalid(*expr.value()));
-    Optimize(expr.value());
-    EXPECT_NE(ToString(*Clone(*expr.value())).find("x{a=\"b\"} " + std::string(op.substr(1)) + "{"), std::string::npos);
-    EXPECT_TRUE(Prettify(chain).ok());
-  }
-  // Chains in parentheses add up.
-  std::string nested = "x";
-  for (int i = 0; i < 50; ++i) nested = "(" + nested + Repeat(" + x", 100) + ")";
-  ExpectTooBig(nested);
+  OnBigStack([] {
+    for (const std::string_view op : {" + x", " ^ x", " or x", " default x", " - -x"}) {
+      ExpectTooBig("x" + Repeat(op, 100'000));
+      EXPECT_FALSE(Prettify("x" + Repeat(op, 100'000)).ok());
+    }
+    for (const std::string_view op : {" + x", " ^ x"}) {
+      const std::string chain = "x{a=\"b\"}" + Repeat(op, kMaxTreeDepth - 50);
+      auto expr = Parse(chain);
+      ASSERT_TRUE(expr.ok());
+      EXPECT_FALSE(IsLikelyInvalid(*expr.value()));
+      Optimize(expr.value());
+      EXPECT_NE(ToString(*Clone(*expr.value())).find("x{a=\"b\"} " + std::string(op.substr(1)) + "{"), std::string::npos);
+      EXPECT_TRUE(Prettify(chain).ok());
+    }
+    // Chains in parentheses add up.
+    std::string nested = "x";
+    for (size_t i = 0; i < kMaxTreeDepth / 80; ++i) nested = "(" + nested + Repeat(" + x", 100) + ")";
+    ExpectTooBig(nested);
+  });
 }
 
 TEST(LimitsTest, ExponentialTemplatesAreBounded) {
@@ -181,10 +241,10 @@ TEST(LimitsTest, DepthOfTemplatesIsBounded) {
     for (int i = 1; i < n; ++i) query += ", a" + std::to_string(i) + " = -a" + std::to_string(i - 1);
     return query + ") a" + std::to_string(n - 1);
   };
-  ExpectTooBig(chain("x", 100'000));
+  OnBigStack([&] { ExpectTooBig(chain("x", 100'000)); });
   EXPECT_TRUE(Parse(chain("x", 150)).ok());
   EXPECT_TRUE(Parse(chain("x" + Repeat(" + x", 600), 100)).ok());
-  ExpectTooBig(chain("x" + Repeat(" + x", 1000), 190));
+  OnBigStack([&] { ExpectTooBig(chain("x" + Repeat(" + x", kMaxTreeDepth - 50), 190)); });
 }
 
 TEST(LimitsTest, BigListsOfFiltersAndLabelsAreBounded) {
@@ -223,6 +283,15 @@ TEST(OptimizeTest, SwapsScalarComparisons) {
   EXPECT_EQ(swapped("1 == on(a) foo"), "foo == on(a) 1");
   EXPECT_EQ(swapped("foo < 123"), "foo < 123");
   EXPECT_EQ(swapped("time() > 5"), "time() > 5");
+}
+
+TEST(PrettifyTest, NestingIsBounded) {
+  EXPECT_TRUE(Prettify(Repeat("f(a, ", 200) + "x" + Repeat(")", 200)).ok());
+  OnBigStack([] {
+    const size_t levels = std::min<size_t>(600, kMaxNesting / 2 - 1);
+    const auto pretty = Prettify(Repeat("f(a, ", levels) + "x" + Repeat(")", levels));
+    EXPECT_EQ(pretty.ok(), levels < 600);
+  });
 }
 
 // The reference leaves the parentheses out, and its own parser then takes the name for a modifier.

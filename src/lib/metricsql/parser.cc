@@ -11,9 +11,6 @@
 namespace vm::metricsql {
 namespace {
 
-/// Deepest recursion of the parser. A level of parentheses takes two steps and several stack frames.
-constexpr int kMaxNesting = 500;
-
 int Priority(std::string_view op) {
   if (op == "default") return -1;
   if (op == "if" || op == "ifnot") return 0;
@@ -33,20 +30,48 @@ std::string Quoted(std::string_view text) {
   return quoted;
 }
 
-/// Hang `node`, whose left side is all that was parsed before, where its priority belongs.
-ExprPtr BalanceBinaryOp(std::unique_ptr<BinaryOpExpr> node) {
-  const int priority = Priority(node->op);
-  ExprPtr root = std::move(node->left);
-  ExprPtr* slot = &root;
-  while (auto* above = As<BinaryOpExpr>(slot->get())) {
-    const int p = Priority(above->op);
-    if (priority < p || (priority == p && node->op != "^")) break;
-    slot = &above->right;
+/// A tree of binary operators that grows at its right end. An operator costs little, however long the chain is.
+class OperatorTree {
+ public:
+  explicit OperatorTree(ExprPtr root) : root_(std::move(root)) { Follow(root_); }
+
+  /// Hang `node`, which has no left side yet, where its priority belongs: what is there becomes its left side.
+  void Add(std::unique_ptr<BinaryOpExpr> node) {
+    const int priority = Priority(node->op);
+    const bool is_right_associative = node->op == "^";
+    // The first node from the top that binds the operator's left side more tightly than the operator does.
+    const auto binds_first = [&](const Node& above) {
+      return priority < above.max_priority || (priority == above.max_priority && !is_right_associative);
+    };
+    const auto at = std::partition_point(right_side_.begin(), right_side_.end(), [&](const Node& above) { return !binds_first(above); });
+    ExprPtr& slot = at == right_side_.end() ? (right_side_.empty() ? root_ : right_side_.back().op->right) : *at->slot;
+    right_side_.erase(at, right_side_.end());
+    node->left = std::move(slot);
+    slot = std::move(node);
+    Follow(slot);
   }
-  node->left = std::move(*slot);
-  *slot = std::move(node);
-  return root;
-}
+
+  ExprPtr Take() { return std::move(root_); }
+
+ private:
+  struct Node {
+    ExprPtr* slot;
+    BinaryOpExpr* op;
+    int max_priority;  // Of this node and those above.
+  };
+
+  void Follow(ExprPtr& from) {
+    for (ExprPtr* slot = &from;; slot = &right_side_.back().op->right) {
+      auto* op = As<BinaryOpExpr>(slot->get());
+      if (op == nullptr) return;
+      const int above = right_side_.empty() ? Priority(op->op) : right_side_.back().max_priority;
+      right_side_.push_back({slot, op, std::max(above, Priority(op->op))});
+    }
+  }
+
+  ExprPtr root_;
+  std::vector<Node> right_side_;  // From the root down.
+};
 
 /// Recursive descent; a failed function returns null or false and leaves the first error behind. A function that
 /// returns a tree leaves its depth, or a little more, in depth_: a chain of operators of any length makes a tree of
@@ -79,12 +104,12 @@ class Parser {
   /// Counts the nesting for as long as it lives.
   class Nested {
    public:
-    explicit Nested(int& depth) : depth_(++depth) {}
+    explicit Nested(size_t& depth) : depth_(++depth) {}
     ~Nested() { --depth_; }
     bool too_deep() const { return depth_ > kMaxNesting; }
 
    private:
-    int& depth_;
+    size_t& depth_;
   };
 
   const std::string& Token() const { return lexer_.token(); }
@@ -183,11 +208,12 @@ class Parser {
   ExprPtr ParseExpr() {
     const Nested nested(nesting_);
     if (nested.too_deep()) return FailTooDeep();
-    ExprPtr expr = ParseSingle();
+    ExprPtr first = ParseSingle();
+    if (first == nullptr || !IsBinaryOpToken(Token())) return first;
+    OperatorTree tree(std::move(first));
     size_t depth = depth_;
-    while (expr != nullptr && IsBinaryOpToken(Token())) {
+    while (IsBinaryOpToken(Token())) {
       auto node = std::make_unique<BinaryOpExpr>();
-      node->left = std::move(expr);
       if (!ParseOperator(*node)) return nullptr;
       node->right = ParseSingle();
       if (node->right == nullptr) return nullptr;
@@ -195,12 +221,12 @@ class Parser {
         node->keep_metric_names = true;
         if (!Next()) return nullptr;
       }
-      expr = BalanceBinaryOp(std::move(node));
+      tree.Add(std::move(node));
       depth = std::max(depth, depth_) + 1;
       if (depth > kMaxTreeDepth) return FailTooDeep();
     }
     depth_ = depth;
-    return expr;
+    return tree.Take();
   }
 
   bool ParseOperator(BinaryOpExpr& node) {
@@ -574,7 +600,7 @@ class Parser {
   }
 
   Lexer lexer_;
-  int nesting_ = 0;
+  size_t nesting_ = 0;
   size_t depth_ = 0;
   bool is_limit_ = false;
   std::string error_;

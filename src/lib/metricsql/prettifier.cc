@@ -8,10 +8,41 @@ namespace {
 /// Longest line that is left as it is, indent included.
 constexpr size_t kMaxLineBytes = 80;
 
+/// Each line begins with blanks for all that it is in: a deeper text would consist of them.
+constexpr size_t kMaxIndent = 500;
+
+/// Counts the nodes of `expr` off `left`, until that is 0.
+void CountNodes(const Expr& expr, size_t& left) {
+  if (left == 0) return;
+  --left;
+  const auto count = [&left](const ExprPtr& child) {
+    if (child != nullptr) CountNodes(*child, left);
+  };
+  switch (expr.kind) {
+    case ExprKind::kBinaryOp:
+      count(static_cast<const BinaryOpExpr&>(expr).left);
+      return count(static_cast<const BinaryOpExpr&>(expr).right);
+    case ExprKind::kFunc:
+      for (const auto& arg : static_cast<const FuncExpr&>(expr).args) count(arg);
+      return;
+    case ExprKind::kAggr:
+      for (const auto& arg : static_cast<const AggrFuncExpr&>(expr).args) count(arg);
+      return;
+    case ExprKind::kRollup:
+      count(static_cast<const RollupExpr&>(expr).expr);
+      return count(static_cast<const RollupExpr&>(expr).at);
+    case ExprKind::kWith:
+      for (const auto& definition : static_cast<const WithExpr&>(expr).definitions) count(definition.expr);
+      return count(static_cast<const WithExpr&>(expr).expr);
+    default: return;
+  }
+}
+
 class Prettifier {
  public:
-  std::string Run(const Expr& expr) {
+  Result<std::string> Run(const Expr& expr) {
     Append(expr, 0, false);
+    if (is_too_deep_) return Error(ErrorCode::kLimitExceeded, "too deep nesting of the query");
     return std::move(dst_);
   }
 
@@ -29,8 +60,17 @@ class Prettifier {
     return false;
   }
 
+  /// No node takes less than a byte: to print each long part only to see that it is long would take the square of the time.
+  static bool MayFit(const Expr& expr) {
+    size_t left = kMaxLineBytes + 1;
+    CountNodes(expr, left);
+    return left > 0;
+  }
+
   void Append(const Expr& expr, size_t indent, bool parens) {
-    const bool fits = TryLine(indent, [&] {
+    if (indent > kMaxIndent) is_too_deep_ = true;
+    if (is_too_deep_) return;
+    const bool fits = MayFit(expr) && TryLine(indent, [&] {
       if (parens) dst_ += '(';
       AppendString(dst_, expr);
       if (parens) dst_ += ')';
@@ -85,7 +125,7 @@ class Prettifier {
   }
 
   void AppendDefinitionLines(const WithDefinition& definition, size_t indent) {
-    if (TryLine(indent, [&] { AppendDefinition(dst_, definition); })) return;
+    if (MayFit(*definition.expr) && TryLine(indent, [&] { AppendDefinition(dst_, definition); })) return;
     Indent(indent);
     AppendHead(dst_, definition, ", ");
     dst_ += " = (\n";
@@ -170,6 +210,7 @@ class Prettifier {
   }
 
   std::string dst_;
+  bool is_too_deep_ = false;
 };
 
 }  // namespace

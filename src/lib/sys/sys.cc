@@ -1,6 +1,7 @@
 #include "lib/sys/sys.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 #include <cmath>
 #include <fstream>
 #include <thread>
+
+#include "lib/base/check.h"
 
 namespace vm::sys {
 namespace {
@@ -78,6 +81,14 @@ bool ReturnFreeMemory(size_t min_bytes) {
   if (mallinfo2().fordblks < min_bytes) return false;
   malloc_trim(0);
   return true;
+}
+
+void SetThreadStackBytes(size_t bytes) {
+  pthread_attr_t attributes;
+  VM_CHECK(pthread_attr_init(&attributes) == 0);
+  VM_CHECK(pthread_attr_setstacksize(&attributes, bytes) == 0);
+  VM_CHECK(pthread_setattr_default_np(&attributes) == 0);
+  pthread_attr_destroy(&attributes);
 }
 
 std::string HostName() {

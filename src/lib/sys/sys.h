@@ -28,6 +28,9 @@ int64_t AllowedMemoryBytes(int64_t allowed_bytes, double allowed_percent);
 /// by itself for what lies between blocks in use. Returns whether it did. Takes milliseconds for each gigabyte.
 bool ReturnFreeMemory(size_t min_bytes);
 
+/// Stack of the threads that start from now on; only what they touch is taken from the system.
+void SetThreadStackBytes(size_t bytes);
+
 /// The name of this host, or "unknown".
 std::string HostName();
 /// Unix seconds at which the process started.

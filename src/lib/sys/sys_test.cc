@@ -1,6 +1,7 @@
 #include "lib/sys/sys.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <cstring>
 #include <fstream>
@@ -23,6 +24,22 @@ TEST(SysTest, LimitsArePositive) {
   EXPECT_EQ(AllowedMemoryBytes(123, 60), 123);
   EXPECT_LT(AllowedMemoryBytes(0, 60), AvailableMemoryBytes());
   EXPECT_FALSE(HostName().empty());
+}
+
+TEST(SysTest, ThreadsHaveTheStackThatWasAskedFor) {
+  pthread_attr_t before;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  SetThreadStackBytes(size_t{24} << 20);
+  size_t bytes = 0;
+  std::thread([&bytes] {
+    pthread_attr_t mine;
+    ASSERT_EQ(pthread_getattr_np(pthread_self(), &mine), 0);
+    pthread_attr_getstacksize(&mine, &bytes);
+    pthread_attr_destroy(&mine);
+  }).join();
+  EXPECT_EQ(bytes, size_t{24} << 20);
+  EXPECT_EQ(pthread_setattr_default_np(&before), 0);
+  pthread_attr_destroy(&before);
 }
 
 size_t ResidentBytes() {

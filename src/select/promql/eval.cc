@@ -37,6 +37,13 @@ std::string QuotedText(const metricsql::Expr& expr) {
   return quoted;
 }
 
+/// Names the expression in `error`, unless many have been named: in a chain of thousands of operators each would show all before it.
+Error InExpr(Error error, std::string_view what, const metricsql::Expr& expr) {
+  constexpr size_t kMaxBytes = 64 << 10;
+  if (error.message().size() > kMaxBytes) return error;
+  return std::move(error).WithContext(std::string(what) + ' ' + QuotedText(expr));
+}
+
 awaitable<Result<SeriesList>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
   const TransformFunc transform = FindTransform(metricsql::ToLower(func.name));
   if (transform == nullptr) co_return Readable(c, Invalid("unknown func \"" + func.name + "\""));
@@ -46,7 +53,7 @@ awaitable<Result<SeriesList>> EvalTransform(const EvalContext& c, const metricsq
     call.args.push_back(std::move(series));
   }
   auto result = transform(call);
-  if (!result.ok()) co_return Readable(c, std::move(result).error().WithContext("cannot evaluate " + QuotedText(func)));
+  if (!result.ok()) co_return Readable(c, InExpr(std::move(result).error(), "cannot evaluate", func));
   co_return result;
 }
 
@@ -58,7 +65,7 @@ awaitable<Result<SeriesList>> EvalAggrFunc(const EvalContext& c, const metricsql
     args.push_back(std::move(series));
   }
   auto result = EvalAggr(c, aggr, std::move(args));
-  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(aggr));
+  if (!result.ok()) co_return InExpr(std::move(result).error(), "cannot evaluate", aggr);
   co_return result;
 }
 
@@ -121,7 +128,7 @@ awaitable<Result<SeriesList>> EvalBinaryOpExpr(const EvalContext& c, const metri
   const metricsql::Expr* first_expr = right_first ? op.right.get() : op.left.get();
   const metricsql::Expr* second_expr = right_first ? op.left.get() : op.right.get();
   auto first = co_await Eval(c, *first_expr);
-  if (!first.ok()) co_return std::move(first).error().WithContext("cannot execute " + QuotedText(op));
+  if (!first.ok()) co_return InExpr(std::move(first).error(), "cannot execute", op);
   metricsql::ExprPtr narrowed;
   if (NeedsBothOperands(op)) {
     if (first.value().empty()) co_return SeriesList();
@@ -133,12 +140,12 @@ awaitable<Result<SeriesList>> EvalBinaryOpExpr(const EvalContext& c, const metri
     }
   }
   auto second = co_await Eval(c, *second_expr);
-  if (!second.ok()) co_return std::move(second).error().WithContext("cannot execute " + QuotedText(op));
+  if (!second.ok()) co_return InExpr(std::move(second).error(), "cannot execute", op);
   SeriesList left = std::move(first).value();
   SeriesList right = std::move(second).value();
   if (right_first) std::swap(left, right);
   auto result = EvalBinaryOp(op, std::move(left), std::move(right));
-  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(op));
+  if (!result.ok()) co_return InExpr(std::move(result).error(), "cannot evaluate", op);
   co_return result;
 }
 
