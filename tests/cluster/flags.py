@@ -45,7 +45,9 @@ def command_lines(binaries, peer, folder):
         status, text = refused(folder, f"{binaries}/vmstorage", f"-retentionPeriod={retention}")
         expect(f"-retentionPeriod cannot be smaller than a day; got {retention}" in text, True, text)
         expect(status != 0, True, f"a retention of {retention}")
-    for flag, text_part in {"-memory.allowedPercent=500": "-memory.allowedPercent must be in the range [1...100]; got 500",
+    for flag, text_part in {"-memory.allowedBytes=100TiB": "cannot be less than or equal to zero, detected system memory limit",
+                            "-memory.allowedPercent=100": "cannot be less than or equal to zero, detected system memory limit",
+                            "-memory.allowedPercent=500": "-memory.allowedPercent must be in the range [1...100]; got 500",
                             "-memory.allowedPercent=-1": "-memory.allowedPercent must be in the range [1...100]; got -1",
                             "-httpListenAddr=127.0.0.1:99999": "cannot start http server at 127.0.0.1:99999"}.items():
         status, text = refused(folder, f"{binaries}/vminsert", "-storageNode=127.0.0.1:1", flag)

@@ -459,13 +459,16 @@ void Daemon::Init(int argc, char** argv) {
                 impl_->allowed_memory);
   }
   const int64_t total = sys::AvailableMemoryBytes();
-  VM_LOG_INFO("limiting caches to {} bytes, leaving {} bytes to the OS according to {}, system "
-              "memory limit {} bytes",
-              impl_->allowed_memory, total - impl_->allowed_memory,
-              *impl_->common.memory_bytes > 0
-                  ? fmt::format("-memory.allowedBytes={}", *impl_->common.memory_bytes)
-                  : fmt::format("-memory.allowedPercent={}", *impl_->common.memory_percent),
-              total);
+  const int64_t rest = total - impl_->allowed_memory;
+  const std::string cause = *impl_->common.memory_bytes > 0
+                                ? fmt::format("-memory.allowedBytes={}", *impl_->common.memory_bytes)
+                                : fmt::format("-memory.allowedPercent={}", *impl_->common.memory_percent);
+  if (rest <= 0) {
+    VM_FATAL("FATAL: remaining memory {} bytes cannot be less than or equal to zero, detected system memory limit {} bytes, {}", rest,
+             total, cause);
+  }
+  VM_LOG_INFO("limiting caches to {} bytes, leaving {} bytes to the OS according to {}, system memory limit {} bytes",
+              impl_->allowed_memory, rest, cause, total);
   impl_->runtime = std::make_unique<net::Runtime>();
   impl_->http_pool = std::make_unique<net::Pool>("http", sys::AvailableCpus());
 }
