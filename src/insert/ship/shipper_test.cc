@@ -124,10 +124,12 @@ class ShipperTest : public testing::Test {
     options.reroute_from_slow_nodes = row_by_row;
     Open(3, options);
     RunUntil([&] { return shipper_->stats(0).dial_errors > 0 && shipper_->stats(1).is_connected && shipper_->stats(2).is_connected; });
-    scripts_[1].delay = scripts_[2].delay = milliseconds(100);
+    scripts_[1].delay = milliseconds(300);
+    scripts_[2].delay = milliseconds(100);  // What becomes of its rows shows first.
     Push(Batch(1, 4));
-    RunUntil([&] { return shipper_->stats(1).pending_rows == 0; });
+    RunUntil([&] { return accepted_ == 1 && shipper_->stats(1).pending_rows == 0; });  // It is being sent.
     Push(Batch(1, 4));
+    RunUntil([&] { return accepted_ == 2; });
     Push(MixedBatch(0, 40));
     RunUntil([&] { return shipper_->stats(2).rerouted_to_here_rows > 0; });
     EXPECT_EQ(accepted_, 2u);
@@ -156,6 +158,7 @@ class ShipperTest : public testing::Test {
   template <class Condition>
   void RunUntil(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    io_.restart();
     while (!condition() && std::chrono::steady_clock::now() < end) io_.run_one_for(milliseconds(5));
     EXPECT_TRUE(condition());
   }
