@@ -6,6 +6,7 @@
 
 #include "lib/base/check.h"
 #include "lib/encoding/zstd.h"
+#include "storage/part/packed_headers.h"
 
 namespace vm::storage {
 namespace {
@@ -84,12 +85,24 @@ Result<std::shared_ptr<const PartReader>> PartReader::FromMemory(PartBuffers buf
 
 Status PartReader::StoreTo(fs::FileSystem& files, const std::string& path) const {
   VM_CHECK(index_ == nullptr);
+  const int level = IndexLevelForMerge(header_.rows_count, header_.blocks_count);
+  ByteBuffer index, plain, rows, metaindex;
+  for (MetaindexRow row : metaindex_) {
+    VM_ASSIGN_OR_RETURN(const std::vector<BlockHeader> headers, ReadIndexBlock(row));
+    plain.clear();
+    for (const BlockHeader& header : headers) model::MarshalBlockHeader(plain, header);
+    row.index_block_offset = index.size();
+    encoding::CompressZstd(index, plain, level);
+    row.index_block_size = static_cast<uint32_t>(index.size() - row.index_block_offset);
+    MarshalMetaindexRow(rows, row);
+  }
+  encoding::CompressZstd(metaindex, rows, level);
   VM_TRY(files.CreateDirectory(path));
   const auto write = [&]() -> Status {
     VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kTimestampsFile), buffers_.timestamps));
     VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kValuesFile), buffers_.values));
-    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kIndexFile), buffers_.index));
-    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kMetaindexFile), buffers_.metaindex));
+    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kIndexFile), index));
+    VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kMetaindexFile), metaindex));
     VM_TRY(fs::WriteFileSynced(files, fs::Join(path, kMetadataFile), AsBytes(FormatPartHeader(header_))));
     return fs::SyncDirectoryAndParent(files, path);
   };
@@ -107,6 +120,13 @@ Result<std::vector<BlockHeader>> PartReader::ReadIndexBlock(const MetaindexRow& 
   ByteBuffer scratch;
   auto frame = View(index_.get(), buffers_.index, row.index_block_offset, row.index_block_size, scratch);
   if (!frame.ok()) return in_part(std::move(frame).error());
+  std::vector<BlockHeader> headers;
+  if (index_ == nullptr) {
+    if (Status s = UnpackBlockHeaders(frame.value(), row.block_headers_count, headers); !s.ok()) {
+      return in_part(std::move(s).error());
+    }
+    return headers;
+  }
   ByteBuffer plain;
   // Older writers closed a frame after it had passed 64 KiB.
   if (Status s = encoding::DecompressZstd(plain, frame.value(), 2 * kMaxIndexBlockSize); !s.ok()) {
@@ -116,7 +136,6 @@ Result<std::vector<BlockHeader>> PartReader::ReadIndexBlock(const MetaindexRow& 
     return in_part(Error(ErrorCode::kCorrupted, fmt::format("{} bytes do not hold {} block headers", plain.size(),
                                                             row.block_headers_count)));
   }
-  std::vector<BlockHeader> headers;
   headers.reserve(row.block_headers_count);
   ByteView src = plain;
   while (!src.empty()) {

@@ -38,7 +38,7 @@ class PartReader {
   PartReader(const PartReader&) = delete;
   PartReader& operator=(const PartReader&) = delete;
 
-  /// Write a part that is in memory to the new folder `path`, unchanged and durable. Requires a part from FromMemory.
+  /// Write a part that is in memory to the new folder `path`, the same blocks, durable. Requires a part from FromMemory.
   /// Errors: kIo; the folder is gone then.
   Status StoreTo(fs::FileSystem& files, const std::string& path) const;
 
@@ -46,7 +46,7 @@ class PartReader {
   std::span<const MetaindexRow> metaindex() const noexcept { return metaindex_; }
   /// Folder of the part, or "inmemory".
   const std::string& path() const noexcept { return path_; }
-  /// Bytes of the .bin files.
+  /// Bytes of the .bin files, or of what stands for them in memory.
   uint64_t size_bytes() const noexcept { return size_bytes_; }
 
   /// The block headers of one frame of index.bin, sorted by TSID.

@@ -70,7 +70,16 @@ TEST_F(PartTest, RowsComeBackFromMemoryAndFromFiles) {
   ASSERT_TRUE(opened.ok()) << opened.error().message();
   EXPECT_EQ(opened.value()->header(), memory->header());
 
-  for (const auto& part : {memory, opened.value()}) {
+  // What goes to files as it is in memory is the same.
+  ASSERT_TRUE(memory->StoreTo(files_, root_ + "/0000000000000002").ok());
+  auto stored = PartReader::OpenFolder(files_, root_ + "/0000000000000002");
+  ASSERT_TRUE(stored.ok()) << stored.error().message();
+  for (const char* file : PartReader::kFiles) {
+    EXPECT_EQ(files_.ReadFile(stored.value()->path() + "/" + file).value(),
+              files_.ReadFile(opened.value()->path() + "/" + file).value()) << file;
+  }
+
+  for (const auto& part : {memory, opened.value(), stored.value()}) {
     const Tsid wanted[] = {Series(0), Series(735), Series(736), Series(3000), Series(5000)};
     std::vector<Tsid> seen;
     EXPECT_EQ(CountBlocks(PartSearch(part, wanted, {0, INT64_MAX}), &seen), 5u);

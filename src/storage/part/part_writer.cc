@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/encoding/zstd.h"
+#include "storage/part/packed_headers.h"
 
 namespace vm::storage {
 namespace {
@@ -29,6 +30,7 @@ struct PartWriter::Sinks {
   fs::FileSystem* files = nullptr;
   std::string path;
   PartBuffers* buffers = nullptr;
+  std::vector<model::BlockHeader> headers;  // In memory: those that wait for their frame.
 };
 
 int IndexLevelForMerge(uint64_t rows, uint64_t blocks) noexcept {
@@ -80,7 +82,7 @@ std::unique_ptr<PartWriter> PartWriter::ToMemory(PartBuffers& buffers, int index
 Status PartWriter::Add(const model::EncodedBlock& block) {
   model::BlockHeader h = block.header;
   VM_CHECK(h.rows_count > 0);
-  if (index_block_.size() + model::kBlockHeaderSize > kMaxIndexBlockSize) VM_TRY(FlushIndexBlock());
+  if (row_.block_headers_count == kMaxIndexBlockSize / model::kBlockHeaderSize) VM_TRY(FlushIndexBlock());
   h.timestamps_size = static_cast<uint32_t>(block.timestamps_data.size());
   h.values_size = static_cast<uint32_t>(block.values_data.size());
   if (!block.timestamps_data.empty() && Equal(block.timestamps_data, previous_timestamps_)) {
@@ -97,11 +99,15 @@ Status PartWriter::Add(const model::EncodedBlock& block) {
   VM_TRY(sinks_->values->Append(block.values_data));
   values_offset_ += block.values_data.size();
 
-  if (index_block_.empty()) row_.tsid = h.tsid;
+  if (row_.block_headers_count == 0) row_.tsid = h.tsid;
   ++row_.block_headers_count;
   row_.min_timestamp = std::min(row_.min_timestamp, h.min_timestamp);
   row_.max_timestamp = std::max(row_.max_timestamp, h.max_timestamp);
-  model::MarshalBlockHeader(index_block_, h);
+  if (sinks_->buffers != nullptr) {
+    sinks_->headers.push_back(h);
+  } else {
+    model::MarshalBlockHeader(index_block_, h);
+  }
 
   header_.rows_count += h.rows_count;
   ++header_.blocks_count;
@@ -111,10 +117,15 @@ Status PartWriter::Add(const model::EncodedBlock& block) {
 }
 
 Status PartWriter::FlushIndexBlock() {
-  if (index_block_.empty()) return Ok();
+  if (row_.block_headers_count == 0) return Ok();
   compressed_.clear();
-  encoding::CompressZstd(compressed_, index_block_, index_level_);
-  index_block_.clear();
+  if (sinks_->buffers != nullptr) {
+    PackBlockHeaders(compressed_, sinks_->headers);
+    sinks_->headers.clear();
+  } else {
+    encoding::CompressZstd(compressed_, index_block_, index_level_);
+    index_block_.clear();
+  }
   VM_TRY(sinks_->index->Append(compressed_));
   row_.index_block_offset = index_offset_;
   row_.index_block_size = static_cast<uint32_t>(compressed_.size());

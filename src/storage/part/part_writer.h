@@ -17,7 +17,7 @@ inline constexpr int kRawRowsLevel = -5;
 /// The level for a merge of `rows` rows into about `blocks` blocks.
 int IndexLevelForMerge(uint64_t rows, uint64_t blocks) noexcept;
 
-/// The five files of a part in memory.
+/// A part in memory: the files as they would be written, but for the frames of the index, see packed_headers.h.
 struct PartBuffers {
   ByteBuffer timestamps;
   ByteBuffer values;
@@ -36,7 +36,7 @@ class PartWriter {
   /// caller removes it.
   static Result<std::unique_ptr<PartWriter>> ToFolder(fs::FileSystem& files, const std::string& path,
                                                       int index_level);
-  /// Write into `buffers`, which must outlive the writer.
+  /// Write into `buffers`, which must outlive the writer. `index_level` is for the metaindex alone.
   static std::unique_ptr<PartWriter> ToMemory(PartBuffers& buffers, int index_level);
   ~PartWriter();
   PartWriter(const PartWriter&) = delete;
