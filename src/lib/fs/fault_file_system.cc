@@ -513,8 +513,10 @@ bool FaultFileSystem::Exists(const std::string& path) {
   return place && place->node != nullptr;
 }
 
-Result<uint64_t> FaultFileSystem::FreeSpace(const std::string&) {
+Result<uint64_t> FaultFileSystem::FreeSpace(const std::string& path) {
+  FileOperation operation{Kind::kOpen, path};
   MutexLock lock(state_->mutex);
+  if (const int code = state_->Begin(operation); code != 0) return IoError("get the free space at", path, code);
   return state_->free_bytes.value_or(uint64_t{1} << 50);
 }
 

@@ -114,9 +114,13 @@ Status EngineImpl::AddBatch(std::span<const model::MetricRow> rows, bool with_sa
     }
   }
   if (!batch.rows.empty()) {
-    uint64_t skipped = 0;
+    SkippedRows skipped;
     VM_TRY(table_->AddRows(batch.rows, &skipped));
-    metrics_.rows_added.fetch_add(batch.rows.size() - skipped, std::memory_order_relaxed);
+    metrics_.rows_added.fetch_add(batch.rows.size() - skipped.all(), std::memory_order_relaxed);
+    // The clock, or the month, may have changed since the rows were looked at.
+    metrics_.rows_too_small_timestamp.fetch_add(skipped.too_old, std::memory_order_relaxed);
+    metrics_.rows_too_big_timestamp.fetch_add(skipped.too_new, std::memory_order_relaxed);
+    metrics_.rows_of_unreadable_months.fetch_add(skipped.of_unreadable_months, std::memory_order_relaxed);
   }
   if (batch.first_problem) WarnAboutRows(*batch.first_problem);
   return Ok();

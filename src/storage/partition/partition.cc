@@ -298,6 +298,8 @@ Status Partition::ConvertCollected() {
   {
     MutexLock lock(conversions_mutex_);
     if (!status.ok()) {
+      ++failed_conversions_;
+      conversion_error_ = status.error();
       collected_.insert(collected_.begin(), std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
     }
     conversions_.erase(conversion);
@@ -308,7 +310,7 @@ Status Partition::ConvertCollected() {
 }
 
 Status Partition::Convert(std::vector<std::vector<RawRow>>& rows) {
-  if (fail_conversions_.load()) return Error(ErrorCode::kIo, "conversions fail in this test");
+  if (conversion_hook_) VM_TRY(conversion_hook_());
   uint64_t lossy_blocks = 0;
   VM_ASSIGN_OR_RETURN(PartBuffers buffers, BuildPart(rows, &lossy_blocks, &order_));
   converted_ms_.store(options_.now_ms(), std::memory_order_relaxed);
@@ -327,6 +329,12 @@ Status Partition::FlushRawRows() {
     MutexLock lock(shard->mutex);
     if (!shard->rows.empty()) Collect(*shard);
   }
+  uint64_t failed_before = 0;
+  {
+    // Rows whose conversion has failed by now are collected again.
+    MutexLock lock(conversions_mutex_);
+    failed_before = failed_conversions_;
+  }
   VM_TRY(ConvertCollected());
   const int64_t converted_ms = converted_ms_.load(std::memory_order_relaxed);
   if (converted_ms != 0 && IsDue(converted_ms, kForgetOrderAfterMs, options_.now_ms())) {
@@ -337,6 +345,7 @@ Status Partition::FlushRawRows() {
   MutexLock lock(conversions_mutex_);
   const uint64_t later = next_conversion_;
   while (!conversions_.empty() && *conversions_.begin() < later) conversion_done_.Wait(conversions_mutex_);
+  if (failed_conversions_ != failed_before) return *conversion_error_;
   return Ok();
 }
 
@@ -421,6 +430,7 @@ Result<bool> Partition::TryMerge(PartClass part_class) {
   }
   // Merges in memory may end in a file, too, but one that would be written anyway.
   const auto free = options_.fs->FreeSpace(BigPath());
+  if (!free.ok() && part_class != PartClass::kInmemory) return free.error();
   const uint64_t min_free = part_class == PartClass::kInmemory ? 0 : options_.min_free_disk_space_bytes;
   const uint64_t max_output =
       free.ok() ? std::min(MaxMergeOutput(free.value(), min_free, kBigPartWriters), kMaxPartSize) : kMaxPartSize;

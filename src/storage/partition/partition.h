@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <stop_token>
@@ -127,8 +128,8 @@ class Partition {
     bool lacks_space = false;  // Small parts cannot be merged since the disk is nearly full.
   };
   Load GetLoad() const;
-  /// Whether rows cannot become parts.
-  void FailConversionsForTest(bool fail) { fail_conversions_.store(fail); }
+  /// Called before rows become a part, which they do not after an error. To be set before there are rows.
+  void SetConversionHookForTest(std::function<Status()> hook) { conversion_hook_ = std::move(hook); }
 
  private:
   struct Shard;
@@ -209,9 +210,11 @@ class Partition {
   CondVar conversion_done_;
   uint64_t next_conversion_ VM_GUARDED_BY(conversions_mutex_) = 0;
   std::set<uint64_t> conversions_ VM_GUARDED_BY(conversions_mutex_);  // Of rows that are in no list at the moment.
+  uint64_t failed_conversions_ VM_GUARDED_BY(conversions_mutex_) = 0;
+  std::optional<Error> conversion_error_ VM_GUARDED_BY(conversions_mutex_);  // The last one.
   SeriesOrder order_;
   std::atomic<int64_t> converted_ms_{0};  // When rows became a part last; 0: order_ is empty.
-  std::atomic<bool> fail_conversions_{false};
+  std::function<Status()> conversion_hook_;
   std::atomic<uint64_t> part_counter_;
   std::atomic<int64_t> index_flushed_ms_;
   std::atomic<uint32_t> refs_{0};

@@ -693,6 +693,27 @@ TEST(TableMergeTest, MergesWaitForFreeSpace) {
   EXPECT_EQ(stats.small.rows_merged, 20u);
 }
 
+TEST(TableMergeTest, UnknownSpaceIsNotUnlimited) {
+  FaultFileSystem disk;
+  ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());
+  const std::atomic<int64_t> now = kNow;
+  auto table = Table::Open(Options(disk, now)).value();
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow + round, 1}}).ok());
+    ASSERT_TRUE(table->FlushToDisk().ok());
+  }
+  Partition& month = *table->GetPartition(kNow);
+  disk.SetFault([](const fs::FileOperation& operation) { return operation.path.ends_with("big/2026_11") ? EIO : 0; });
+  const auto merged = month.TryMerge(PartClass::kSmall);
+  ASSERT_FALSE(merged.ok());
+  EXPECT_EQ(merged.error().code(), ErrorCode::kIo);
+  EXPECT_EQ(table->Stats().small.parts, 10u);
+  disk.SetFault({});
+  EXPECT_TRUE(month.TryMerge(PartClass::kSmall).value());
+  EXPECT_EQ(table->Stats().small.parts, 1u);
+  ASSERT_TRUE(table->Close().ok());
+}
+
 TEST(TableMergeTest, RowsGoOnWhenMergesWaitForSpace) {
   FaultFileSystem disk;
   ASSERT_TRUE(fs::CreateDirectoriesSynced(disk, "/storage").ok());

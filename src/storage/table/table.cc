@@ -21,6 +21,8 @@ constexpr int64_t kDiskLoopIntervalMs = 500;
 constexpr int64_t kMergeRetryIntervalMs = 10'000;
 constexpr int64_t kErrorLogIntervalMs = 5'000;
 constexpr int64_t kFailedMonthRetryMs = 10'000;
+/// So long a damaged month may be one that is not whole yet.
+constexpr int64_t kMonthMayComeMs = 60'000;
 constexpr int64_t kBusyLogAfterMs = 5'000;
 constexpr int64_t kBusyLogIntervalMs = 60'000;
 constexpr uint32_t kMaxWorkersPerClass = 16;
@@ -208,20 +210,22 @@ model::TimeRange Table::AcceptedRange() const {
           std::min(now + options_.future_retention_ms, kMaxTimestamp)};
 }
 
-Status Table::AddRows(std::span<const RawRow> rows, uint64_t* skipped) {
+Status Table::AddRows(std::span<const RawRow> rows, SkippedRows* skipped) {
   const model::TimeRange accepted = AcceptedRange();
+  SkippedRows nobody_asks;
+  if (skipped == nullptr) skipped = &nobody_asks;
   PartitionRef partition;
   for (size_t i = 0; i < rows.size();) {
     const int64_t timestamp = rows[i].timestamp;
     if (timestamp < accepted.min_timestamp || timestamp > accepted.max_timestamp) {
-      if (skipped != nullptr) ++*skipped;
+      ++(timestamp < accepted.min_timestamp ? skipped->too_old : skipped->too_new);
       ++i;
       continue;
     }
     auto found = GetOrCreatePartition(timestamp);
     if (!found.ok()) {
       if (found.error().code() != ErrorCode::kCorrupted) return std::move(found).error();
-      if (skipped != nullptr) ++*skipped;
+      ++skipped->of_unreadable_months;
       ++i;
       continue;
     }
@@ -251,20 +255,29 @@ Result<PartitionRef> Table::GetOrCreatePartition(int64_t timestamp_ms) {
   if (PartitionRef partition = GetPartition(timestamp_ms)) return partition;
   const std::string name = PartitionName(timestamp_ms);
   const int64_t now = options_.partition.now_ms();
-  if (const auto failed = failed_months_.find(name); failed != failed_months_.end()) {
-    const int64_t since = failed->second.since_ms;
-    if (now >= since && now - since < kFailedMonthRetryMs) return failed->second.error;
-    failed_months_.erase(failed);
+  const auto failed = failed_months_.find(name);
+  int64_t first_ms = now;
+  if (failed != failed_months_.end()) {
+    const int64_t tried_ms = failed->second.tried_ms;
+    if (now >= tried_ms && now - tried_ms < kFailedMonthRetryMs) return failed->second.error;
+    first_ms = std::min(now, failed->second.first_ms);
   }
   auto opened = Partition::Open(name, options_.partition);
   if (!opened.ok()) {
     Error error = std::move(opened).error();
     if (error.code() == ErrorCode::kCorrupted) {
-      VM_LOG_ERROR("rows of month {} are dropped until its files are mended or moved away: {}", name, error.message());
-      failed_months_.emplace(name, FailedMonth{now, error});
+      if (now - first_ms < kMonthMayComeMs) {
+        VM_LOG_WARN("rows of month {} are refused for a minute, in which its files may become whole: {}", name,
+                    error.message());
+        error = Error(ErrorCode::kIo, error.message());
+      } else {
+        VM_LOG_ERROR("rows of month {} are dropped until its files are mended or moved away: {}", name, error.message());
+      }
+      failed_months_.insert_or_assign(name, FailedMonth{first_ms, now, error});
     }
     return error;
   }
+  if (failed != failed_months_.end()) failed_months_.erase(failed);
   const PartitionRef created = std::move(opened).value();
   MutexLock lock(mutex_);
   const auto at = std::lower_bound(partitions_.begin(), partitions_.end(), created,

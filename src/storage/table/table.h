@@ -37,6 +37,13 @@ enum class Room : uint8_t {
   kFailing,  // Refuse: the disk takes nothing.
 };
 
+/// Rows that AddRows left out.
+struct SkippedRows {
+  uint64_t too_old = 0, too_new = 0;      // Outside of AcceptedRange.
+  uint64_t of_unreadable_months = 0;
+  uint64_t all() const noexcept { return too_old + too_new + of_unreadable_months; }
+};
+
 /// Blocks of the wanted series in (TSID, MinTimestamp) order; blocks of one series may overlap.
 /// Keeps its partitions and parts alive. Not thread-safe.
 class TableSearch {
@@ -68,7 +75,7 @@ class Table {
 
   /// Add rows to their months, which are created when missing. Rows outside of AcceptedRange and those of months that
   /// will not open are skipped; `*skipped` counts them when given. Errors: as GetOrCreatePartition, but kCorrupted.
-  Status AddRows(std::span<const RawRow> rows, uint64_t* skipped = nullptr);
+  Status AddRows(std::span<const RawRow> rows, SkippedRows* skipped = nullptr);
 
   /// Whether memory holds so much that is not in files yet that no more should come. AddRows does not look at it: who
   /// receives rows asks before, so that nobody waits inside.
@@ -78,7 +85,8 @@ class Table {
   model::TimeRange AcceptedRange() const;
 
   /// Errors: kCorrupted, which is logged, when the files of the month are damaged; it is tried again after ten seconds,
-  /// since an operator may have mended or removed them. Other errors may pass at any time.
+  /// since an operator may have mended or removed them. In the first minute it is kIo instead: somebody may be copying
+  /// the month there. Other errors may pass at any time.
   Result<PartitionRef> GetOrCreatePartition(int64_t timestamp_ms);
   /// Null when there is none.
   PartitionRef GetPartition(int64_t timestamp_ms) const;
@@ -126,7 +134,8 @@ class Table {
   std::vector<PartitionRef> partitions_ VM_GUARDED_BY(mutex_);  // Oldest first.
   Mutex create_mutex_;                                          // Before mutex_: one creation at a time.
   struct FailedMonth {
-    int64_t since_ms;
+    int64_t first_ms;  // Since then it is damaged whenever it is looked at.
+    int64_t tried_ms;
     Error error;
   };
   std::map<std::string, FailedMonth> failed_months_ VM_GUARDED_BY(create_mutex_);

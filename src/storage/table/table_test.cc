@@ -93,12 +93,14 @@ TEST_F(TableTest, FindsRowsAfterFlushAndAfterReopen) {
 
 TEST_F(TableTest, SkipsRowsOutsideOfTheAcceptedTime) {
   auto table = Open();
-  uint64_t skipped = 0;
+  SkippedRows skipped;
   const std::vector<RawRow> rows = {{Series(1), model::kMsecPerDay - 1, 1},
                                     {Series(1), kNow + 3 * model::kMsecPerDay, 1},
                                     {Series(1), kNow, 1}};
   ASSERT_TRUE(table->AddRows(rows, &skipped).ok());
-  EXPECT_EQ(skipped, 2u);
+  EXPECT_EQ(skipped.too_old, 1u);
+  EXPECT_EQ(skipped.too_new, 1u);
+  EXPECT_EQ(skipped.all(), 2u);
   EXPECT_EQ(table->AllPartitions().size(), 1u);
   ASSERT_TRUE(table->Close().ok());
 }
@@ -233,10 +235,12 @@ TEST_F(TableTest, FullShardsWaitForOnePartUnlessThereAreTooMany) {
 }
 
 TEST_F(TableTest, RowsThatCannotBecomeAPartAreKeptAndNobodyWaitsForThem) {
+  std::atomic<bool> fails = true;
   auto table = Open();
   const PartitionRef month = table->GetOrCreatePartition(kNow).value();
+  month->SetConversionHookForTest(
+      [&]() -> Status { return fails ? Status(Error(ErrorCode::kIo, "conversions fail in this test")) : Ok(); });
   ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow, 1}}).ok());
-  month->FailConversionsForTest(true);
   EXPECT_FALSE(month->FlushRawRows().ok());
   EXPECT_FALSE(month->FlushRawRows().ok()) << "again, instead of waiting for the first one";
   EXPECT_EQ(table->Stats().pending_rows, 1u);
@@ -245,9 +249,33 @@ TEST_F(TableTest, RowsThatCannotBecomeAPartAreKeptAndNobodyWaitsForThem) {
   for (size_t i = 0; i < kRows; ++i) rows.push_back({Series(2), kNow - static_cast<int64_t>(i), 1});
   ASSERT_TRUE(table->AddRows(rows).ok());
   EXPECT_EQ(table->Stats().pending_rows, kRows + 1);
-  month->FailConversionsForTest(false);
+  fails = false;
   ASSERT_TRUE(month->FlushRawRows().ok());
   EXPECT_EQ(table->Stats().inmemory.rows, kRows + 1);
+  EXPECT_EQ(Read(*table, {Series(1)}, {kNow, kNow}).size(), 1u);
+  ASSERT_TRUE(table->Close().ok());
+}
+
+TEST_F(TableTest, AFlushIsNotDoneWhenAnotherThreadCouldNotConvertItsRows) {
+  std::atomic<int> conversions = 0;
+  std::atomic<bool> second_comes = false;
+  auto table = Open();
+  const PartitionRef month = table->GetOrCreatePartition(kNow).value();
+  month->SetConversionHookForTest([&]() -> Status {
+    if (conversions++ > 0) return Ok();
+    while (!second_comes) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // The second flush waits by now.
+    return Error(ErrorCode::kIo, "the first conversion fails in this test");
+  });
+  ASSERT_TRUE(table->AddRows(std::vector<RawRow>{{Series(1), kNow, 1}}).ok());
+  std::jthread first([&] { EXPECT_FALSE(month->FlushRawRows().ok()); });
+  while (conversions == 0) std::this_thread::yield();
+  second_comes = true;
+  // Whoever says that it is done has made all rows searchable that were there before.
+  const Status second = month->FlushRawRows();
+  EXPECT_EQ(second.ok(), table->Stats().pending_rows == 0) << table->Stats().pending_rows;
+  first.join();
+  ASSERT_TRUE(month->FlushRawRows().ok());
   EXPECT_EQ(Read(*table, {Series(1)}, {kNow, kNow}).size(), 1u);
   ASSERT_TRUE(table->Close().ok());
 }
