@@ -77,6 +77,7 @@ void Flags::DefineDurations(flags::FlagSet& set) {
   log_slow_query_ = set.Duration("search.logSlowQueryDuration", seconds(5), "Log requests that take longer; 0: none");
   stats_min_duration_ = set.Duration("search.queryStats.minQueryDuration", milliseconds(1), "Shorter queries are not counted at top_queries");
   min_staleness_interval_ = set.Duration("search.minStalenessInterval", {}, "Samples are looked for at least that far back");
+  graphite_storage_step_ = set.Duration("search.graphiteStorageStep", seconds(10), "The interval between points of the Graphite render API");
   tenant_cache_duration_ = set.Duration("search.tenantCacheExpireDuration", minutes(5), "How long the list of tenants is kept; 0: not at all");
 }
 
@@ -92,6 +93,12 @@ void Flags::DefineLimits(flags::FlagSet& set, int64_t max_concurrent) {
   max_federate_series_ = set.Int("search.maxFederateSeries", 1000000, "The maximum number of series at /federate");
   max_delete_series_ = set.Int("search.maxDeleteSeries", 1000000, "The maximum number of series of one delete_series");
   max_tsdb_status_series_ = set.Int("search.maxTSDBStatusSeries", 10000000, "The maximum number of series looked at for status/tsdb");
+  max_graphite_series_ = set.Int("search.maxGraphiteSeries", 300000, "The maximum number of series a query of the Graphite API may select");
+  max_graphite_points_ = set.Int("search.graphiteMaxPointsPerSeries", 1000000, "The maximum number of points per series of the Graphite render API");
+  max_graphite_path_len_ = set.Int("search.maxGraphitePathExpressionLen", 1024, "The maximum length of expressions in names of combined Graphite series; 0: no limit");
+  max_graphite_tag_keys_ = set.Int("search.maxGraphiteTagKeys", 100000, "The maximum number of tags in an answer of the Graphite tags API");
+  max_graphite_tag_values_ = set.Int("search.maxGraphiteTagValues", 100000, "The maximum number of values of a tag in an answer of the Graphite tags API");
+  max_tag_value_suffixes_ = set.Int("search.maxTagValueSuffixesPerSearch", 100000, "The maximum number of parts of names below one path at /metrics/find");
   max_tsdb_status_top_n_ = set.Int("search.maxTSDBStatusTopNSeries", 1000, "The maximum topN of status/tsdb");
   max_samples_per_query_ = set.Int("search.maxSamplesPerQuery", 1'000'000'000, "The maximum number of raw samples of a query");
   max_samples_per_series_ = set.Int("search.maxSamplesPerSeries", 30'000'000, "The maximum number of raw samples of one series");
@@ -170,6 +177,13 @@ ApiOptions Flags::ToApiOptions() const {
   o.max_federate_series = ToUint32(*max_federate_series_);
   o.max_delete_series = ToUint32(*max_delete_series_);
   o.max_tsdb_status_series = ToUint32(*max_tsdb_status_series_);
+  o.max_graphite_series = ToUint32(*max_graphite_series_);
+  o.graphite_storage_step_ms = Ms(*graphite_storage_step_);
+  o.max_graphite_points = ToSize(*max_graphite_points_);
+  o.max_graphite_path_bytes = ToSize(*max_graphite_path_len_);
+  o.max_graphite_tag_keys = ToSize(*max_graphite_tag_keys_);
+  o.max_graphite_tag_values = ToSize(*max_graphite_tag_values_);
+  o.max_tag_value_suffixes = ToUint32(*max_tag_value_suffixes_);
   o.max_tsdb_status_top_n = ToUint32(*max_tsdb_status_top_n_);
   o.max_concurrent_requests = ToSize(*max_concurrent_);
   o.max_queue_duration_ms = Ms(*max_queue_duration_);

@@ -48,11 +48,14 @@ class Flags {
   Duration latency_offset_ = nullptr, max_lookback_ = nullptr, max_staleness_interval_ = nullptr, max_step_for_adjustment_ = nullptr;
   Duration max_query_duration_ = nullptr, max_labels_duration_ = nullptr, max_status_duration_ = nullptr, max_delete_duration_ = nullptr,
            max_export_duration_ = nullptr, max_queue_duration_ = nullptr, log_slow_query_ = nullptr, stats_min_duration_ = nullptr,
-           tenant_cache_duration_ = nullptr, min_staleness_interval_ = nullptr;
+           tenant_cache_duration_ = nullptr, graphite_storage_step_ = nullptr, min_staleness_interval_ = nullptr;
 
   Int max_concurrent_ = nullptr, max_query_len_ = nullptr, max_points_ = nullptr, max_response_series_ = nullptr, max_unique_series_ = nullptr,
       max_series_ = nullptr, max_labels_series_ = nullptr, max_export_series_ = nullptr, max_federate_series_ = nullptr,
-      max_delete_series_ = nullptr, max_tsdb_status_series_ = nullptr, max_tsdb_status_top_n_ = nullptr, max_samples_per_query_ = nullptr,
+      max_delete_series_ = nullptr, max_tsdb_status_series_ = nullptr, max_tsdb_status_top_n_ = nullptr,
+      max_graphite_series_ = nullptr, max_graphite_points_ = nullptr, max_graphite_path_len_ = nullptr,
+      max_graphite_tag_keys_ = nullptr, max_graphite_tag_values_ = nullptr,
+      max_tag_value_suffixes_ = nullptr, max_samples_per_query_ = nullptr,
       max_samples_per_series_ = nullptr, max_memory_per_query_ = nullptr, stats_last_queries_ = nullptr, stats_min_memory_ = nullptr,
       max_subquery_points_ = nullptr, max_series_per_aggr_ = nullptr, max_pushdown_values_ = nullptr;
 

@@ -299,6 +299,12 @@ awaitable<Result<std::vector<std::string>>> FanoutSource::FetchLabelValues(model
   co_return std::vector<std::string>(values.begin(), values.end());
 }
 
+awaitable<Result<std::vector<std::string>>> FanoutSource::FetchTagValueSuffixes(rpc::TagValueSuffixesRequest args,
+                                                                                Deadline deadline) {
+  FanoutRequest request = RequestBy(std::move(deadline));
+  co_return Note(co_await fanout_.TagValueSuffixes(std::move(args), std::move(request)));
+}
+
 awaitable<Result<uint64_t>> FanoutSource::FetchSeriesCount(model::Tenant tenant, Deadline deadline) {
   FanoutRequest request = RequestBy(std::move(deadline));
   co_return Note(co_await fanout_.SeriesCount(tenant, std::move(request)));

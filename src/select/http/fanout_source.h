@@ -66,6 +66,8 @@ class FanoutSource : public SeriesSource {
   /// The same into `dst`, whose memory is used again.
   Status UnmarshalNameTo(ByteView bytes, model::MetricName& dst) const;
 
+  boost::asio::awaitable<Result<std::vector<std::string>>> FetchTagValueSuffixes(rpc::TagValueSuffixesRequest args,
+                                                                                 Deadline deadline);
   boost::asio::awaitable<Result<uint64_t>> FetchSeriesCount(model::Tenant tenant, Deadline deadline);
   boost::asio::awaitable<Result<std::vector<model::MetadataRow>>> FetchMetadata(std::optional<model::Tenant> tenant,
                                                                                 uint32_t limit, std::string metric_name,

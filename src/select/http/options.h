@@ -36,6 +36,13 @@ struct ApiOptions {
   uint32_t max_federate_series = 1000000;                    // -search.maxFederateSeries
   uint32_t max_delete_series = 1000000;                      // -search.maxDeleteSeries
   uint32_t max_tsdb_status_series = 10000000;                // -search.maxTSDBStatusSeries
+  uint32_t max_graphite_series = 300000;                     // -search.maxGraphiteSeries
+  int64_t graphite_storage_step_ms = 10000;                  // -search.graphiteStorageStep
+  uint64_t max_graphite_points = 1000000;                    // -search.graphiteMaxPointsPerSeries
+  size_t max_graphite_path_bytes = 1024;                     // -search.maxGraphitePathExpressionLen
+  size_t max_graphite_tag_keys = 100000;                     // -search.maxGraphiteTagKeys
+  size_t max_graphite_tag_values = 100000;                   // -search.maxGraphiteTagValues
+  uint32_t max_tag_value_suffixes = 100000;                  // -search.maxTagValueSuffixesPerSearch
   uint32_t max_tsdb_status_top_n = 1000;                     // -search.maxTSDBStatusTopNSeries
 
   size_t max_concurrent_requests = 8;                        // -search.maxConcurrentRequests

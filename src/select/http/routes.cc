@@ -2,6 +2,7 @@
 
 #include "select/http/admin.h"
 #include "select/http/export.h"
+#include "select/http/graphite.h"
 #include "select/http/labels.h"
 #include "select/http/query.h"
 #include "select/http/query_text.h"
@@ -55,6 +56,13 @@ constexpr Route kVmalert = OfVmalert(Constant(
     R"({"status":"error","msg":"the '-vmalert.proxyURL' command-line must be configured; see https://docs.victoriametrics.com/victoriametrics/cluster-victoriametrics/#vmalert"})",
     400));
 
+constexpr std::string_view kTagValuesHead = "graphite/tags/";
+constexpr Route kTagValues = WithoutCors(Api(kTagValuesHead, "/select/{}/graphite/tags/<tag_name>", "/tags/<tag_name>", HandleGraphiteTagValues));
+
+constexpr std::string_view kFunctionsHead = "graphite/functions";
+constexpr Route kFunctionList = Simple(Scope::kSelect, kFunctionsHead, "/select/{}/graphite/functions", HandleGraphiteFunctions);
+constexpr Route kFunctionDetails = Simple(Scope::kSelect, "", "/select/{}/graphite/functions/<func_name>", HandleGraphiteFunctions);
+
 // To the path with a slash at its end; relative, as the host and the path before may be those of a proxy.
 constexpr Route RedirectTo(std::string_view path, std::string_view location) {
   Route route = Constant(path, {}, {}, {}, 302);
@@ -67,6 +75,9 @@ constexpr Route kRoutes[] = {
     kLabelValues,
     kVmalert,
     {Scope::kSelect, "/", {}, {}, false, false, false, HandleTenantPage, 200, {}, {}},
+    kTagValues,
+    WithoutCors(kFunctionList),
+    WithoutCors(kFunctionDetails),
     Api("prometheus/api/v1/query", "/select/{}/prometheus/api/v1/query", "/api/v1/query", HandleQuery),
     Api("prometheus/api/v1/query_range", "/select/{}/prometheus/api/v1/query_range", "/api/v1/query_range", HandleQueryRange),
     Api("prometheus/api/v1/series", "/select/{}/prometheus/api/v1/series", "/api/v1/series", HandleSeries),
@@ -109,6 +120,19 @@ constexpr Route kRoutes[] = {
     RedirectTo("prometheus/vmalert", "../prometheus/vmalert/"),
     Constant("prometheus/-/healthy", {}, kTextType, "VictoriaMetrics is Healthy.\n"),
     Constant("prometheus/-/ready", {}, kTextType, "VictoriaMetrics is Ready.\n"),
+    Api("graphite/metrics/find", "/select/{}/graphite/metrics/find", "/select/{}/graphite/metrics/find", HandleGraphiteFind),
+    Api("graphite/metrics/find/", "/select/{}/graphite/metrics/find", "/select/{}/graphite/metrics/find", HandleGraphiteFind),
+    Api("graphite/metrics/expand", "/select/{}/graphite/metrics/expand", "/select/{}/graphite/metrics/expand", HandleGraphiteExpand),
+    Api("graphite/metrics/expand/", "/select/{}/graphite/metrics/expand", "/select/{}/graphite/metrics/expand", HandleGraphiteExpand),
+    Api("graphite/metrics/index.json", "/select/{}/graphite/metrics/index.json", "/select/{}/graphite/metrics/index.json", HandleGraphiteIndex),
+    Api("graphite/metrics/index.json/", "/select/{}/graphite/metrics/index.json", "/select/{}/graphite/metrics/index.json", HandleGraphiteIndex),
+    WithoutCors(Api("graphite/tags", "/select/{}/graphite/tags", "/tags", HandleGraphiteTags)),
+    WithoutCors(Api("graphite/tags/findSeries", "/select/{}/graphite/tags/findSeries", "/tags/findSeries", HandleGraphiteFindSeries)),
+    Api("graphite/tags/autoComplete/tags", "/select/{}/graphite/tags/autoComplete/tags", "/tags/autoComplete/tags", HandleGraphiteCompleteTags),
+    Api("graphite/tags/autoComplete/values", "/select/{}/graphite/tags/autoComplete/values", "/tags/autoComplete/values",
+        HandleGraphiteCompleteValues),
+    {Scope::kSelect, "graphite/tags/delSeries", "/select/{}/graphite/tags/delSeries", {}, true, false, true, HandleGraphiteDeleteSeries, 200, {}, {}},
+    WithoutCors(Api("graphite/render", "/select/{}/graphite/render", "/render", HandleGraphiteRender)),
     Constant("graphite/tags/tagSeries", "/select/{}/graphite/tags/tagSeries", kTextType, kNoTagging, 501),
     Constant("graphite/tags/tagMultiSeries", "/select/{}/graphite/tags/tagMultiSeries", kTextType, kNoTagging, 501),
 };
@@ -125,6 +149,16 @@ const Route* FindRoute(Scope scope, std::string_view path, std::string& path_arg
     if (route.scope == scope && route.path == path) return &route;
   }
   if (scope == Scope::kSelect && path.starts_with(kVmalertHead)) return &kRoutes[1];
+  if (scope == Scope::kSelect && path.starts_with(kTagValuesHead)) {
+    path_arg = path.substr(kTagValuesHead.size());
+    return &kRoutes[3];
+  }
+  if (scope == Scope::kSelect && path.starts_with(kFunctionsHead)) {
+    path.remove_prefix(kFunctionsHead.size());
+    if (path.starts_with('/')) path.remove_prefix(1);
+    path_arg = path;
+    return path.empty() ? &kRoutes[4] : &kRoutes[5];
+  }
   if (scope != Scope::kSelect || !path.starts_with(kLabelValuesHead) || !path.ends_with(kLabelValuesTail)) return nullptr;
   path.remove_prefix(kLabelValuesHead.size());
   if (path.size() < kLabelValuesTail.size()) return nullptr;
