@@ -71,6 +71,8 @@ Result<SeriesList> MovingWindow(Call& call, const std::string& function, double 
     size_t first = 0, last = 0;
     for (size_t i = 0; i < points; ++i) {
       StillBusy();
+      // A wide window over many points takes long.
+      if (i % 256 == 0 && call.eval.options().check) VM_TRY(call.eval.options().check());
       const int64_t end = call.window.start + static_cast<int64_t>(i) * step;
       while (first < s.timestamps.size() && s.timestamps[first] < end - size.ms) ++first;
       last = std::max(first, last);

@@ -82,10 +82,11 @@ std::string_view NameOf(std::string_view path, char delimiter) {
   return last == std::string_view::npos ? path : path.substr(last + 1);
 }
 
-void AppendTreeItem(std::string& out, std::string_view id, std::string_view text, bool has_children) {
+/// `blank` stands in front of the text.
+void AppendTreeItem(std::string& out, std::string_view id, std::string_view text, bool has_children, std::string_view blank = "") {
   out += "{\"id\":";
   AppendJsonString(out, id);
-  out += ",\"text\":";
+  out.append(",\"text\":").append(blank);
   AppendJsonString(out, text);
   out += has_children ? ",\"allowChildren\":1,\"expandable\":1,\"leaf\":0}" : ",\"allowChildren\":0,\"expandable\":0,\"leaf\":1}";
 }
@@ -117,7 +118,7 @@ std::string TreeJson(std::vector<std::string> paths, char delimiter, bool add_wi
     const size_t last = first.rfind(delimiter);
     std::string id(last == std::string_view::npos ? std::string_view() : first.substr(0, last + 1));
     out += ',';
-    AppendTreeItem(out, id + '*', "*", is_any_node);
+    AppendTreeItem(out, id + '*', "*", is_any_node, " ");  // With the blank of the reference, as below.
   }
   return out + ']';
 }
@@ -131,7 +132,7 @@ std::string CompleterJson(const std::vector<std::string>& paths, char delimiter,
     AppendJsonString(out, NameOf(paths[i], delimiter));
     out += paths[i].ends_with(delimiter) ? ",\"is_leaf\":0}" : ",\"is_leaf\":1}";
   }
-  if (add_wildcards && paths.size() > 1) out += ",{\"name\":\"*\"}";
+  if (add_wildcards && paths.size() > 1) out += ",{\"name\": \"*\"}";
   return out + "]}";
 }
 

@@ -52,14 +52,14 @@ TEST(PathsTest, WritesTrees) {
             R"([{"id":"a.b","text":"b","allowChildren":1,"expandable":1,"leaf":0},)"
             R"({"id":"a.c.","text":"c","allowChildren":1,"expandable":1,"leaf":0},)"
             R"({"id":"a.d","text":"d","allowChildren":0,"expandable":0,"leaf":1},)"
-            R"({"id":"a.*","text":"*","allowChildren":1,"expandable":1,"leaf":0}])");
+            R"({"id":"a.*","text": "*","allowChildren":1,"expandable":1,"leaf":0}])");
   EXPECT_EQ(FindResponse({"a"}, '.', FindFormat::kTreeJson, true), R"([{"id":"a","text":"a","allowChildren":0,"expandable":0,"leaf":1}])");
   EXPECT_EQ(FindResponse({}, '.', FindFormat::kTreeJson, true), "[]");
 }
 
 TEST(PathsTest, WritesCompletions) {
   EXPECT_EQ(FindResponse({"a.b", "a.c."}, '.', FindFormat::kCompleter, true),
-            R"({"metrics":[{"path":"a.c.","name":"c","is_leaf":0},{"path":"a.b","name":"b","is_leaf":1},{"name":"*"}]})");
+            R"({"metrics":[{"path":"a.c.","name":"c","is_leaf":0},{"path":"a.b","name":"b","is_leaf":1},{"name": "*"}]})");
   EXPECT_EQ(FindResponse({}, '.', FindFormat::kCompleter, false), R"({"metrics":[]})");
 }
 
