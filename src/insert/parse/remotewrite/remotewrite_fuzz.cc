@@ -45,7 +45,8 @@ void ReadBothWays(ByteView message) {
   ByteBuffer labels(message.size() + kPlainSeriesSlack);
   PlainSeries plain;
   if (!ReadPlainSeries(message, message.data() + message.size(), {40, 256, 4096}, labels.data(), plain)) return;
-  Require(is_ok && request.series().size() == 1);
+  Require(is_ok && request.series().size() == (plain.samples.empty() ? 0u : 1u));
+  if (plain.samples.empty()) return;
   const RemoteSeries& series = request.series()[0];
   ByteBuffer name;
   model::MarshalMetricNameRaw(name, {}, std::as_const(request).labels(series));
