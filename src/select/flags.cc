@@ -78,6 +78,10 @@ void Flags::DefineDurations(flags::FlagSet& set) {
   stats_min_duration_ = set.Duration("search.queryStats.minQueryDuration", milliseconds(1), "Shorter queries are not counted at top_queries");
   min_staleness_interval_ = set.Duration("search.minStalenessInterval", {}, "Samples are looked for at least that far back");
   graphite_storage_step_ = set.Duration("search.graphiteStorageStep", seconds(10), "The interval between points of the Graphite render API");
+  cache_timestamp_offset_ = set.Duration("search.cacheTimestampOffset", minutes(5),
+                                         "Results for the last moments up to now of this length are not kept, since samples may still arrive");
+  min_instant_window_ = set.Duration("search.minWindowForInstantRollupOptimization", hours(3),
+                                     "Instant queries with windows from this length on use results that were kept");
   tenant_cache_duration_ = set.Duration("search.tenantCacheExpireDuration", minutes(5), "How long the list of tenants is kept; 0: not at all");
 }
 
@@ -113,7 +117,10 @@ void Flags::DefineLimits(flags::FlagSet& set, int64_t max_concurrent) {
 
 void Flags::DefineRest(flags::FlagSet& set) {
   tenant_from_headers_ = set.Bool("enableMultitenancyViaHeaders", true, "Whether the tenant may come from the headers AccountID and ProjectID");
-  disable_cache_ = set.Bool("search.disableCache", false, "Whether ranges of queries stay as they are instead of being made fit for caching");
+  disable_cache_ = set.Bool("search.disableCache", false,
+                            "Whether to keep no results of rollups; then ranges of queries stay as they are instead of being made fit for caching");
+  reset_cache_on_startup_ = set.Bool("search.resetRollupResultCacheOnStartup", false, "Whether to forget results of rollups that an earlier run kept");
+  cache_data_path_ = set.String("cacheDataPath", "", "Directory for results of rollups that outlive the process; without it none do");
   set_lookback_to_step_ = set.Bool("search.setLookbackToStep", false, "Whether samples are looked for one step back");
   ignore_extra_filters_ = set.Bool("search.ignoreExtraFiltersAtLabelsAPI", false, "Whether label calls without match[] ignore extra filters");
   no_stale_markers_ = set.Bool("search.noStaleMarkers", false, "Whether the data has no staleness markers");
@@ -201,6 +208,18 @@ ApiOptions Flags::ToApiOptions() const {
   o.tenant_cache_ms = Ms(*tenant_cache_duration_);
   o.vmalert_proxy_url = *vmalert_proxy_url_;
   o.select_nodes = *select_node_;
+  return o;
+}
+
+RollupCacheOptions Flags::ToRollupCacheOptions(int64_t allowed_memory_bytes) const {
+  RollupCacheOptions o;
+  // As in the reference.
+  if (!*disable_cache_) o.max_bytes = ToSize(allowed_memory_bytes / 8);
+  o.timestamp_offset_ms = Ms(*cache_timestamp_offset_);
+  o.min_instant_window_ms = Ms(*min_instant_window_);
+  o.fingerprint = "dedup.minScrapeInterval=" + std::to_string(Ms(*dedup_interval_)) +
+                  " search.minStalenessInterval=" + std::to_string(Ms(*min_staleness_interval_)) +
+                  " search.noStaleMarkers=" + std::to_string(*no_stale_markers_);
   return o;
 }
 

@@ -10,6 +10,7 @@
 #include "select/clusternative/cluster_native.h"
 #include "select/fanout/fanout.h"
 #include "select/http/options.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 
@@ -23,6 +24,11 @@ class Flags {
   /// Errors: kInvalidInput, naming the flag.
   Result<FanoutOptions> ToFanoutOptions() const;
   ApiOptions ToApiOptions() const;
+  /// For a daemon that may use so much memory. Without the registry.
+  RollupCacheOptions ToRollupCacheOptions(int64_t allowed_memory_bytes) const;
+  /// Where files go that outlive the process; empty: nowhere.
+  const std::string& cache_data_path() const { return *cache_data_path_; }
+  bool resets_rollup_cache() const { return *disable_cache_ || *reset_cache_on_startup_; }
   /// Without address: nobody is to be answered.
   ClusterNativeServer::Options ToClusterNativeOptions() const;
 
@@ -48,7 +54,8 @@ class Flags {
   Duration latency_offset_ = nullptr, max_lookback_ = nullptr, max_staleness_interval_ = nullptr, max_step_for_adjustment_ = nullptr;
   Duration max_query_duration_ = nullptr, max_labels_duration_ = nullptr, max_status_duration_ = nullptr, max_delete_duration_ = nullptr,
            max_export_duration_ = nullptr, max_queue_duration_ = nullptr, log_slow_query_ = nullptr, stats_min_duration_ = nullptr,
-           tenant_cache_duration_ = nullptr, graphite_storage_step_ = nullptr, min_staleness_interval_ = nullptr;
+           tenant_cache_duration_ = nullptr, graphite_storage_step_ = nullptr, min_staleness_interval_ = nullptr,
+           cache_timestamp_offset_ = nullptr, min_instant_window_ = nullptr;
 
   Int max_concurrent_ = nullptr, max_query_len_ = nullptr, max_points_ = nullptr, max_response_series_ = nullptr, max_unique_series_ = nullptr,
       max_series_ = nullptr, max_labels_series_ = nullptr, max_export_series_ = nullptr, max_federate_series_ = nullptr,
@@ -60,7 +67,8 @@ class Flags {
       max_subquery_points_ = nullptr, max_series_per_aggr_ = nullptr, max_pushdown_values_ = nullptr;
 
   Bool tenant_from_headers_ = nullptr, disable_cache_ = nullptr, set_lookback_to_step_ = nullptr, ignore_extra_filters_ = nullptr,
-       no_stale_markers_ = nullptr, treat_dots_as_is_ = nullptr;
+       no_stale_markers_ = nullptr, treat_dots_as_is_ = nullptr, reset_cache_on_startup_ = nullptr;
+  Text cache_data_path_ = nullptr;
   Text vmalert_proxy_url_ = nullptr;
 
   Text native_addr_ = nullptr;

@@ -4,10 +4,12 @@
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/version.h"
+#include "lib/fs/file_system.h"
 #include "lib/log/log.h"
 #include "lib/metricsql/ast.h"
 #include "lib/net/drop_pending.h"
@@ -17,6 +19,7 @@
 #include "select/fanout/fanout.h"
 #include "select/flags.h"
 #include "select/http/api.h"
+#include "select/promql/rollup_cache.h"
 #include "select/reference_flags.h"
 
 namespace {
@@ -45,6 +48,21 @@ void StopHttp(vm::daemon::Daemon& daemon, vm::select::Api& api) {
   }
   wake.notify_all();
   canceller.join();
+}
+
+/// Loads what an earlier run kept. Returns the path of the file for what is kept at the end, or nothing.
+std::string OpenCacheFile(const vm::select::Flags& flags, vm::select::RollupCache& cache) {
+  if (flags.cache_data_path().empty()) return {};
+  vm::fs::FileSystem& fs = vm::fs::RealFileSystem();
+  if (const auto made = fs.CreateDirectories(flags.cache_data_path()); !made.ok()) VM_FATAL("cannot use -cacheDataPath: {}", made.error().message());
+  // Not where the reference has its own, which is another format.
+  const std::string path = vm::fs::Join(flags.cache_data_path(), "rollup_results.bin");
+  if (flags.resets_rollup_cache() && fs.Exists(path)) {
+    VM_LOG_INFO("removing rollupResult cache at \"{}\"", path);
+    if (const auto removed = fs.RemoveFile(path); !removed.ok()) VM_FATAL("cannot remove a kept cache: {}", removed.error().message());
+  }
+  cache.LoadFrom(fs, path);
+  return path;
 }
 
 }  // namespace
@@ -76,10 +94,16 @@ int main(int argc, char** argv) {
     daemon.UseThreads(std::clamp(options.max_concurrent_requests, cpus, kMaxEvaluatingThreads) + 1, vm::net::Threads::kComputeToo);
     vm::net::Pool pool("search", cpus);
     vm::select::Fanout fanout(daemon.runtime(), nodes.value(), fanout_options.value());
-    vm::Budget memory("-memory.allowedBytes", daemon.allowed_memory_bytes());
-    vm::select::Api api(daemon.runtime(), pool, fanout, std::move(options), daemon.metrics(), memory);
+    auto cache_options = flags.ToRollupCacheOptions(daemon.allowed_memory_bytes());
+    cache_options.registry = &daemon.metrics();
+    vm::select::RollupCache rollup_cache(cache_options);
+    const std::string cache_file = OpenCacheFile(flags, rollup_cache);
+    // What is kept between queries is not there for them.
+    vm::Budget memory("-memory.allowedBytes", daemon.allowed_memory_bytes() - static_cast<int64_t>(cache_options.max_bytes));
+    vm::select::Api api(daemon.runtime(), pool, fanout, rollup_cache, std::move(options), daemon.metrics(), memory);
     std::unique_ptr<vm::select::ClusterNativeServer> cluster_native;
     if (auto native = flags.ToClusterNativeOptions(); !native.addr.empty()) {
+      native.on_deletion = [&rollup_cache] { rollup_cache.Reset(); };
       native.rpc.version = vm::daemon::LongVersion("vmselect");
       auto listening = vm::select::ClusterNativeServer::Start(daemon.runtime(), std::move(native), fanout, memory, daemon.metrics());
       if (!listening.ok()) VM_FATAL("cannot initialize vmselectapi server: {}", listening.error().message());
@@ -98,6 +122,7 @@ int main(int argc, char** argv) {
     daemon.StopRuntime();
     pool.Stop();
     vm::net::DropPending(daemon.runtime());
+    if (!cache_file.empty()) rollup_cache.SaveTo(vm::fs::RealFileSystem(), cache_file);
     daemon.LogStopped(Since(stopping));
   }
   return 0;

@@ -85,8 +85,12 @@ def select_names():
         yield f'vm_http_requests_total{{path="/select/{{}}/prometheus/api/v1/{path}"}}'
         yield f'vm_http_request_errors_total{{path="/select/{{}}/prometheus/api/v1/{path}"}}'
     yield "vm_slow_queries_total"
-    for cache in ("multitenancy/tenants", "promql/parse"):
+    for cache in ("multitenancy/tenants", "promql/parse", "promql/regexp", "promql/rollupResult"):
         yield from (f'vm_cache_{name}{{type="{cache}"}}' for name in ("entries", "requests_total", "misses_total"))
+    yield from (f'vm_cache_{name}{{type="promql/rollupResult"}}' for name in ("size_bytes", "size_max_bytes"))
+    yield from (f'vm_cache_{name}{{type="promql/regexp"}}' for name in ("chars_current", "chars_max"))
+    yield from (f"vm_rollup_result_cache_{name}_total" for name in ("requests", "full_hits", "partial_hits", "miss", "resets"))
+    yield "vm_too_big_rollup_results_total"
     node = 'name="vmselect", addr="ADDR"'
     yield from (f"vm_{name}{{{node}}}" for name in (
         "concurrent_queries", "metric_blocks_read_total", "tcpdialer_conns_idle", "tcpdialer_addr_available"))

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Random MetricsQL queries to the original's vmselect and to ours, over one storage of the original: equal answers.
 
-    random_queries.py --bin DIR [--peer-bin DIR] [--queries N] [--seed N]
+    random_queries.py --bin DIR [--peer-bin DIR] [--queries N] [--cached N] [--seed N]
+
+Then queries whose results both keep (the rollup result cache), each again on overlapping ranges and at times one after the
+other: ours must answer as the original does, and, over series without gaps, as it does with nocache=1.
 
 Needs the original's binaries (--peer-bin or VM_PEER_BIN); without them it says so and ends with 77. Queries whose answer
 the original does not define are not asked: those that pick among equal series, and texts that name one of several series.
@@ -74,17 +77,34 @@ def make_series():
     return series
 
 
+def make_steady_series():
+    """A sample each 15 s: what a rollup finds out about the distance of samples does not depend on the range."""
+    rng = random.Random(6)
+    series = []
+    for index in range(6):
+        for name, kind in (("ticks_total", "counter"), ("level", "gauge")):
+            labels = {"__name__": name, "instance": f"host{index % 3}", "job": ("api", "db")[index % 2], "idx": str(index)}
+            value, samples = 5, []
+            for time in range(END - 3 * 3600, END + 1, 15):
+                value = round(value + rng.choice([0, 1, 2, 7.5]) if kind == "counter" else make_value(rng, kind, value, time, index), 4)
+                samples.append((time * 1000, value))
+            series.append((labels, samples))
+    return series
+
+
 class Generator:
+    NAMES = ("requests_total", "temp", "flag")
+
     def __init__(self, rng):
         self.rng = rng
 
     def choose(self, *options):
         return self.rng.choice(options)
 
-    def selector(self, names=("requests_total", "temp", "flag")):
+    def selector(self):
         filters = self.choose("", "", '{job="api"}', '{instance=~"host[01]"}', '{job!="db"}', '{idx="5"}', '{idx="7"}',
                               '{job=~"a.*" or instance="host2"}', '{job=""}', '{idx=~"[0-3]"}')
-        return self.rng.choice(names) + filters
+        return self.rng.choice(self.NAMES) + filters
 
     def window(self):
         return self.choose("", "[5m]", "[1m]", "[30s]", "[20m]", "[1h]", "[3i]", "[90s]", "[5m]")
@@ -135,7 +155,8 @@ class Generator:
         if self.rng.random() < 0.6:
             return f"{self.rng.choice(AGGREGATES)}({arg}){self.grouping()}"
         # Gauges with noise have no equal values to choose from.
-        unequal = self.choose("temp", "avg_over_time(temp[10m])", "stddev_over_time(temp[1h])")
+        gauge = self.NAMES[1]
+        unequal = self.choose(gauge, f"avg_over_time({gauge}[10m])", f"stddev_over_time({gauge}[1h])")
         end = self.choose("topk", "bottomk")
         by = self.choose("avg", "max", "min", "median")
         rest = self.choose("", ', "rest=others"', ', "rest"')
@@ -198,6 +219,38 @@ class Generator:
         return path, args
 
 
+class CachedGenerator(Generator):
+    """Queries on ranges that overlap, made of whole steps; instant queries with long windows."""
+
+    def requests(self):
+        rng = self.rng
+        if rng.random() < 0.3:
+            # -search.minWindowForInstantRollupOptimization is 10m here.
+            function = self.choose("sum_over_time", "count_over_time", "max_over_time", "min_over_time", "avg_over_time", "rate", "increase",
+                                   "increase_pure", "count_gt_over_time", "last_over_time")
+            arg = f"{self.selector()}[{self.choose('15m', '20m', '1h', '5m')}]{self.choose('', '', ' offset 5m')}"
+            query = f"{function}({arg}, 20)" if function == "count_gt_over_time" else f"{function}({arg})"
+            if rng.random() < 0.5:
+                query = f"{self.choose('sum', 'max', 'min', 'avg', 'count')}({query}){self.choose('', ' by (job)')}"
+            time = END - 4000
+            for _ in range(5):
+                yield "query", {"query": query, "time": time, "step": "1m"}
+                time += rng.choice([0, 20, 60, 133, 400, 900, -60])
+            return
+        query, step = self.query(), rng.choice([15, 60, 300])
+        # In the original their values hang on the ranges that were asked for before; ours does not keep them.
+        while any(name in query for name in ('"rate", "iqr', "rollup_")):
+            query = self.query()
+        for _ in range(4):
+            start = (END - rng.choice([600, 1800, 3600, 5400])) // step * step
+            end = min(start + rng.choice([300, 900, 1800, 3000, 3600]), END) // step * step
+            yield "query_range", {"query": query, "start": start, "end": max(end, start + step), "step": f"{step}s"}
+
+
+class SteadyGenerator(CachedGenerator):
+    NAMES = ("ticks_total", "level", "ticks_total")
+
+
 def is_close(want, got):
     want, got = float(want), float(got)
     if math.isnan(want) or math.isnan(got):
@@ -214,8 +267,8 @@ def has_order(query):
     return not (query.startswith(("topk", "bottomk")) and (" by (" in query or " without (" in query))
 
 
-def difference(query, want, got):
-    """Empty when the answers are equal; `want` and `got` are (status, body)."""
+def difference(query, want, got, is_ordered=True):
+    """Empty when the answers are equal, with `is_ordered` also in their order; `want` and `got` are (status, body)."""
     if want[0] != got[0]:
         return f"status {want[0]} {want[1][:400]!r}, got {got[0]} {got[1][:400]!r}"
     want_json, got_json = json.loads(want[1]), json.loads(got[1])
@@ -225,7 +278,7 @@ def difference(query, want, got):
             texts = [text[:text.index("duplicate ")] for text in texts]
         return "" if texts[0] == texts[1] else f"error {texts[0][:600]!r}, got {texts[1][:600]!r}"
     want_list, got_list = want_json["data"]["result"], got_json["data"]["result"]
-    if not has_order(query):
+    if not is_ordered or not has_order(query):
         want_list.sort(key=name_of)
         got_list.sort(key=name_of)
     if [name_of(s) for s in want_list] != [name_of(s) for s in got_list]:
@@ -242,7 +295,7 @@ def difference(query, want, got):
 
 
 def load(cluster):
-    series = make_series()
+    series = make_series() + make_steady_series()
     for at in range(0, len(series), 10):
         status, body = cluster.remote_write(series[at:at + 10])
         assert status == 204, (status, body)
@@ -259,6 +312,7 @@ def main():
     parser.add_argument("--bin", required=True)
     parser.add_argument("--peer-bin", default=harness.peer_bin())
     parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--cached", type=int, default=200, help="queries that are repeated on overlapping ranges")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--query", action="append", help="ask this instead, as a range query")
     args = parser.parse_args()
@@ -270,30 +324,61 @@ def main():
              for query in args.query or ()]
     bad = 0
     statuses = {}
+    cache_args = ["-search.minWindowForInstantRollupOptimization=10m"]
     with tempfile.TemporaryDirectory(prefix="vmtest-") as root:
-        with harness.Cluster(root, {name: args.peer_bin for name in ("vminsert", "vmstorage", "vmselect")}) as cluster:
+        with harness.Cluster(root, {name: args.peer_bin for name in ("vminsert", "vmstorage", "vmselect")},
+                             select_args=cache_args) as cluster:
             load(cluster)
             port, = harness.free_ports(1)
             nodes = [arg for arg in cluster.select.command if arg.startswith("-storageNode")]
             ours = harness.Daemon(pathlib.Path(args.bin) / "vmselect",
-                                  [f"-httpListenAddr=127.0.0.1:{port}", f"-cacheDataPath={root}/ours-cache", *nodes],
+                                  [f"-httpListenAddr=127.0.0.1:{port}", f"-cacheDataPath={root}/ours-cache", *nodes, *cache_args],
                                   pathlib.Path(root) / "ours.log", port)
+
+            def ask_ours(path, query_args):
+                return harness.http_get(f"{ours.url}/select/0/prometheus/api/v1/{path}?" + urllib.parse.urlencode(query_args))
+
+            def check(path, query_args, want, got, what):
+                nonlocal bad
+                statuses[want[0]] = statuses.get(want[0], 0) + 1
+                # With the cache series are sorted by sorted labels.
+                problem = difference(query_args["query"], want, got, what != ", without the cache")
+                if problem:
+                    bad += 1
+                    print(f"{path} {query_args}{what}\n    {problem}")
             ours.start()
             try:
                 for path, query_args in fixed or (generator.request() for _ in range(args.queries)):
-                    want = cluster.api(path, **query_args)
-                    got = harness.http_get(f"{ours.url}/select/0/prometheus/api/v1/{path}?"
-                                           + urllib.parse.urlencode(query_args))
-                    statuses[want[0]] = statuses.get(want[0], 0) + 1
-                    problem = difference(query_args["query"], want, got)
-                    if problem:
-                        bad += 1
-                        print(f"{path} {query_args}\n    {problem}")
+                    check(path, query_args, cluster.api(path, **query_args), ask_ours(path, query_args), "")
+                if not fixed:
+                    for kind in (CachedGenerator, SteadyGenerator):
+                        cached = kind(random.Random(args.seed))
+                        for _ in range(args.cached // 2):
+                            for path, query_args in cached.requests():
+                                got = ask_ours(path, query_args)
+                                check(path, query_args, cluster.api(path, **query_args), got, ", with the cache")
+                                # Over a long window and with the cache a rate is an increase by second, and an average has no name.
+                                is_other = path == "query" and any(name in query_args["query"] for name in ("rate(", "avg_over_time("))
+                                is_other = is_other or "limitk" in query_args["query"]  # Picks by names, whose tags have another order.
+                                if kind is SteadyGenerator and not is_other:
+                                    check(path, query_args, ask_ours(path, {**query_args, "nocache": 1}), got, ", without the cache")
+                    check_hits(ours)
             finally:
                 ours.stop()
     if bad:
         sys.exit(f"{bad} of {sum(statuses.values())} answers differ")
     print(f"ok: {statuses} answers by status, all equal")
+
+
+def check_hits(daemon):
+    """The cache was used."""
+    counts = {}
+    for line in harness.http_get(daemon.url + "/metrics")[1].decode().splitlines():
+        if line.startswith("vm_rollup_result_cache_"):
+            name, value = line.split()
+            counts[name.removeprefix("vm_rollup_result_cache_").removesuffix("_total")] = int(value)
+    print("the cache:", counts)
+    assert min(counts["full_hits"], counts["partial_hits"], counts["miss"]) > 0, counts
 
 
 if __name__ == "__main__":

@@ -201,13 +201,14 @@ TEST(LimitsTest, LongChainsOfOperatorsAreBounded) {
       EXPECT_FALSE(Prettify("x" + Repeat(op, 100'000)).ok());
     }
     for (const std::string_view op : {" + x", " ^ x"}) {
-      const std::string chain = "x{a=\"b\"}" + Repeat(op, kMaxTreeDepth - 50);
+      const std::string chain = "x{a=\"b\"}" + Repeat(op, 950);
       auto expr = Parse(chain);
       ASSERT_TRUE(expr.ok());
       EXPECT_FALSE(IsLikelyInvalid(*expr.value()));
       Optimize(expr.value());
       EXPECT_NE(ToString(*Clone(*expr.value())).find("x{a=\"b\"} " + std::string(op.substr(1)) + "{"), std::string::npos);
       EXPECT_TRUE(Prettify(chain).ok());
+      ExpectWalks("x" + Repeat(op, kMaxTreeDepth - 50));
     }
     // Chains in parentheses add up.
     std::string nested = "x";
@@ -288,9 +289,9 @@ TEST(OptimizeTest, SwapsScalarComparisons) {
 TEST(PrettifyTest, NestingIsBounded) {
   EXPECT_TRUE(Prettify(Repeat("f(a, ", 200) + "x" + Repeat(")", 200)).ok());
   OnBigStack([] {
-    const size_t levels = std::min<size_t>(600, kMaxNesting / 2 - 1);
+    const size_t levels = std::min<size_t>(1100, kMaxNesting / 2 - 1);
     const auto pretty = Prettify(Repeat("f(a, ", levels) + "x" + Repeat(")", levels));
-    EXPECT_EQ(pretty.ok(), levels < 600);
+    EXPECT_EQ(pretty.ok(), levels < 1100);
   });
 }
 

@@ -9,7 +9,7 @@ namespace {
 constexpr size_t kMaxLineBytes = 80;
 
 /// Each line begins with blanks for all that it is in: a deeper text would consist of them.
-constexpr size_t kMaxIndent = 500;
+constexpr size_t kMaxIndent = 1000;
 
 /// Counts the nodes of `expr` off `left`, until that is 0.
 void CountNodes(const Expr& expr, size_t& left) {

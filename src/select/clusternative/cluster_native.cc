@@ -101,7 +101,7 @@ struct ClusterNativeServer::Impl : rpc::SelectRelay {
     auto status = co_await std::move(task);
     if (call.steps != nullptr) {
       const std::chrono::duration<double, std::milli> took = Deadline::Clock::now() - from;
-      *call.steps = "[";
+      call.steps->assign(1, '[');
       AppendTraceJson(*call.steps, took.count(), text, NodeStepsJson(*request.trace));
       *call.steps += ']';
     }
@@ -172,6 +172,7 @@ struct ClusterNativeServer::Impl : rpc::SelectRelay {
   }
   awaitable<Status> Ask(rpc::DeleteSeriesRequest r, FanoutRequest request, rpc::SelectReply& reply) {
     VM_CO_ASSIGN_OR_RETURN(reply.number, co_await fanout.DeleteSeries(std::move(r.query), std::move(request)));
+    if (reply.number > 0 && options.on_deletion) options.on_deletion();
     co_return Ok();
   }
   awaitable<Status> Ask(rpc::RegisterMetricNamesRequest r, FanoutRequest request, rpc::SelectReply&) {

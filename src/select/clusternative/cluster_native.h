@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,7 @@ class ClusterNativeServer {
     uint32_t max_tag_values = 100'000;          // -clusternative.maxTagValues
     uint32_t max_tag_value_suffixes = 100'000;  // -clusternative.maxTagValueSuffixesPerSearch
     int64_t max_memory_per_query = 0;           // -search.maxMemoryPerQuery; 0: what `memory` has.
+    std::function<void()> on_deletion;          // Called when series have been deleted; may be null.
     rpc::SelectServerOptions rpc;               // Without addr, registry and stop.
   };
 

@@ -64,7 +64,10 @@ awaitable<Answer> HandleDeleteSeries(Call& call) {
   query.max_metrics = call.options.max_delete_series;
   const auto deleted = co_await call.source.DeleteSeries(std::move(query), call.DeadlineOf(call.options.max_delete_duration_ms));
   if (!deleted.ok()) co_return PlainError(Error(deleted.error()).WithContext("cannot delete time series"));
-  if (deleted.value() > 0) co_await Propagate(call);
+  if (deleted.value() > 0) {
+    call.rollup_cache.Reset();
+    co_await Propagate(call);
+  }
   std::string selectors;
   for (const auto key : {"match[]", "match"}) {
     for (const auto text : call.args.GetAll(key)) selectors.append(selectors.empty() ? "" : ",").append(text);
@@ -96,7 +99,7 @@ awaitable<Answer> HandleTenants(Call& call) {
 }
 
 awaitable<Answer> HandleResetCache(Call& call) {
-  // No rollup results are kept here; others in the cluster may keep some.
+  call.rollup_cache.Reset();
   if (ParseBoolArg(call.args.Get("propagate"))) co_await Propagate(call);
   co_return Answer{200, std::string(kTextType), {}, {}, false};
 }

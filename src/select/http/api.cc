@@ -71,17 +71,19 @@ struct StopWith {
 }  // namespace
 
 struct Api::Impl {
-  Impl(net::Runtime& runtime, net::Pool& pool_in, Fanout& fanout_in, ApiOptions options_in, metrics::Registry& registry, Budget& memory_in)
+  Impl(net::Runtime& runtime, net::Pool& pool_in, Fanout& fanout_in, RollupCache& rollup_cache_in, ApiOptions options_in,
+       metrics::Registry& registry, Budget& memory_in)
       : executor(runtime.executor()),
         pool(pool_in),
         fanout(fanout_in),
+        rollup_cache(rollup_cache_in),
         options(std::move(options_in)),
         memory(memory_in),
         gate(options.max_concurrent_requests),
         tenants(std::chrono::milliseconds(options.tenant_cache_ms)),
         parsed_queries({.treat_dots_as_is = options.treat_dots_as_is}),
         top_queries(options),
-        metrics(registry, gate, tenants, parsed_queries) {}
+        metrics(registry, gate, tenants, parsed_queries, regexes) {}
 
   Target Find(const std::string& path, const http::Request& request) const;
   awaitable<bool> Serve(http::Request& request, http::Response& response, const http::Args& url_args, const Target& target,
@@ -97,6 +99,7 @@ struct Api::Impl {
   const boost::asio::any_io_executor executor;  // Of all threads that evaluate.
   net::Pool& pool;
   Fanout& fanout;
+  RollupCache& rollup_cache;
   const ApiOptions options;
   Budget& memory;
   std::stop_source stop_all;
@@ -104,6 +107,7 @@ struct Api::Impl {
   ActiveQueries active_queries;
   TenantCache tenants;
   ParseCache parsed_queries;
+  RegexCache regexes;
   TopQueries top_queries;
   ApiMetrics metrics;
 };
@@ -197,6 +201,8 @@ awaitable<Answer> Api::Impl::Run(http::Request& request, http::Response& respons
             .active_queries = active_queries,
             .top_queries = top_queries,
             .parsed_queries = parsed_queries,
+            .regexes = regexes,
+            .rollup_cache = rollup_cache,
             .rows_scanned = metrics.rows_scanned,
             .args = request.query,
             .url_args = url_args,
@@ -289,8 +295,9 @@ awaitable<bool> Api::Impl::ServeHeavy(http::Request& request, http::Response& re
   co_return is_known;
 }
 
-Api::Api(net::Runtime& runtime, net::Pool& pool, Fanout& fanout, ApiOptions options, metrics::Registry& registry, Budget& memory)
-    : impl_(std::make_unique<Impl>(runtime, pool, fanout, std::move(options), registry, memory)) {}
+Api::Api(net::Runtime& runtime, net::Pool& pool, Fanout& fanout, RollupCache& rollup_cache, ApiOptions options, metrics::Registry& registry,
+         Budget& memory)
+    : impl_(std::make_unique<Impl>(runtime, pool, fanout, rollup_cache, std::move(options), registry, memory)) {}
 
 Api::~Api() = default;
 

@@ -9,6 +9,7 @@
 #include "lib/net/runtime.h"
 #include "select/fanout/fanout.h"
 #include "select/http/options.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 
@@ -18,7 +19,8 @@ class Api {
   /// Evaluation runs on the threads of `runtime`, those of the connections and of `fanout`, so that a small query is
   /// answered without waking up another thread: there should be more of them than requests may run. Threads of `pool`
   /// help when there is much to unpack. `memory` is what all queries together may hold. All references outlive the Api.
-  Api(net::Runtime& runtime, net::Pool& pool, Fanout& fanout, ApiOptions options, metrics::Registry& registry, Budget& memory);
+  Api(net::Runtime& runtime, net::Pool& pool, Fanout& fanout, RollupCache& rollup_cache, ApiOptions options, metrics::Registry& registry,
+      Budget& memory);
   ~Api();
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;

@@ -154,7 +154,12 @@ class ApiTest : public testing::Test {
       addrs.insert(addrs.end(), missing_addrs_.begin(), missing_addrs_.end());
       fanout_options_.registry = &registry_;
       fanout_ = std::make_unique<Fanout>(runtime_, rpc::NodeSet::Parse(addrs, 8401).value(), fanout_options_);
-      api_ = std::make_unique<Api>(runtime_, pool_, *fanout_, options_, registry_, memory_);
+      RollupCacheOptions cache_options;
+      cache_options.max_bytes = 1 << 20;
+      cache_options.now_ms = [] { return (kTime + 86400) * 1000; };
+      cache_options.registry = &registry_;
+      rollup_cache_ = std::make_unique<RollupCache>(std::move(cache_options));
+      api_ = std::make_unique<Api>(runtime_, pool_, *fanout_, *rollup_cache_, options_, registry_, memory_);
     }
     return *api_;
   }
@@ -211,6 +216,7 @@ class ApiTest : public testing::Test {
   ApiOptions options_;
   Budget memory_{"-memory.allowedBytes", 1 << 30};
   std::unique_ptr<Fanout> fanout_;
+  std::unique_ptr<RollupCache> rollup_cache_;
   std::unique_ptr<Api> api_;
 };
 
@@ -855,6 +861,51 @@ TEST_F(ApiTest, ShowsAndResetsUsage) {
   EXPECT_EQ(Get(Url("status/metric_names_stats?match_pattern=(")).status(), 400);
   EXPECT_EQ(Get("/admin/api/v1/admin/status/metric_names_stats/reset").status(), 204);
   EXPECT_EQ(Get("/internal/resetRollupResultCache").status(), 200);
+}
+
+TEST_F(ApiTest, KeepsResultsOfRangesUntilTheyMayBeWrong) {
+  const int64_t start = kTime / 60 * 60 - 600;
+  const std::string range = Url("query_range?query=foo&step=60&start=" + std::to_string(start) + "&end=" + std::to_string(start + 900));
+  const auto count = [this] {
+    std::lock_guard lock(mutex_);
+    return std::count_if(asked_.begin(), asked_.end(), [](const auto& args) { return std::holds_alternative<rpc::SearchRequest>(args); });
+  };
+  const auto result_of = [](const TestResponse& response) { return Json::parse(response.body)["data"]["result"]; };
+  const Json first = result_of(Get(range));
+  EXPECT_EQ(first.size(), 3u);
+  EXPECT_EQ(count(), 1);
+  EXPECT_EQ(result_of(Get(range)), first);
+  EXPECT_EQ(count(), 1);
+  EXPECT_EQ(result_of(Get(range + "&nocache=1")), first);
+  EXPECT_EQ(count(), 2);
+  Get(range + "&extra_label=a=b");
+  EXPECT_EQ(count(), 3);
+  Get("/select/5/prometheus/api/v1/" + range.substr(Url("").size()));
+  EXPECT_EQ(count(), 4);
+  Get("/internal/resetRollupResultCache");
+  Get(range);
+  EXPECT_EQ(count(), 5);
+  Post("/delete/0/prometheus/api/v1/admin/tsdb/delete_series", "match[]=foo");
+  Get(range);
+  EXPECT_EQ(count(), 6);
+  EXPECT_EQ(registry_.GetCounter("vm_rollup_result_cache_resets_total").Get(), 2u);
+}
+
+TEST_F(ApiTest, KeepsNoResultsWithoutTheCache) {
+  options_.disable_cache = true;
+  const int64_t start = kTime / 60 * 60 - 600;
+  for (int i = 0; i < 2; ++i) Get(Url("query_range?query=foo&step=60&start=" + std::to_string(start) + "&end=" + std::to_string(start + 900)));
+  EXPECT_EQ(asked_.size(), 2u);
+}
+
+TEST_F(ApiTest, CompilesRegularExpressionsOnce) {
+  for (int i = 0; i < 3; ++i) Get(Url("query?query=label_match(foo,\"job\",\"a|b\")&time=" + std::to_string(kTime)));
+  std::string text;
+  registry_.Write(text);
+  for (const auto* line : {"vm_cache_requests_total{type=\"promql/regexp\"} 3\n", "vm_cache_misses_total{type=\"promql/regexp\"} 1\n",
+                           "vm_cache_entries{type=\"promql/regexp\"} 1\n", "vm_cache_chars_max{type=\"promql/regexp\"} 1000000\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  }
 }
 
 TEST_F(ApiTest, ReadsManyTenantsAtOnce) {

@@ -19,6 +19,8 @@
 #include "select/http/top_queries.h"
 #include "select/http/trace.h"
 #include "select/promql/parse_cache.h"
+#include "select/promql/regex_cache.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 
@@ -28,6 +30,8 @@ struct Call {
   ActiveQueries& active_queries;
   TopQueries& top_queries;
   ParseCache& parsed_queries;
+  RegexCache& regexes;
+  RollupCache& rollup_cache;
   metrics::Histogram& rows_scanned;
   const http::Args& args;      // Of the form, then of the URL.
   const http::Args& url_args;

@@ -38,7 +38,7 @@ class FanoutSource : public SeriesSource {
   /// All references outlive the source.
   FanoutSource(Fanout& fanout, net::Pool& pool, TenantCache& tenants, SourceOptions options);
 
-  bool is_partial() const noexcept { return is_partial_; }
+  bool is_partial() const noexcept override { return is_partial_; }
   /// From here on missing nodes are errors.
   void DenyPartial() noexcept { options_.deny_partial = true; }
 

@@ -45,7 +45,7 @@ Answer ListAnswer(Call& call, std::vector<std::string> items, int64_t limit) {
   return JsonAnswer(StringListResponse(items, call.Info("")));
 }
 
-bool NameLess(const model::MetricName& a, const model::MetricName& b) {
+bool MarshalledBefore(const model::MetricName& a, const model::MetricName& b) {
   return std::tie(a.metric_group, a.tags) < std::tie(b.metric_group, b.tags);
 }
 
@@ -80,7 +80,7 @@ awaitable<Answer> HandleSeries(Call& call) {
   if (!names.ok()) co_return PrometheusError(std::move(names).error().WithContext("cannot fetch time series for " + QuotedSearchQuery(r.query, !call.tenant)));
   // As marshalled they are mostly in this order.
   auto& list = names.value();
-  if (!std::is_sorted(list.begin(), list.end(), NameLess)) std::sort(list.begin(), list.end(), NameLess);
+  if (!std::is_sorted(list.begin(), list.end(), MarshalledBefore)) std::sort(list.begin(), list.end(), MarshalledBefore);
   Cut(names.value(), r.limit);
   call.trace.Add(fmt::format("generate response: series={}", names.value().size()));
   const auto info = call.Info(fmt::format("start={}, end={}", r.query.time_range.min_timestamp, r.query.time_range.max_timestamp));

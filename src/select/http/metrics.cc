@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 namespace vm::select {
-ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants, const ParseCache& parsed)
+ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants, const ParseCache& parsed, const RegexCache& regexes)
     : limit_reached(registry.GetCounter("vm_concurrent_select_limit_reached_total")),
       limit_timeout(registry.GetCounter("vm_concurrent_select_limit_timeout_total")),
       slow_queries(registry.GetCounter("vm_slow_queries_total")),
@@ -18,6 +18,12 @@ ApiMetrics::ApiMetrics(metrics::Registry& registry, const Gate& gate, const Tena
   AddGauge("vm_cache_requests_total{type=\"promql/parse\"}", [&parsed] { return static_cast<double>(parsed.requests()); });
   AddGauge("vm_cache_misses_total{type=\"promql/parse\"}", [&parsed] { return static_cast<double>(parsed.misses()); });
   AddGauge("vm_cache_entries{type=\"promql/parse\"}", [&parsed] { return static_cast<double>(parsed.entries()); });
+  const auto* const texts = &regexes.texts();
+  AddGauge("vm_cache_requests_total{type=\"promql/regexp\"}", [texts] { return static_cast<double>(texts->requests()); });
+  AddGauge("vm_cache_misses_total{type=\"promql/regexp\"}", [texts] { return static_cast<double>(texts->misses()); });
+  AddGauge("vm_cache_entries{type=\"promql/regexp\"}", [texts] { return static_cast<double>(texts->entries()); });
+  AddGauge("vm_cache_chars_current{type=\"promql/regexp\"}", [texts] { return static_cast<double>(texts->text_bytes()); });
+  AddGauge("vm_cache_chars_max{type=\"promql/regexp\"}", [texts] { return static_cast<double>(texts->max_text_bytes()); });
   for (const Route& route : Routes()) {
     RouteMetrics& m = routes_[&route];
     if (!route.timed_path.empty()) {

@@ -13,6 +13,7 @@
 #include "select/http/routes.h"
 #include "select/http/tenant_cache.h"
 #include "select/promql/parse_cache.h"
+#include "select/promql/regex_cache.h"
 
 namespace vm::select {
 
@@ -20,7 +21,7 @@ namespace vm::select {
 class ApiMetrics {
  public:
   /// All references outlive this object.
-  ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants, const ParseCache& parsed);
+  ApiMetrics(metrics::Registry& registry, const Gate& gate, const TenantCache& tenants, const ParseCache& parsed, const RegexCache& regexes);
   ~ApiMetrics();
   ApiMetrics(const ApiMetrics&) = delete;
   ApiMetrics& operator=(const ApiMetrics&) = delete;

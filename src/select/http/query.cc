@@ -38,6 +38,9 @@ struct Execution {
 void InitContext(Call& call, const QueryArgs& args, Execution& execution) {
   EvalContext& c = execution.context;
   c.source = &call.source;
+  if (!args.no_cache && !call.options.disable_cache) c.cache = &call.rollup_cache;
+  c.regexes = &call.regexes;
+  c.is_multitenant = !call.tenant;
   c.tenant = call.tenant.value_or(model::Tenant());
   c.step = args.step;
   c.lookback_delta = args.lookback;

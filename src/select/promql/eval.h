@@ -32,10 +32,16 @@ struct ErrorScope {
   size_t readable_size = 0;  // Bytes at the end of the message.
 };
 
+class RegexCache;
+class RollupCache;
+
 /// One evaluation: the grid and the limits. `source` outlives it. One thread.
 struct EvalContext {
   SeriesSource* source = nullptr;
+  RollupCache* cache = nullptr;      // Null: results are neither kept nor used again.
+  RegexCache* regexes = nullptr;     // Null: regular expressions of functions are compiled each time.
   model::Tenant tenant;
+  bool is_multitenant = false;       // Then `tenant` means nothing.
   int64_t start = 0;
   int64_t end = 0;
   int64_t step = 300000;

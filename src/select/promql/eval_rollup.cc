@@ -7,6 +7,9 @@
 
 #include "lib/decimal/decimal.h"
 #include "lib/sys/sys.h"
+#include "select/promql/eval_instant.h"
+#include "select/promql/names.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 namespace {
@@ -209,16 +212,10 @@ Status HoldList(const EvalContext& c, SeriesList& list) {
   return Ok();
 }
 
-awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& task, const metricsql::MetricExpr& metric) {
+/// Search and roll up, whatever is in the cache. Requires AddRollupColumns.
+awaitable<Result<SeriesList>> SearchAndRun(const EvalContext& c, const RollupTask& task, const metricsql::MetricExpr& metric, int64_t window) {
   const RollupFunction& f = *task.call.function;
-  const auto* duration = task.source.rollup == nullptr ? nullptr : task.source.rollup->window.get();
-  VM_CO_ASSIGN_OR_RETURN(const int64_t window, NonNegativeDurationMs(duration, c.step, "lookbehind window", metricsql::ToString(*task.whole)));
   SeriesList list;
-  if (metric.IsEmpty()) {
-    list.push_back(MakeGridSeries(c, kNaN));
-    co_return std::move(list);
-  }
-  VM_CO_TRY(AddRollupColumns(task.call, task.func_expr, metricsql::ToString(*task.whole)));
   if (c.end < 0) co_return std::move(list);
   model::SearchQuery query;
   query.tenant = c.tenant;
@@ -236,6 +233,118 @@ awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& 
   // What there is instead of what was expected.
   memory.reset();
   VM_CO_TRY(HoldList(c, list));
+  co_return std::move(list);
+}
+
+size_t RollupArg(const metricsql::FuncExpr& expr) {
+  return static_cast<size_t>(std::max(0, metricsql::RollupArgIndex(expr.name, expr.args.size())));
+}
+
+/// Whether the grid is one on which results can be joined.
+bool IsCacheable(const EvalContext& c) {
+  if (c.cache == nullptr) return false;
+  return c.start == c.end || (c.start % c.step == 0 && c.end % c.step == 0);
+}
+
+/// True when the arguments beside the selector are the same on every grid.
+bool HasFixedArgs(const metricsql::FuncExpr* func) {
+  if (func == nullptr) return true;
+  const auto is_literal = [](const metricsql::ExprPtr& e) {
+    return e->kind == metricsql::ExprKind::kNumber || e->kind == metricsql::ExprKind::kString || e->kind == metricsql::ExprKind::kDuration;
+  };
+  const size_t rollup_arg = RollupArg(*func);
+  for (size_t i = 0; i < func->args.size(); ++i) {
+    if (i == rollup_arg || is_literal(func->args[i])) continue;
+    // The names of aggr_over_time.
+    const auto* list = As<metricsql::FuncExpr>(func->args[i].get());
+    if (list == nullptr || !list->name.empty() || !std::all_of(list->args.begin(), list->args.end(), is_literal)) return false;
+  }
+  return true;
+}
+
+/// False when the value at a time hangs on the samples at the ends of the range.
+bool IsIndependentOfRange(const RollupTask& task) {
+  const RollupCall& call = task.call;
+  // The last sample has no next one to be compared with.
+  if (call.transform != SampleTransform::kNone) return false;
+  // The resets that one function of aggr_over_time removes are gone for the others, too.
+  const bool shares_resets = call.function->args == RollupArgs::kNamesSeries && call.removes_resets && call.columns.size() > 1;
+  return !shares_resets && HasFixedArgs(task.func_expr);
+}
+
+/// As in the reference names that are compared have their tags in the order of keys, which shows in the order of results.
+void SortTagsOfAll(SeriesList& list) {
+  for (auto& s : list) SortTagsByKey(s.name);
+}
+
+/// The front of the grid from the cache, the rest from the storage.
+awaitable<Result<SeriesList>> RunOverCache(const EvalContext& c, const RollupTask& task, const metricsql::MetricExpr& metric, int64_t window) {
+  const std::string key = RollupCache::RangeKey(c, *task.whole, window);
+  VM_CO_ASSIGN_OR_RETURN(auto front, c.cache->Get(c, key));
+  if (c.series_fetched != nullptr) *c.series_fetched += front.series.size();
+  if (front.next > c.end) {
+    VM_CO_TRY(HoldList(c, front.series));
+    co_return std::move(front.series);
+  }
+  EvalContext rest = c;
+  rest.start = front.next;
+  VM_CO_ASSIGN_OR_RETURN(auto list, co_await SearchAndRun(rest, task, metric, window));
+  if (front.next > c.start) {
+    const auto front_points = static_cast<size_t>((front.next - c.start) / c.step);
+    if (JoinFront(std::move(front.series), list, front_points, c.PointsCount())) {
+      SortTagsOfAll(list);
+    } else {
+      VM_CO_ASSIGN_OR_RETURN(list, co_await SearchAndRun(c, task, metric, window));
+    }
+    VM_CO_TRY(HoldList(c, list));
+  }
+  if (!c.source->is_partial()) c.cache->Put(c, key, list);
+  co_return std::move(list);
+}
+
+awaitable<Result<SeriesList>> RunAtTime(const EvalContext& c, const RollupTask& task, const metricsql::MetricExpr& metric, int64_t timestamp,
+                                        int64_t window) {
+  EvalContext at = c;
+  at.start = at.end = timestamp;
+  co_return co_await SearchAndRun(at, task, metric, window);
+}
+
+/// At one time. Long windows are not read again as a whole.
+awaitable<Result<SeriesList>> RunInstant(const EvalContext& c, const RollupTask& task, const metricsql::MetricExpr& metric, int64_t window) {
+  if (window < c.cache->options().min_instant_window_ms) co_return co_await SearchAndRun(c, task, metric, window);
+  if (const auto other = RewriteInstant(*task.whole, c.step)) co_return co_await Eval(c, *other);
+  const InstantRule rule = InstantRuleOf(task.call.function->name, task.aggr == nullptr ? "" : std::string_view(task.aggr->name));
+  if (rule == InstantRule::kNone) co_return co_await SearchAndRun(c, task, metric, window);
+  const std::string key = RollupCache::InstantKey(c, *task.whole, window);
+  const EvalAt eval_at = [&c, &task, &metric](int64_t timestamp, int64_t length) { return RunAtTime(c, task, metric, timestamp, length); };
+  VM_CO_ASSIGN_OR_RETURN(auto list, co_await EvalInstant(c, rule, key, window, eval_at));
+  VM_CO_TRY(HoldList(c, list));
+  co_return std::move(list);
+}
+
+awaitable<Result<SeriesList>> RunOverSelector(const EvalContext& c, RollupTask& task, const metricsql::MetricExpr& metric) {
+  const auto* duration = task.source.rollup == nullptr ? nullptr : task.source.rollup->window.get();
+  VM_CO_ASSIGN_OR_RETURN(const int64_t window, NonNegativeDurationMs(duration, c.step, "lookbehind window", metricsql::ToString(*task.whole)));
+  if (metric.IsEmpty()) {
+    SeriesList list;
+    list.push_back(MakeGridSeries(c, kNaN));
+    co_return std::move(list);
+  }
+  VM_CO_TRY(AddRollupColumns(task.call, task.func_expr, metricsql::ToString(*task.whole)));
+  if (!IsCacheable(c)) co_return co_await SearchAndRun(c, task, metric, window);
+  const bool is_independent = IsIndependentOfRange(task);
+  if (c.start == c.end) {
+    if (is_independent) co_return co_await RunInstant(c, task, metric, window);
+    co_return co_await SearchAndRun(c, task, metric, window);
+  }
+  SeriesList list;
+  if (is_independent) {
+    VM_CO_ASSIGN_OR_RETURN(list, co_await RunOverCache(c, task, metric, window));
+  } else {
+    VM_CO_ASSIGN_OR_RETURN(list, co_await SearchAndRun(c, task, metric, window));
+  }
+  // A single name is not looked at before it is kept.
+  if (list.size() > 1) SortTagsOfAll(list);
   co_return std::move(list);
 }
 
@@ -374,10 +483,6 @@ awaitable<Result<std::vector<SeriesList>>> EvalArgs(const EvalContext& c, const 
     args[i] = std::move(values).value();
   }
   co_return std::move(args);
-}
-
-size_t RollupArg(const metricsql::FuncExpr& expr) {
-  return static_cast<size_t>(std::max(0, metricsql::RollupArgIndex(expr.name, expr.args.size())));
 }
 
 /// The task of a call of a rollup function. `whole` is the call, or the aggregate around it.

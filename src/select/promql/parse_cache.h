@@ -1,12 +1,11 @@
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
 
-#include "lib/base/mutex.h"
 #include "select/promql/query.h"
+#include "select/promql/text_cache.h"
 
 namespace vm::select {
 
@@ -20,28 +19,18 @@ class ParseCache {
   static constexpr size_t kMaxTextBytes = 1 << 20;
 
   explicit ParseCache(QueryOptions options, size_t max_text_bytes = kMaxTextBytes)
-      : options_(options), max_generation_bytes_(max_text_bytes / 2) {}
+      : options_(options), texts_(max_text_bytes, max_text_bytes) {}
 
   /// ParseQuery, or what it gave before. Never null.
-  Parsed Parse(const std::string& query) VM_EXCLUDES(mutex_);
+  Parsed Parse(const std::string& query);
 
-  uint64_t requests() const VM_EXCLUDES(mutex_);
-  uint64_t misses() const VM_EXCLUDES(mutex_);
-  size_t entries() const VM_EXCLUDES(mutex_);
+  uint64_t requests() const { return texts_.requests(); }
+  uint64_t misses() const { return texts_.misses(); }
+  size_t entries() const { return texts_.entries(); }
 
  private:
-  Parsed Find(const std::string& query) VM_EXCLUDES(mutex_);
-  void PutLocked(const std::string& query, Parsed parsed) VM_REQUIRES(mutex_);
-
-  using Generation = boost::unordered_flat_map<std::string, Parsed>;
   const QueryOptions options_;
-  const size_t max_generation_bytes_;
-  mutable Mutex mutex_;
-  Generation current_ VM_GUARDED_BY(mutex_);
-  Generation previous_ VM_GUARDED_BY(mutex_);  // Asked for before `current_` was begun.
-  size_t current_bytes_ VM_GUARDED_BY(mutex_) = 0;
-  uint64_t requests_ VM_GUARDED_BY(mutex_) = 0;
-  uint64_t misses_ VM_GUARDED_BY(mutex_) = 0;
+  TextCache<Result<metricsql::ExprPtr>> texts_;
 };
 
 }  // namespace vm::select

@@ -55,6 +55,8 @@ class SeriesSource {
   /// Charge the memory of the query until the result is gone, which must be before the source. Errors: kLimitExceeded,
   /// naming the limit.
   virtual Result<std::shared_ptr<void>> Hold(uint64_t /*bytes*/) { return std::shared_ptr<void>(); }
+  /// Whether an answer so far lacked what missing nodes hold.
+  virtual bool is_partial() const noexcept { return false; }
   virtual boost::asio::awaitable<Result<std::unique_ptr<SeriesSet>>> Search(model::SearchQuery query, Deadline deadline) = 0;
   virtual boost::asio::awaitable<Result<std::vector<model::MetricName>>> FetchMetricNames(model::SearchQuery query, Deadline deadline) = 0;
   virtual boost::asio::awaitable<Result<std::vector<std::string>>> FetchLabelNames(model::SearchQuery query, size_t limit, Deadline deadline) = 0;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "lib/model/metric_name.h"
+#include "select/promql/regex_cache.h"
 #include "select/promql/transform_text.h"
 #include "select/promql/transform_util.h"
 
@@ -193,8 +194,10 @@ Result<SeriesList> ReplaceLabels(TransformCall& call, std::string_view source, c
   return list;
 }
 
-Result<std::unique_ptr<re2::RE2>> CompileArg(const std::string& regex, bool anchored, std::string_view noun) {
-  auto compiled = CompileGoRegex(anchored ? "^(?:" + regex + ")$" : regex);
+Result<std::shared_ptr<const re2::RE2>> CompileArg(const TransformCall& call, const std::string& regex, bool anchored, std::string_view noun) {
+  RegexCache none;
+  RegexCache& cache = call.context.regexes == nullptr ? none : *call.context.regexes;
+  auto compiled = cache.Compile(anchored ? "^(?:" + regex + ")$" : regex);
   if (!compiled.ok()) {
     return std::move(compiled).error().WithContext("cannot compile " + std::string(noun) + " " + Quoted(regex));
   }
@@ -207,7 +210,7 @@ Result<SeriesList> LabelReplace(TransformCall& call) {
   VM_ASSIGN_OR_RETURN(const std::string replacement, TextArg(call.args[2], 3));
   VM_ASSIGN_OR_RETURN(const std::string source, TextArg(call.args[3], 4));
   VM_ASSIGN_OR_RETURN(const std::string regex, TextArg(call.args[4], 5));
-  VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(regex, true, "regex"));
+  VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(call, regex, true, "regex"));
   return ReplaceLabels(call, source, *compiled, target, replacement);
 }
 
@@ -216,7 +219,7 @@ Result<SeriesList> LabelTransform(TransformCall& call) {
   VM_ASSIGN_OR_RETURN(const std::string label, TextArg(call.args[1], 2));
   VM_ASSIGN_OR_RETURN(const std::string regex, TextArg(call.args[2], 3));
   VM_ASSIGN_OR_RETURN(const std::string replacement, TextArg(call.args[3], 4));
-  VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(regex, false, "regex"));
+  VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(call, regex, false, "regex"));
   return ReplaceLabels(call, label, *compiled, label, replacement);
 }
 
@@ -232,7 +235,7 @@ Result<SeriesList> FilterByLabel(TransformCall& call) {
   VM_TRY(CheckArgsCount(call, 3));
   VM_ASSIGN_OR_RETURN(const std::string label, NamedArg(call.args[1], 2, "label name"));
   VM_ASSIGN_OR_RETURN(const std::string regex, NamedArg(call.args[2], 3, "regexp"));
-  VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(regex, true, "regexp"));
+  VM_ASSIGN_OR_RETURN(const auto compiled, CompileArg(call, regex, true, "regexp"));
   SeriesList list = std::move(call.args[0]);
   std::erase_if(list, [&](const TimeSeries& series) {
     return Matches(*compiled, LabelValue(series.name, label)) != kKeepsMatches;

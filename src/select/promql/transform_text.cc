@@ -197,11 +197,11 @@ std::optional<int> GroupNumber(std::string_view name) {
 std::string ToGoLower(std::string_view text) { return MapRunes<ToLower>(text); }
 std::string ToGoUpper(std::string_view text) { return MapRunes<ToUpper>(text); }
 
-Result<std::unique_ptr<re2::RE2>> CompileGoRegex(const std::string& expression) {
+Result<std::unique_ptr<re2::RE2>> CompileGoRegex(const std::string& expression, int64_t max_bytes) {
   VM_ASSIGN_OR_RETURN(const std::string translated, ToRe2Syntax(expression));
   re2::RE2::Options options;
   options.set_log_errors(false);
-  options.set_max_mem(int64_t{64} << 20);
+  options.set_max_mem(max_bytes);
   auto regex = std::make_unique<re2::RE2>(translated, options);
   if (!regex->ok()) {
     return RegexError(GoErrorText(regex->error_code()), regex->error_arg());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,8 +19,9 @@ namespace vm::select::transform {
 std::string ToGoLower(std::string_view text);
 std::string ToGoUpper(std::string_view text);
 
-/// Compile an expression in Go's syntax: `.` does not match a line feed. Errors: kInvalidInput with Go's text.
-Result<std::unique_ptr<re2::RE2>> CompileGoRegex(const std::string& expression);
+/// Compile an expression in Go's syntax: `.` does not match a line feed. Neither the program nor what it needs to run takes more
+/// than `max_bytes`. Errors: kInvalidInput with Go's text.
+Result<std::unique_ptr<re2::RE2>> CompileGoRegex(const std::string& expression, int64_t max_bytes = int64_t{64} << 20);
 
 /// Whether `regex` matches anywhere in `value`. Bytes that are no UTF-8 count as U+FFFD, here and below, as in Go.
 bool Matches(const re2::RE2& regex, std::string_view value);
