@@ -12,6 +12,7 @@
 #include "select/format/json_text.h"
 #include "select/http/args.h"
 #include "select/http/search_args.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 namespace {

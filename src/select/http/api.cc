@@ -17,6 +17,8 @@
 #include "select/http/proxy.h"
 #include "select/http/request_log.h"
 #include "select/http/routes.h"
+#include "select/promql/regex_cache.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 namespace {

@@ -9,9 +9,10 @@
 #include "lib/net/runtime.h"
 #include "select/fanout/fanout.h"
 #include "select/http/options.h"
-#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
+
+class RollupCache;
 
 /// The HTTP side of vmselect: routes paths to endpoints, limits how many run, answers errors, counts. Thread-safe.
 class Api {

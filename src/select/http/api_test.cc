@@ -11,6 +11,7 @@
 #include "select/fanout/fake_node.h"
 #include "select/fanout/test_blocks.h"
 #include "select/http/filters.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 namespace {

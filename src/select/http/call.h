@@ -19,10 +19,11 @@
 #include "select/http/top_queries.h"
 #include "select/http/trace.h"
 #include "select/promql/parse_cache.h"
-#include "select/promql/regex_cache.h"
-#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
+
+class RegexCache;
+class RollupCache;
 
 /// One request as its endpoint sees it. Lives as long as the request; used by one coroutine at a time.
 struct Call {
