@@ -10,6 +10,7 @@
 #include "select/fanout/fake_node.h"
 #include "select/fanout/test_blocks.h"
 #include "select/http/api.h"
+#include "select/promql/rollup_cache.h"
 
 namespace vm::select {
 namespace {
@@ -93,7 +94,7 @@ class GraphiteTest : public testing::Test {
       std::vector<std::string> addrs = {node_->addr()};
       addrs.insert(addrs.end(), missing_.begin(), missing_.end());
       fanout_ = std::make_unique<Fanout>(runtime_, rpc::NodeSet::Parse(addrs, 8401).value(), FanoutOptions());
-      api_ = std::make_unique<Api>(runtime_, pool_, *fanout_, options_, registry_, memory_);
+      api_ = std::make_unique<Api>(runtime_, pool_, *fanout_, rollup_cache_, options_, registry_, memory_);
     }
     BodilessRequest request;
     request.method = method;
@@ -127,6 +128,7 @@ class GraphiteTest : public testing::Test {
   ApiOptions options_;
   Budget memory_{"-memory.allowedBytes", 1 << 30};
   std::unique_ptr<Fanout> fanout_;
+  RollupCache rollup_cache_{RollupCacheOptions()};
   std::unique_ptr<Api> api_;
 };
 
