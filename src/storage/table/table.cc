@@ -21,8 +21,6 @@ constexpr int64_t kDiskLoopIntervalMs = 500;
 constexpr int64_t kMergeRetryIntervalMs = 10'000;
 constexpr int64_t kErrorLogIntervalMs = 5'000;
 constexpr int64_t kFailedMonthRetryMs = 10'000;
-/// So long a damaged month may be one that is not whole yet.
-constexpr int64_t kMonthMayComeMs = 60'000;
 constexpr int64_t kBusyLogAfterMs = 5'000;
 constexpr int64_t kBusyLogIntervalMs = 60'000;
 constexpr uint32_t kMaxWorkersPerClass = 16;
@@ -256,24 +254,17 @@ Result<PartitionRef> Table::GetOrCreatePartition(int64_t timestamp_ms) {
   const std::string name = PartitionName(timestamp_ms);
   const int64_t now = options_.partition.now_ms();
   const auto failed = failed_months_.find(name);
-  int64_t first_ms = now;
   if (failed != failed_months_.end()) {
     const int64_t tried_ms = failed->second.tried_ms;
     if (now >= tried_ms && now - tried_ms < kFailedMonthRetryMs) return failed->second.error;
-    first_ms = std::min(now, failed->second.first_ms);
   }
   auto opened = Partition::Open(name, options_.partition);
   if (!opened.ok()) {
     Error error = std::move(opened).error();
     if (error.code() == ErrorCode::kCorrupted) {
-      if (now - first_ms < kMonthMayComeMs) {
-        VM_LOG_WARN("rows of month {} are refused for a minute, in which its files may become whole: {}", name,
-                    error.message());
-        error = Error(ErrorCode::kIo, error.message());
-      } else {
-        VM_LOG_ERROR("rows of month {} are dropped until its files are mended or moved away: {}", name, error.message());
-      }
-      failed_months_.insert_or_assign(name, FailedMonth{first_ms, now, error});
+      // Refusing them would have vminsert send the rest of their packet again and again, which is in already.
+      VM_LOG_ERROR("rows of month {} are dropped until its files are mended or moved away: {}", name, error.message());
+      failed_months_.insert_or_assign(name, FailedMonth{now, error});
     }
     return error;
   }

@@ -85,8 +85,7 @@ class Table {
   model::TimeRange AcceptedRange() const;
 
   /// Errors: kCorrupted, which is logged, when the files of the month are damaged; it is tried again after ten seconds,
-  /// since an operator may have mended or removed them. In the first minute it is kIo instead: somebody may be copying
-  /// the month there. Other errors may pass at any time.
+  /// since an operator may have mended or removed them. Other errors may pass at any time.
   Result<PartitionRef> GetOrCreatePartition(int64_t timestamp_ms);
   /// Null when there is none.
   PartitionRef GetPartition(int64_t timestamp_ms) const;
@@ -134,7 +133,6 @@ class Table {
   std::vector<PartitionRef> partitions_ VM_GUARDED_BY(mutex_);  // Oldest first.
   Mutex create_mutex_;                                          // Before mutex_: one creation at a time.
   struct FailedMonth {
-    int64_t first_ms;  // Since then it is damaged whenever it is looked at.
     int64_t tried_ms;
     Error error;
   };
