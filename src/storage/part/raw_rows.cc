@@ -218,7 +218,8 @@ Result<PartBuffers> BuildPart(std::span<const std::vector<RawRow>> rows, uint64_
   VM_CHECK(count < UINT32_MAX);
   auto ranks = order != nullptr ? order->ranks() : nullptr;
   // A few rows are sorted sooner than all ranks are looked at.
-  if (ranks == nullptr || ranks->size() / kRanksPerRow > count) ranks = std::make_shared<const SeriesRanks>();
+  const bool with_ranks = ranks != nullptr && ranks->size() / kRanksPerRow <= count;
+  if (!with_ranks) ranks = std::make_shared<const SeriesRanks>();
   RowsBySeries series(rows, count, *ranks);
   PartBuffers buffers;
   const auto writer = PartWriter::ToMemory(buffers, kRawRowsLevel);
@@ -228,7 +229,7 @@ Result<PartBuffers> BuildPart(std::span<const std::vector<RawRow>> rows, uint64_
     return blocks.Add(tsid, samples, precision_bits);
   }));
   VM_TRY(writer->Finish(0));
-  if (order != nullptr) order->Learn(series.NewSeries());
+  if (with_ranks) order->Learn(series.NewSeries());  // Else all of them look new.
   if (lossy_blocks != nullptr) *lossy_blocks += lossy;
   return buffers;
 }

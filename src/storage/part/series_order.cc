@@ -74,6 +74,11 @@ void SeriesOrder::Learn(std::span<const model::Tsid> tsids) {
   // Another thread may have learnt some of them meanwhile.
   size_t page = 0;
   std::erase_if(fresh, [&](const model::Tsid& tsid) { return ranks->Find(tsid, page) != SeriesRanks::kNone; });
+  if (fresh.empty()) {
+    MutexLock lock(mutex_);
+    is_learning_ = false;
+    return;
+  }
   auto extended = std::make_shared<const SeriesRanks>(*ranks, std::move(fresh));
   MutexLock lock(mutex_);
   ranks_ = std::move(extended);
