@@ -126,12 +126,33 @@ class Session {
     co_return Ok();
   }
 
+  /// A share of what all waiting bodies may hold; given back when it goes away.
+  class WaitingBytes {
+   public:
+    explicit WaitingBytes(std::shared_ptr<std::atomic<uint64_t>> total) : total_(std::move(total)) {}
+    WaitingBytes(const WaitingBytes&) = delete;
+    WaitingBytes& operator=(const WaitingBytes&) = delete;
+    ~WaitingBytes() { total_->fetch_sub(bytes_); }
+    bool Take(uint64_t bytes) {
+      if (total_->fetch_add(bytes) + bytes > kMaxInsertBodySize) {
+        total_->fetch_sub(bytes);
+        return false;
+      }
+      bytes_ += bytes;
+      return true;
+    }
+
+   private:
+    const std::shared_ptr<std::atomic<uint64_t>> total_;
+    uint64_t bytes_ = 0;
+  };
   awaitable<Status> WaitForRoom(ByteBuffer& body, uint64_t size) {
     // The kernel of a sender gives up when the window stays shut for -vmstorageUserTimeout, 3 s usually. It opens for a sixteenth of
     // a receive buffer of at most some megabytes.
     constexpr std::chrono::seconds kInterval{1};
     if (options_.large_bodies->TryAcquire()) co_return Ok();
-    const auto take_some = [this, &body, size] { return TakeSome(body, size); };
+    WaitingBytes waiting(options_.waiting_bytes);
+    const auto take_some = [this, &body, size, &waiting] { return TakeSome(body, size, waiting); };
     const Result<bool> acquired = co_await options_.large_bodies->Acquire(options_.max_queue_duration, kInterval, take_some);
     if (!acquired.ok()) co_return acquired.error();
     if (acquired.value()) co_return Ok();
@@ -142,10 +163,12 @@ class Session {
                                 size, static_cast<double>(options_.max_queue_duration.count()) / 1e3,
                                 options_.large_bodies->capacity(), kSmallInsertBody));
   }
-  awaitable<Status> TakeSome(ByteBuffer& body, uint64_t size) {
+  awaitable<Status> TakeSome(ByteBuffer& body, uint64_t size, WaitingBytes& waiting) {
     constexpr uint64_t kSomeBytes = 256 << 10;
+    const uint64_t some = std::min<uint64_t>(size - body.size(), kSomeBytes);
+    if (!waiting.Take(some)) co_return Ok();
     SetBodyDeadline(size);
-    VM_CO_TRY(co_await ReadUpTo(stream_, body, std::min<uint64_t>(size, body.size() + kSomeBytes)));
+    VM_CO_TRY(co_await ReadUpTo(stream_, body, body.size() + some));
     stream_.SetDeadline(Deadline());
     co_return Ok();
   }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <stop_token>
 
@@ -53,6 +55,8 @@ struct InsertServerOptions {
   /// How many bodies above kSmallInsertBody may be in memory at once; the others wait, and a quarter of a megabyte of them is read a
   /// second, that their senders keep the connection. Null: any number.
   Slots* large_bodies = nullptr;
+  /// What all that wait for one of these hold together: at most a body of the greatest size, then nothing more is read for them.
+  std::shared_ptr<std::atomic<uint64_t>> waiting_bytes = std::make_shared<std::atomic<uint64_t>>(0);
   std::chrono::milliseconds min_body_time{60'000};       // For reading a body once it has begun; large ones get more.
   std::chrono::milliseconds max_queue_duration{60'000};  // -insert.maxQueueDuration
   InsertServerMetrics* metrics = nullptr;  // May be null.

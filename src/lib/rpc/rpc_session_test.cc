@@ -658,6 +658,37 @@ TEST(InsertSessionTest, LargeBodiesWaitBeforeTheyAreReadAndTheirSendersToo) {
   EXPECT_EQ(large_bodies.used(), 0u);
 }
 
+TEST(InsertSessionTest, WhatWaitsHoldsNoMoreThanOneBody) {
+  net::Runtime runtime(2);
+  RowKeeper sink;
+  Slots large_bodies(1);
+  InsertServerOptions options;
+  options.large_bodies = &large_bodies;
+  // All but a part of the least piece is held by others.
+  options.waiting_bytes->store(kMaxInsertBodySize - 1000);
+  auto serve = [&](std::unique_ptr<net::Stream> s) { return ServeInsert(std::move(s), sink, options); };
+  TestServer server(runtime, serve);
+  std::stop_source stop;
+  std::atomic<bool> is_stalled{false}, other_is_stalled{false};
+  std::thread first([&] { net::BlockOn(runtime.MakeStrand(), StallInABody(server.addr(), is_stalled, stop.get_token())); });
+  while (!is_stalled || large_bodies.used() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::thread second([&] { net::BlockOn(runtime.MakeStrand(), StallInABody(server.addr(), other_is_stalled, stop.get_token())); });
+  // Two turns of reading would have come.
+  for (int i = 0; i < 250; ++i) {
+    ASSERT_EQ(options.waiting_bytes->load(), kMaxInsertBodySize - 1000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  // Once there is room, some is read, and given back with the connection.
+  options.waiting_bytes->store(0);
+  for (int i = 0; options.waiting_bytes->load() == 0 && i < 1000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(options.waiting_bytes->load(), 256u << 10);
+  stop.request_stop();
+  first.join();
+  second.join();
+  for (int i = 0; options.waiting_bytes->load() > 0 && i < 2000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(options.waiting_bytes->load(), 0u);
+}
+
 // Takes the hello, says nothing and closes, as nodes of old versions do with an unknown one.
 awaitable<void> CloseAfterHello(std::unique_ptr<net::Stream> stream, std::atomic<int>& hellos, RowKeeper& sink) {
   if (hellos.fetch_add(1) > 0) {
