@@ -171,8 +171,11 @@ struct ClusterNativeServer::Impl : rpc::SelectRelay {
     co_return Ok();
   }
   awaitable<Status> Ask(rpc::DeleteSeriesRequest r, FanoutRequest request, rpc::SelectReply& reply) {
-    VM_CO_ASSIGN_OR_RETURN(reply.number, co_await fanout.DeleteSeries(std::move(r.query), std::move(request)));
-    if (reply.number > 0 && options.on_deletion) options.on_deletion();
+    const auto deleted = co_await fanout.DeleteSeries(std::move(r.query), std::move(request));
+    // After an error some nodes may have deleted what they have.
+    if ((!deleted.ok() || deleted.value() > 0) && options.on_deletion) options.on_deletion();
+    if (!deleted.ok()) co_return deleted.error();
+    reply.number = deleted.value();
     co_return Ok();
   }
   awaitable<Status> Ask(rpc::RegisterMetricNamesRequest r, FanoutRequest request, rpc::SelectReply&) {

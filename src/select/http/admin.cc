@@ -52,6 +52,11 @@ awaitable<void> Propagate(Call& call) {
 
 }  // namespace
 
+awaitable<void> ForgetResults(Call& call) {
+  call.rollup_cache.Reset();
+  co_await Propagate(call);
+}
+
 awaitable<Answer> HandleDeleteSeries(Call& call) {
   auto args = ParseSearchArgs(call.options, call.url_args, call.args, call.now_ms, SearchKind::kSeries, true);
   if (!args.ok()) co_return PlainError(args.error());
@@ -64,11 +69,9 @@ awaitable<Answer> HandleDeleteSeries(Call& call) {
   query.tag_filter_groups = std::move(args.value().filters);
   query.max_metrics = call.options.max_delete_series;
   const auto deleted = co_await call.source.DeleteSeries(std::move(query), call.DeadlineOf(call.options.max_delete_duration_ms));
+  // After an error some nodes may have deleted what they have.
+  if (!deleted.ok() || deleted.value() > 0) co_await ForgetResults(call);
   if (!deleted.ok()) co_return PlainError(Error(deleted.error()).WithContext("cannot delete time series"));
-  if (deleted.value() > 0) {
-    call.rollup_cache.Reset();
-    co_await Propagate(call);
-  }
   std::string selectors;
   for (const auto key : {"match[]", "match"}) {
     for (const auto text : call.args.GetAll(key)) selectors.append(selectors.empty() ? "" : ",").append(text);

@@ -889,7 +889,10 @@ TEST_F(ApiTest, KeepsResultsOfRangesUntilTheyMayBeWrong) {
   Post("/delete/0/prometheus/api/v1/admin/tsdb/delete_series", "match[]=foo");
   Get(range);
   EXPECT_EQ(count(), 6);
-  EXPECT_EQ(registry_.GetCounter("vm_rollup_result_cache_resets_total").Get(), 2u);
+  EXPECT_EQ(Post("/select/0/graphite/tags/delSeries", "path=foo").body, "true");
+  Get(range);
+  EXPECT_EQ(count(), 7);
+  EXPECT_EQ(registry_.GetCounter("vm_rollup_result_cache_resets_total").Get(), 3u);
 }
 
 TEST_F(ApiTest, KeepsNoResultsWithoutTheCache) {

@@ -10,6 +10,7 @@
 #include "select/graphite/catalogue.h"
 #include "select/graphite/paths.h"
 #include "select/graphite/tags.h"
+#include "select/http/admin.h"
 #include "select/http/args.h"
 #include "select/http/filters.h"
 #include "select/http/search_args.h"
@@ -295,6 +296,8 @@ awaitable<Result<std::string>> DeleteSeries(Call& call) {
     query.tag_filter_groups = JoinFilters({std::move(filters)}, extra);
     const std::string text = QuotedSearchQuery(query, false);
     const auto count = co_await call.source.DeleteSeries(std::move(query), DeadlineOf(call));
+    // After an error some nodes may have deleted what they have.
+    if (!count.ok() || count.value() > 0) co_await ForgetResults(call);
     if (!count.ok()) co_return Error(count.error()).WithContext("cannot delete series for " + text);
     deleted += count.value();
   }

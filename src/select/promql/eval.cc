@@ -37,12 +37,16 @@ std::string QuotedText(const metricsql::Expr& expr) {
   return quoted;
 }
 
+}  // namespace
+
 /// Names the expression in `error`, unless many have been named: in a chain of thousands of operators each would show all before it.
 Error InExpr(Error error, std::string_view what, const metricsql::Expr& expr) {
   constexpr size_t kMaxBytes = 64 << 10;
   if (error.message().size() > kMaxBytes) return error;
   return std::move(error).WithContext(std::string(what) + ' ' + QuotedText(expr));
 }
+
+namespace {
 
 awaitable<Result<SeriesList>> EvalTransform(const EvalContext& c, const metricsql::FuncExpr& func) {
   const TransformFunc transform = FindTransform(metricsql::ToLower(func.name));

@@ -142,7 +142,9 @@ metricsql::ExprPtr CallOf(std::string name, const metricsql::FuncExpr& func, con
   call->name = std::move(name);
   call->keep_metric_names = func.keep_metric_names;
   auto copy = metricsql::Clone(arg);
+  // The context of the call is where both lead.
   static_cast<metricsql::RollupExpr&>(*copy).offset = nullptr;
+  static_cast<metricsql::RollupExpr&>(*copy).at = nullptr;
   call->args.push_back(std::move(copy));
   return call;
 }

@@ -478,7 +478,7 @@ awaitable<Result<std::vector<SeriesList>>> EvalArgs(const EvalContext& c, const 
     if (i == rollup_arg) continue;
     auto values = co_await Eval(c, *expr.args[i]);
     if (!values.ok()) {
-      co_return std::move(values).error().WithContext("cannot evaluate arg #" + std::to_string(i + 1) + " for " + QuotedText(expr));
+      co_return InExpr(std::move(values).error(), "cannot evaluate arg #" + std::to_string(i + 1) + " for", expr);
     }
     args[i] = std::move(values).value();
   }
@@ -491,7 +491,7 @@ awaitable<Result<RollupTask>> MakeTask(const EvalContext& c, const RollupFunctio
   const size_t rollup_arg = RollupArg(expr);
   VM_CO_ASSIGN_OR_RETURN(const auto args, co_await EvalArgs(c, expr, rollup_arg));
   auto call = MakeRollupCall(f, &expr, args);
-  if (!call.ok()) co_return std::move(call).error().WithContext("cannot evaluate args for " + std::string(what) + QuotedText(whole));
+  if (!call.ok()) co_return InExpr(std::move(call).error(), "cannot evaluate args for" + std::string(what), whole);
   RollupTask task;
   task.call = std::move(call).value();
   task.func_expr = &expr;
@@ -518,14 +518,14 @@ awaitable<Result<SeriesList>> EvalDefaultRollup(const EvalContext& c, const metr
   // Brackets around a selector alone are no subquery, even with a step in them.
   if (As<metricsql::MetricExpr>(task.source.inner) != nullptr) task.source.is_subquery = false;
   auto result = co_await Run(c, task);
-  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(expr));
+  if (!result.ok()) co_return InExpr(std::move(result).error(), "cannot evaluate", expr);
   co_return std::move(result).value();
 }
 
 awaitable<Result<SeriesList>> EvalRollupFunc(const EvalContext& c, const RollupFunction& function, const metricsql::FuncExpr& expr) {
   VM_CO_ASSIGN_OR_RETURN(auto task, co_await MakeTask(c, function, expr, expr, ""));
   auto result = co_await Run(c, task);
-  if (!result.ok()) co_return std::move(result).error().WithContext("cannot evaluate " + QuotedText(expr));
+  if (!result.ok()) co_return InExpr(std::move(result).error(), "cannot evaluate", expr);
   co_return std::move(result).value();
 }
 
@@ -542,7 +542,7 @@ bool IsIncremental(const metricsql::AggrFuncExpr& aggr) {
 awaitable<Result<SeriesList>> EvalIncrementalAggr(const EvalContext& c, const metricsql::AggrFuncExpr& aggr) {
   RollupTask task;
   if (const auto* func = As<metricsql::FuncExpr>(aggr.args[0].get())) {
-    VM_CO_ASSIGN_OR_RETURN(task, co_await MakeTask(c, *FindRollup(metricsql::ToLower(func->name)), *func, aggr, "aggregate func "));
+    VM_CO_ASSIGN_OR_RETURN(task, co_await MakeTask(c, *FindRollup(metricsql::ToLower(func->name)), *func, aggr, " aggregate func"));
   } else {
     auto call = MakeRollupCall(*FindRollup("default_rollup"), nullptr, {});
     task.call = std::move(call).value();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <string_view>
 #include <vector>
 
 #include "select/promql/aggr_incremental.h"
@@ -16,6 +17,9 @@ struct RollupSource {
   const metricsql::RollupExpr* rollup = nullptr;  // Windows and offsets around `inner`; may be null.
   bool is_subquery = false;                       // Not straight over the samples of a selector.
 };
+
+/// The error with `what` and the text of the expression before it, unless it is long already: nested expressions would repeat each other.
+Error InExpr(Error error, std::string_view what, const metricsql::Expr& expr);
 
 /// A selector or anything with brackets, `offset` or `@`, on its own.
 boost::asio::awaitable<Result<std::vector<TimeSeries>>> EvalDefaultRollup(const EvalContext& context, const metricsql::Expr& expr);

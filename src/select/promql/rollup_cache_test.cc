@@ -410,6 +410,12 @@ TEST_F(RollupCacheTest, RatesOverLongWindowsAreIncreasesBySecond) {
   }
 }
 
+TEST_F(RollupCacheTest, OffsetsBesideAnInstantAreKept) {
+  SetRange(2 * kDay, 2 * kDay);
+  const std::string at = " offset 30m @ " + std::to_string((kDay + kHour) / 1000);
+  for (const std::string func : {"avg_over_time", "sum_over_time", "count_over_time"}) ExpectEqual(func + "(foo[4h]" + at + ")");
+}
+
 TimeSeries Named(std::string name, std::vector<double> values) {
   TimeSeries s;
   s.name.tags = {{"a", std::move(name)}};
