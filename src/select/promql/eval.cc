@@ -31,13 +31,13 @@ SeriesList OneSeries(TimeSeries s) {
   return list;
 }
 
+}  // namespace
+
 std::string QuotedText(const metricsql::Expr& expr) {
   std::string quoted;
   metricsql::AppendGoQuoted(quoted, metricsql::ToString(expr));
   return quoted;
 }
-
-}  // namespace
 
 /// Names the expression in `error`, unless many have been named: in a chain of thousands of operators each would show all before it.
 Error InExpr(Error error, std::string_view what, const metricsql::Expr& expr) {

@@ -22,12 +22,6 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Error Invalid(std::string message) { return Error(ErrorCode::kInvalidInput, std::move(message)); }
 
-std::string QuotedText(const metricsql::Expr& expr) {
-  std::string quoted;
-  metricsql::AppendGoQuoted(quoted, metricsql::ToString(expr));
-  return quoted;
-}
-
 template <class Drop>
 void DropSamples(TimeSeries& s, Drop drop) {
   size_t kept = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct RollupSource {
   bool is_subquery = false;                       // Not straight over the samples of a selector.
 };
 
+/// The text of the expression in quotes, for errors.
+std::string QuotedText(const metricsql::Expr& expr);
 /// The error with `what` and the text of the expression before it, unless it is long already: nested expressions would repeat each other.
 Error InExpr(Error error, std::string_view what, const metricsql::Expr& expr);
 

@@ -9,7 +9,7 @@
 
 namespace vm::insert {
 
-using namespace pbf;  // NOLINT: readers of fields
+using namespace pbf;  // NOLINT: of this folder alone, for .cc files that name its readers in each line
 
 namespace {
 
